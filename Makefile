@@ -1,0 +1,124 @@
+# Every recipe that people and CI run. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+CARGO  ?= cargo
+NPM    ?= npm
+# Extra arguments for pytest: make test ARGS="-k hls -x"
+ARGS   ?=
+# Most of an end-to-end test is waiting for media time, so more of them than cores run at once; the browser takes a core for itself.
+WORKERS ?= 3
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export CARGO_TERM_PROGRESS_WHEN := never
+# maturin is found by name when pip builds without isolation.
+export PATH := $(abspath $(BIN)):$(PATH)
+# One interpreter for pip, maturin and cargo: PyO3 builds for it and is not rebuilt in between.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+
+NATIVE := Cargo.toml Cargo.lock pyproject.toml \
+          $(shell find rust/core rust/pump rust/python build_backend -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.py' \) -print) \
+          $(shell find pypackager -name '*.pyx' -o -name '*.pxd')
+WEB    := $(wildcard web/package.json web/package-lock.json web/*.mjs web/*.js)
+SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(STAMP)/web)
+
+say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
+
+.PHONY: help setup setup-python system check fix test test-rust test-python bench bench-system demo golden soak fuzz wheel clean
+
+help: ## lists the recipes
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(SETUP) ## virtual environment, native build, player scripts
+setup-python: $(STAMP)/python $(STAMP)/native
+
+$(STAMP)/venv:
+	$(call say,creating $(VENV) with $(shell $(PYTHON) --version 2>&1))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pypackager needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/python: $(STAMP)/venv pyproject.toml
+	$(call say,installing Python packages)
+	@$(BIN)/python -m pip install -q --group dev
+	@touch $@
+
+$(STAMP)/native: $(STAMP)/python $(NATIVE)
+	$(call say,building the native parts (a first build takes about two minutes))
+	@$(BIN)/python -m pip install -q --no-build-isolation --editable '.[demo]'
+	@touch $@
+
+$(STAMP)/web: $(STAMP)/venv $(WEB)
+	$(call say,fetching and bundling the player scripts)
+	@$(NPM) --prefix web $(if $(wildcard web/package-lock.json),ci,install) --no-audit --no-fund --loglevel=error
+	@$(NPM) --prefix web run --silent build
+	@touch $@
+
+system: ## programs that the end-to-end tests drive: installed where allowed, else named
+	@.ci/system-packages
+
+check: setup-python ## every static check
+	$(call say,static checks)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest --allowlist .ci/stubtest-allowlist pypackager._core pypackager.dvr.index
+	$(BIN)/lint-imports
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+fix: setup-python ## repairs what a machine can repair
+	$(BIN)/ruff check --fix-only --exit-zero .
+	$(BIN)/ruff format .
+	$(CARGO) fmt --all
+
+test: system check setup test-rust test-python ## everything: checks, Rust, Python, encoders, players
+test-rust: $(STAMP)/venv
+	$(call say,Rust tests)
+	$(CARGO) test --workspace --locked --quiet
+test-python: setup system test-rust
+	$(call say,Python tests)
+	@$(BIN)/python -m pytest -p no:benchmark -m "not soak" -n $(WORKERS) --dist loadgroup --durations=10 $(ARGS)
+
+bench: setup ## measures every part, and writes benchmarks/RESULTS.md
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds --timeout=0 $(ARGS)
+
+bench-system: setup ## measures the daemon as a whole beside its peers (40 minutes; ARGS="--seconds 20 --runs 1" is shorter)
+	$(BIN)/python -m benchmarks.system $(ARGS)
+
+demo: setup ## the daemon, a synthetic encoder and the player page
+	@exec $(BIN)/pypackager demo $(ARGS)
+
+golden: setup ## writes the golden files anew: look at the difference before you commit it
+	PYPACKAGER_GOLDEN=write $(BIN)/python -m pytest -p no:benchmark tests/golden $(ARGS)
+
+soak: setup system ## what runs longer than two minutes
+	$(BIN)/python -m pytest -p no:benchmark -m soak --timeout=0 $(ARGS)
+
+T      ?= 60
+TARGET ?=
+FUZZ   := $(CARGO) fuzz run --fuzz-dir rust/fuzz --sanitizer none
+# The core is safe Rust: what a sanitizer would find, the compiler refuses, and without one five times as much is tried.
+fuzz: ## each fuzz target for T seconds (T=60), or only TARGET
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@$(PYTHON) rust/fuzz/seeds.py
+	@for target in $(or $(TARGET),$$($(CARGO) fuzz list --fuzz-dir rust/fuzz)); do \
+	  printf '\033[1m==> %s\033[0m\n' "$$target"; \
+	  RUSTC_BOOTSTRAP=1 $(FUZZ) "$$target" -- -max_total_time=$(T) -timeout=10 -rss_limit_mb=2048; done
+
+wheel: $(STAMP)/python ## a wheel in dist/
+	$(BIN)/python -m pip wheel -q --no-build-isolation --no-deps -w dist .
+
+clean: ## removes everything that was made here
+	rm -rf $(VENV) target build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks web/node_modules pypackager/console/static/vendor
+	find pypackager \( -name '*.so' -o -name __pycache__ \) -prune -exec rm -rf {} +
+	rm -f pypackager/dvr/index.c

@@ -1,0 +1,29 @@
+"""RESULTS.md: each program that measures owns one section and replaces it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.processes import machine, versions
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+_HEAD = "# Results\n\nWritten by `make bench` and `make bench-system`: do not edit by hand.\n"
+
+
+def write_section(name: str, title: str, body: str) -> None:
+    """Puts a section in place of the one of that name, or at the end."""
+    text = RESULTS.read_text() if RESULTS.exists() else _HEAD
+    today = dt.datetime.now(dt.UTC).date()
+    section = f"<!-- {name} -->\n## {title}\n{today} · {machine()} · {versions()}\n\n{body.strip()}\n<!-- /{name} -->\n"
+    found = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->\n", re.DOTALL)
+    text = found.sub(lambda _: section, text) if found.search(text) else f"{text}\n{section}"
+    RESULTS.write_text(text)
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; all but the first column right-aligned."""
+    lines = [" | ".join(heading), " | ".join(["---", *["---:"] * (len(heading) - 1)]), *(" | ".join(row) for row in rows)]
+    return "".join(f"| {line} |\n" for line in lines)

@@ -1,0 +1,396 @@
+"""The native core: the ingest pump, the writer, remuxing and small exact helpers. Media bytes stay on that side of the border."""
+
+from os import PathLike
+from typing import Literal, Self, TypeAlias, final
+
+__all__ = [
+    "BodyEnd",
+    "Chunk",
+    "ChunkReady",
+    "Closed",
+    "ConnectionStats",
+    "CoreError",
+    "DeflatedBlock",
+    "MuxedFragment",
+    "NeedClock",
+    "Networks",
+    "PublishRequested",
+    "Pump",
+    "PumpEvent",
+    "RecordedTrack",
+    "Replay",
+    "Request",
+    "StreamStats",
+    "TrackFound",
+    "TrackHeader",
+    "Warned",
+    "Writer",
+    "assemble_gzip",
+    "crc32c",
+    "deflate_block",
+    "f4f_bootstrap",
+    "f4f_fragment",
+    "flv_metadata",
+    "read_init",
+    "read_ranges",
+    "read_recording",
+    "smooth_fragment",
+    "ts_segment",
+]
+
+_Range: TypeAlias = tuple[str, int, int]
+
+class CoreError(ValueError):
+    """Bytes from outside are wrong."""
+
+    code: str
+    status: int
+    offset: int
+    path: str
+    detail: str
+
+@final
+class TrackHeader:
+    """A track as a source announces it."""
+
+    number: int
+    kind: Literal["video", "audio"]
+    timescale: int
+    """Ticks per second of the source's times."""
+    stored_timescale: int
+    """Ticks per second in which its fragments are to be stored: 90,000 or the source's own for video, the output sample rate for audio."""
+    codec: str
+    codec_private: bytes
+    name: str
+    language: str
+    bitrate: int
+    frame_rate: tuple[int, int]
+    width: int
+    height: int
+    pixel_aspect: tuple[int, int]
+    sample_rate: int
+    channels: int
+    frame_ticks: int
+    """Audio: ticks of one access unit in `stored_timescale`; video: 0."""
+
+    def init(self, track_id: int, timescale: int, language: str) -> bytes:
+        """The CMAF header (`ftyp` + `moov`) of a stored track."""
+
+@final
+class Chunk:
+    """A finished chunk of one track; its bytes stay in Rust."""
+
+    track: int
+    time: int
+    duration: int
+    timescale: int
+    samples: int
+    size: int
+    sync: bool
+    partial: bool
+    index: int | None
+
+    def mux(self, track_id: int, sequence: int, timescale: int, offset: int) -> MuxedFragment:
+        """As a CMAF fragment: absolute times converted to `timescale`, then `offset` ticks (of `timescale`) added.
+
+        Raises:
+            CoreError: TIME_NEGATIVE when a time would be below zero.
+        """
+
+@final
+class MuxedFragment:
+    """A CMAF fragment (moof + mdat), ready to be written; the payload is shared with its chunk."""
+
+    time: int
+    duration: int
+    size: int
+    crc: int
+    """CRC32C of moof + mdat."""
+    samples: int
+
+    def __bytes__(self) -> bytes: ...
+
+# --- the pump
+
+@final
+class Request:
+    """An HTTP request head; the body waits until accept() or respond()."""
+
+    conn: int
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+
+@final
+class PublishRequested:
+    """An RTMP publish; media waits until accept() or refuse()."""
+
+    conn: int
+    app: str
+    stream: str
+    query: str
+    tc_url: str
+    encoder: str
+
+@final
+class TrackFound:
+    """A track's header arrived: first, again at a reconnect, or changed in mid-stream. Chunks that follow belong to it."""
+
+    conn: int
+    header: TrackHeader
+
+@final
+class NeedClock:
+    """The first frame of an RTMP connection, or the first after a jump of its timestamps: say with bind() which source clock it runs on.
+
+    The connection is not read until then.
+    """
+
+    conn: int
+    track: int
+    time: int
+    timescale: int
+    jump: bool
+
+@final
+class ChunkReady:
+    """A chunk is complete."""
+
+    conn: int
+    chunk: Chunk
+
+@final
+class BodyEnd:
+    """The body of an accepted request is complete and all its chunks were handed over: answer with respond()."""
+
+    conn: int
+
+@final
+class Warned:
+    """A fault that did not end the connection."""
+
+    conn: int
+    code: str
+    detail: str
+    offset: int
+
+@final
+class Closed:
+    """The connection is gone; its number is not used again. `code` is empty for an orderly end."""
+
+    conn: int
+    code: str
+    detail: str
+    bytes_received: int
+
+PumpEvent: TypeAlias = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
+
+@final
+class ConnectionStats:
+    """What a connection received so far."""
+
+    conn: int
+    bytes_received: int
+    idle_ms: int
+
+@final
+class Pump:
+    """One thread with an epoll set of ingest sockets (docs/design/pump.md). Every call is cheap and thread-safe."""
+
+    def __new__(
+        cls,
+        *,
+        tick_ms: int = 50,
+        idle_timeout_ms: int = 60_000,
+        max_unparsed: int = 262_144,
+        max_fragment: int = 33_554_432,
+        audio_grid_ms: int = 2000,
+    ) -> Self: ...
+    def fileno(self) -> int:
+        """An eventfd, readable when events wait."""
+
+    def events(self) -> list[PumpEvent]:
+        """All events so far, in order per connection; clears the eventfd."""
+
+    def add(self, fd: int, protocol: Literal["rtmp", "http"], peer: str) -> int:
+        """Takes over a connected socket (the descriptor is the pump's from now on) and returns its connection number."""
+
+    def accept(self, conn: int) -> None:
+        """Lets the requested POST or publish go on."""
+
+    def bind(self, conn: int, clock: int) -> None:
+        """RTMP: puts the connection on source clock `clock` (a number of the caller's choice; audio is cut at video edges per clock)."""
+
+    def respond(self, conn: int, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]], close: bool) -> None:
+        """HTTP: the answer to the request."""
+
+    def refuse(self, conn: int, code: str, description: str) -> None:
+        """RTMP: onStatus with level error, then close."""
+
+    def close(self, conn: int) -> None:
+        """Closes the connection."""
+
+    def hold(self, conn: int, held: bool) -> None:
+        """Back-pressure: stops or resumes reading a connection."""
+
+    def stats(self) -> list[ConnectionStats]: ...
+    def stop(self) -> None:
+        """Closes every connection and ends the thread; events that wait can still be fetched."""
+
+# --- the writer
+
+@final
+class Writer:
+    """One thread that writes blobs and journals in the order of the calls. A ticket is done when its bytes are in the page cache."""
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int:
+        """An eventfd, readable when tickets are done."""
+
+    def done(self) -> list[tuple[int, int]]:
+        """(ticket, errno) of everything finished since the last call, in order; errno 0 is fine. Clears the eventfd."""
+
+    def open(self, path: str) -> int:
+        """Opens (creates) a file for writing at its end and returns its handle, at once.
+
+        Raises:
+            OSError: it can't be opened.
+        """
+
+    def append(self, handle: int, data: bytes) -> int:
+        """Appends to a file (journal records, a blob's header). A short write is undone (ftruncate) and reported."""
+
+    def write_fragment(self, blob: int, offset: int, fragment: MuxedFragment, journal: int, record: bytes) -> int:
+        """Writes the fragment at `offset` of the blob, then appends the record to the journal; a failed first write skips the second."""
+
+    def sync(self, handles: list[int]) -> int:
+        """fdatasync of each handle in order."""
+
+    def close_file(self, handle: int) -> int: ...
+    def queued_bytes(self) -> int: ...
+    def stop(self) -> None:
+        """Finishes what is queued, then ends the thread."""
+
+# --- remuxing: stored fragments in, one answer out; the GIL is released
+
+def read_ranges(ranges: list[_Range]) -> bytes:
+    """The bytes of stored ranges, one after the other.
+
+    Raises:
+        OSError: a file is gone or shorter than the range.
+    """
+
+def read_init(init: bytes) -> TrackHeader:
+    """The track that a stored CMAF header describes."""
+
+def ts_segment(video_init: bytes | None, video: list[_Range], audio_init: bytes | None, audio: list[_Range]) -> bytes: ...
+def smooth_fragment(
+    init: bytes,
+    ranges: list[_Range],
+    track_id: int,
+    sequence: int,
+    time: int,
+    duration: int,
+    composition_shift: int,
+    successors: list[tuple[int, int]],
+    inband: bool,
+) -> bytes: ...
+def f4f_fragment(
+    video_init: bytes | None, video: list[_Range], audio_init: bytes | None, audio: list[_Range], time_ms: int, origin_ns: int
+) -> bytes:
+    """FLV tags of one HDS fragment; a tag's time is its media time minus `origin_ns`, in ms."""
+
+def f4f_bootstrap(live: bool, ended: bool, version: int, fragments: list[tuple[int, int, int, bool]], current_media_time: int) -> bytes:
+    """An `abst` box. A run: (first fragment number, its time in ms, duration in ms, whether a discontinuity comes before it)."""
+
+def flv_metadata(values: list[tuple[str, float | bool | str]]) -> bytes:
+    """AMF0 `onMetaData` for f4m <metadata>."""
+
+# --- replay: the encoder's side of an ingest
+
+@final
+class RecordedTrack:
+    """One track of a recording, in memory; streams that play it share it."""
+
+    header: TrackHeader
+    samples: int
+    size: int
+    """Bytes of all samples."""
+    seconds: float
+    bitrate: int
+    """Bits per second, measured."""
+
+def read_recording(path: str | PathLike[str]) -> list[RecordedTrack] | None:
+    """Every track of a fragmented MP4 file; None when the file is MP4 without fragments.
+
+    Raises:
+        CoreError: it is no MP4, or one with other codecs.
+        OSError: it can't be read.
+    """
+
+@final
+class StreamStats:
+    """What became of one stream so far."""
+
+    url: str
+    phase: Literal["opening", "open", "playing", "closing", "done", "failed"]
+    bytes: int
+    samples: int
+    media_seconds: float
+    late_ms: float
+    """The worst lateness of a sample or fragment against its media time; 0 without pace."""
+    code: str
+    """Why it failed, else empty."""
+    detail: str
+
+@final
+class Replay:
+    """Many streams, RTMP or fragmented MP4 over HTTP, played from one thread."""
+
+    def __new__(
+        cls,
+        streams: list[tuple[str, RecordedTrack, str]],
+        *,
+        speed: float = 1.0,
+        seconds: float | None = None,
+        repeat: bool = False,
+        patience: float = 10.0,
+    ) -> Self:
+        """A stream: (URL, track, track name for the live manifest). Speed 0 is as fast as the other side takes it; `seconds` is media time.
+
+        Raises:
+            ValueError: a URL that can't be pushed to, or a number out of range.
+        """
+
+    def run(self) -> None:
+        """Plays until every stream has ended, with the GIL released; faults of single streams are in stats()."""
+
+    def stop(self) -> None:
+        """Ends all streams in good order (from another thread); run() returns soon."""
+
+    def stats(self) -> list[StreamStats]:
+        """A snapshot, in the order of the streams."""
+
+# --- small exact helpers
+
+def crc32c(data: bytes) -> int: ...
+
+@final
+class DeflatedBlock:
+    """Text deflated once, to be put together with others into one gzip member."""
+
+    size: int
+
+def deflate_block(data: bytes, level: int = 1) -> DeflatedBlock: ...
+def assemble_gzip(blocks: list[DeflatedBlock]) -> bytes:
+    """One gzip member of the blocks in order."""
+
+@final
+class Networks:
+    """An allow-list of addresses: single address, CIDR (host bits tolerated), dotted mask, IPv6; 0.0.0.0/0 is everybody."""
+
+    def __new__(cls, rules: list[str]) -> Self:
+        """Raises ValueError naming the rule that can't be read."""
+
+    def allows(self, address: str) -> bool: ...
+    def empty(self) -> bool: ...

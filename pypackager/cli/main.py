@@ -1,0 +1,33 @@
+"""`pypackager …`: commands, options, exit codes (0 fine, 1 failed, 2 wrong usage)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pypackager import __version__
+from pypackager.cli import demo, push, serve
+from pypackager.model.errors import PackagerError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    parser = argparse.ArgumentParser(prog="pypackager", description="A live-streaming packager and origin.")
+    parser.add_argument("--version", action="version", version=f"pypackager {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (serve, demo, push):
+        command.add_to(commands)
+    options = parser.parse_args(argv)
+    try:
+        return int(options.run(options))
+    except PackagerError as error:
+        place = f"\n  at {error.where}" if error.where else ""
+        sys.stderr.write(f"pypackager: {error.code}: {error.detail}{place}\n")
+        return 2 if error.code.startswith("CONFIG_") else 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

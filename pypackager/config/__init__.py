@@ -1,0 +1,1 @@
+"""The TOML file: schema, scalars, errors with file, line and key."""

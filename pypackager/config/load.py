@@ -1,0 +1,152 @@
+"""Reads and checks the TOML file; every fault names file, line and key."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from pypackager._core import Networks
+from pypackager.config.scalars import parse_address, parse_duration
+from pypackager.config.schema import Channel, Config
+from pypackager.model.errors import PackagerError
+
+_MINUTE_NS = 60_000_000_000
+_RESERVED = ("play", "static", "preview", "time", "healthz", "readyz", "v1", "metrics")
+"""First path elements of the origin that are no locators."""
+_WINDOW_NS = (5 * _MINUTE_NS, 25 * 60 * _MINUTE_NS)
+
+
+def load_config(path: Path) -> Config:
+    """The checked configuration of a file.
+
+    Raises:
+        PackagerError: CONFIG_INVALID with file, line and key; CONFIG_MISSING when there is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackagerError("CONFIG_MISSING", f"cannot read {path}: {error}", fault="operator") from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, source: str = "<string>") -> Config:
+    """The checked configuration of TOML text."""
+    try:
+        config = msgspec.toml.decode(text, type=Config)
+    except msgspec.ValidationError as error:
+        message, key = _split(str(error))
+        raise PackagerError("CONFIG_INVALID", message, where=_place(text, source, key), fault="operator") from None
+    except msgspec.DecodeError as error:
+        raise PackagerError("CONFIG_INVALID", str(error), where=source, fault="operator") from None
+    for key, fault in _faults(config):
+        raise PackagerError("CONFIG_INVALID", fault, where=_place(text, source, key), fault="operator")
+    return config
+
+
+def _faults(config: Config) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+
+    def attempt(key: str, parse: object, value: object) -> int | None:
+        try:
+            return parse(value)  # type: ignore[operator, no-any-return]
+        except PackagerError as error:
+            found.append((key, error.detail))
+        except ValueError as error:
+            found.append((key, str(error)))
+        return None
+
+    for kind in ("rtmp", "ingest", "control", "origin"):
+        for number, address in enumerate(getattr(config.listen, kind)):
+            attempt(f"listen.{kind}[{number}]", parse_address, address)
+    for key in ("ingest_tick", "ingest_idle"):
+        attempt(f"tuning.{key}", parse_duration, getattr(config.tuning, key))
+    for name, count in Counter(channel.name for channel in config.channel).items():
+        if count > 1:
+            found.append(("channel", f"two channels are called {name!r}"))
+    locators = Counter(p.locator for c in config.channel for p in c.program if isinstance(p.locator, str))
+    assets = Counter(p.asset or p.name for c in config.channel for p in c.program)
+    for value, what in ((locators, "locators"), (assets, "assets")):
+        found.extend(("channel", f"two {what} are called {name!r}") for name, count in value.items() if count > 1)
+    for number, channel in enumerate(config.channel):
+        at = f"channel[{number}]"
+        for key in ("ingest_allow", "preview_allow"):
+            attempt(f"{at}.{key}", Networks, getattr(channel, key))
+        attempt(f"{at}.preview_window", parse_duration, channel.preview_window)
+        if channel.key_frame_interval is not None:
+            attempt(f"{at}.key_frame_interval", parse_duration, channel.key_frame_interval)
+        found.extend(_program_faults(at, channel))
+    return found
+
+
+def _program_faults(at: str, channel: Channel) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    names = Counter(program.name for program in channel.program)
+    found.extend((f"{at}.program", f"two programs are called {name!r}") for name, count in names.items() if count > 1)
+    if sum(program.state == "running" for program in channel.program) > 3:
+        found.append((f"{at}.program", "at most three programs of a channel can run at once"))
+    for number, program in enumerate(channel.program):
+        if program.locator in _RESERVED:
+            found.append((f"{at}.program[{number}].locator", f"{program.locator!r} is a path of the daemon's own"))
+        try:
+            window = parse_duration(program.archive_window)
+        except PackagerError as error:
+            found.append((f"{at}.program[{number}].archive_window", error.detail))
+            continue
+        if not _WINDOW_NS[0] <= window <= _WINDOW_NS[1]:
+            found.append((f"{at}.program[{number}].archive_window", f"{program.archive_window!r} is not between 5m and 25h"))
+    return found
+
+
+def _split(error: str) -> tuple[str, str]:
+    """msgspec says ``Expected `str`, got `int` - at `$.channel[0].name` ``; an unknown key is named in the text instead."""
+    message, _, path = error.partition(" - at `$")
+    key = path.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `([^`]+)`", message)
+    if unknown:
+        key = f"{key}.{unknown[1]}".lstrip(".")
+        message = f"there is no key {unknown[1]!r} here"
+    return message, key
+
+
+def _place(text: str, source: str, key: str) -> str:
+    """``file:line: key``, by the last table header or assignment of the key's path that the text has."""
+    wanted = [part for part in re.split(r"\.", key) if part]
+    line_number = 0
+    depth: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*(\[\[?)\s*([A-Za-z0-9_.]+)\s*\]", line)
+        if header:
+            table = header[2]
+            if header[1] == "[[":
+                depth[table] = depth.get(table, -1) + 1
+                for inner in [name for name in depth if name.startswith(table + ".")]:
+                    del depth[inner]
+        assigned = re.match(r"\s*([A-Za-z0-9_]+)\s*=", line)
+        path = _numbered(table, depth) + ([assigned[1]] if assigned and not header else [])
+        if path and [_bare(p) for p in path] == [_bare(p) for p in wanted[: len(path)]] and _fits(path, wanted):
+            line_number = number
+            if len(path) == len(wanted):
+                break
+    return f"{source}:{line_number}: {key}" if line_number else f"{source}: {key}"
+
+
+def _numbered(table: str, depth: dict[str, int]) -> list[str]:
+    parts: list[str] = []
+    name = ""
+    for part in table.split(".") if table else []:
+        name = f"{name}.{part}".lstrip(".")
+        parts.append(f"{part}[{depth[name]}]" if name in depth else part)
+    return parts
+
+
+def _bare(part: str) -> str:
+    return part.partition("[")[0]
+
+
+def _fits(path: list[str], wanted: list[str]) -> bool:
+    """An index named on both sides must be the same one; `[...]` in msgspec's path is any."""
+    return all("[" not in here or "[" not in there or "[...]" in there or here == there for here, there in zip(path, wanted, strict=False))

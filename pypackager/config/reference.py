@@ -1,0 +1,98 @@
+"""Renders docs/reference/config.md from the schema: `python -m pypackager.config.reference > docs/reference/config.md`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from pypackager.config import schema
+
+_TABLES = (
+    (schema.Config, "top level"),
+    (schema.Listen, "[listen]"),
+    (schema.Tuning, "[tuning]"),
+    (schema.Channel, "[[channel]]"),
+    (schema.Track, "[[channel.track]]"),
+    (schema.Program, "[[channel.program]]"),
+    (schema.StreamingEndpoint, "[[streaming_endpoint]]"),
+)
+_OWN_SECTION = ("listen", "tuning", "channel", "streaming_endpoint", "track", "program")
+
+
+def render_reference() -> str:
+    """The whole page."""
+    parts = [
+        "# The configuration file",
+        "",
+        "Generated from the schema (`python -m pypackager.config.reference`); a test keeps it equal. Unknown keys, wrong types and",
+        "impossible values stop the start with file, line and key. Durations are written `500ms`, `2s`, `5m`, `1h30m`. SIGHUP loads the",
+        "file again: allow-lists, program states and endpoint states take their new values at once, the rest at the next start.",
+    ]
+    for struct, title in _TABLES:
+        parts += [
+            "",
+            f"## {title}",
+            "",
+            (inspect.getdoc(struct) or "").strip(),
+            "",
+            "| key | type | default | meaning |",
+            "|---|---|---|---|",
+        ]
+        meanings = _attribute_docs(struct)
+        for field in msgspec.structs.fields(struct):
+            if field.name in ("listen", "tuning", "channel", "streaming_endpoint", "track", "program") and struct in (
+                schema.Config,
+                schema.Channel,
+            ):
+                continue
+            parts.append(f"| `{field.name}` | {_type(field.type)} | {_default(field)} | {meanings[field.name]} |")
+    return "\n".join(parts) + "\n"
+
+
+def _attribute_docs(struct: type) -> dict[str, str]:
+    body = [node for top in ast.parse(inspect.getsource(struct)).body if isinstance(top, ast.ClassDef) for node in top.body]
+    found: dict[str, str] = {}
+    for here, after in pairwise(body):
+        if isinstance(here, ast.AnnAssign) and isinstance(here.target, ast.Name) and isinstance(after, ast.Expr):
+            found[here.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
+    return found
+
+
+def _type(kind: Any) -> str:
+    text = str(msgspec.inspect.type_info(kind).__class__.__name__).removesuffix("Type").lower()
+    info = msgspec.inspect.type_info(kind)
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return " or ".join(f"`{value}`" for value in sorted(map(str, info.values)))
+    if isinstance(info, msgspec.inspect.UnionType):
+        return " or ".join(_of(part) for part in info.types if not isinstance(part, msgspec.inspect.NoneType))
+    if isinstance(info, msgspec.inspect.ListType):
+        return f"list of {_of(info.item_type)}"
+    return {"str": "text", "int": "number", "bool": "true or false"}.get(text, text)
+
+
+def _of(info: msgspec.inspect.Type) -> str:
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return " or ".join(f"`{value}`" for value in sorted(map(str, info.values)))
+    name = info.__class__.__name__.removesuffix("Type").lower()
+    return {"str": "text", "int": "number", "bool": "true or false"}.get(name, name)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is not msgspec.NODEFAULT:
+        return "" if field.default is None else f"`{_toml(field.default)}`"
+    if field.default_factory is not msgspec.NODEFAULT:
+        return f"`{_toml(field.default_factory())}`"
+    return "required"
+
+
+def _toml(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_reference())

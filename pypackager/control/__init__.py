@@ -1,0 +1,1 @@
+"""Channels, programs, assets and endpoints: who exists and in which state."""

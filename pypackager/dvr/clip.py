@@ -1,0 +1,171 @@
+"""Cuts a presentation out of a ledger: which rows a window, a program or a catch-up request shows.
+
+In: a ledger and bounds. Out: a Presentation of read-only views. Never: I/O, a clock, a change to the ledger.
+
+All tracks are cut at one border, a segment start of the reference track (the first video track with rows in the window, else the first
+track): HLS media sequences of all renditions then agree (RFC 8216bis 6.2.1). A track's border is the start of the same segment number when
+it lies near in time; else (a layer with its own edges) its first segment start from there on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pypackager.dvr.ledger import Ledger, Track
+from pypackager.model.presentation import Presentation, TrackWindow
+from pypackager.model.records import FLAG_OPENS
+
+NS = 1_000_000_000
+_USUAL_INTERVAL_NS = 2 * NS
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Which part of a channel's life a presentation may show."""
+
+    window_ns: int
+    """Media time before the newest row's end."""
+    start_rows: Mapping[int, int] = {}
+    """Absolute row numbers (by track) at which a program started: it begins with the next segment."""
+    start_ns: int | None = None
+    """Media time that a viewer asks to start from: the segment that holds it is the first."""
+    end_ns: int | None = None
+    """Media time that a viewer asks to stop at: the segment that holds the instant before it is the last."""
+
+
+class _Span:
+    """The rows [base, top) of a track that bounds allow at all, and the cut [low, high) of them."""
+
+    __slots__ = ("base", "columns", "high", "low", "number", "scale", "started", "top")
+
+    def __init__(self, number: int, track: Track, bounds: Bounds) -> None:
+        self.number = number
+        self.columns = columns = track.columns
+        self.scale = track.info.timescale
+        start = bounds.start_rows.get(number, 0)
+        self.base = max(columns.first, start)
+        self.top = max(columns.end, self.base)
+        self.low, self.high = self.base, self.top
+        # The first row of all opens a segment by definition; one in the middle of life has to say so.
+        self.started = 0 < start == self.base
+
+    def end_ns(self) -> int:
+        return self.columns.end_at(self.top - 1) * NS // self.scale
+
+    def time_ns(self, row: int) -> int:
+        return self.columns.time_at(row) * NS // self.scale
+
+    def reaching(self, time_ns: int) -> int:
+        """The first row that ends later than `time_ns`."""
+        return min(max(self.columns.first_ending_after(time_ns * self.scale // NS), self.base), self.top)
+
+    def opening(self, row: int) -> int:
+        """The first segment start at `row` or later, `top` when there is none."""
+        return min(self.columns.next_flagged(row, FLAG_OPENS), self.top)
+
+    def border(self, segment: int, time_ns: int, tolerance_ns: int) -> int:
+        """This track's row at another track's segment start."""
+        row = min(max(self.columns.first_of_segment(segment), self.base), self.top)
+        if row < self.top and self.columns.segment_at(row) == segment and abs(self.time_ns(row) - time_ns) <= tolerance_ns:
+            return row
+        near = self.columns.first_from((time_ns - tolerance_ns // 2) * self.scale // NS)
+        return self.opening(min(max(near, self.base), self.top))
+
+
+def present(
+    ledger: Ledger, name: str, bounds: Bounds, *, ended: bool, published_ns: int | None, paths: Mapping[int, str], caches: dict[Any, Any]
+) -> Presentation:
+    """The presentation that the bounds allow; without tracks when nothing is published in them.
+
+    Args:
+        ledger: the channel's state.
+        name: name of the presentation.
+        bounds: what to show.
+        ended: nothing will be added any more.
+        published_ns: UTC at which it changed last; None: when the media clock passed the published edge, which every node knows alike.
+        paths: absolute paths of blobs.
+        caches: scratch space of the presentation's name.
+    """
+    spans = [span for number, track in sorted(ledger.tracks.items()) if (span := _Span(number, track, bounds)).base < span.top]
+    edge_ns = max((span.end_ns() for span in spans), default=0)
+    measured = ledger.measured
+    interval_ns = measured.interval_ns if measured else 0
+    if spans:
+        tolerance_ns = (interval_ns or _USUAL_INTERVAL_NS) * (measured.fragments_per_segment if measured else 1)
+        _cut_head(ledger, spans, edge_ns - bounds.window_ns, bounds.start_ns, tolerance_ns)
+        if bounds.end_ns is not None:
+            _cut_tail(ledger, spans, bounds.end_ns, tolerance_ns)
+    tracks = tuple(_window(ledger.tracks[span.number], span) for span in spans if span.low < span.high)
+    shown = {number for track in tracks for number in (int(track.period[0]), int(track.period[-1]))}
+    anchor_ns = ledger.anchor_ns or 0
+    return Presentation(
+        name=name,
+        version=ledger.version,
+        tracks=tracks,
+        periods=tuple(period for period in ledger.periods if shown and min(shown) <= period.number <= max(shown)),
+        anchor_ns=anchor_ns,
+        interval_ns=interval_ns,
+        fragments_per_segment=measured.fragments_per_segment if measured else 1,
+        target_duration_s=ledger.target_duration_s,
+        window_ns=bounds.window_ns,
+        ended=ended,
+        published_ns=anchor_ns + edge_ns if published_ns is None else published_ns,
+        blob_paths=paths,
+        caches=caches,
+    )
+
+
+def _reference(ledger: Ledger, spans: list[_Span], low_ns: int) -> _Span:
+    live = [span for span in spans if span.end_ns() > low_ns] or spans
+    return next((span for span in live if ledger.tracks[span.number].info.kind == "video"), live[0])
+
+
+def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | None, tolerance_ns: int) -> None:
+    reference = _reference(ledger, spans, low_ns)
+    row = reference.reaching(low_ns)
+    clipped = row > reference.base or reference.columns.first > 0 or reference.started
+    if clipped:
+        opening = reference.opening(row)
+        # A window without any segment start is shown from where it begins; a program waits for its first segment.
+        row = opening if opening < reference.top or (reference.started and row == reference.base) else row
+    if start_ns is not None and (asked := reference.reaching(start_ns)) > row:
+        row = max(row, reference.columns.last_flagged(asked, FLAG_OPENS))
+        clipped = True
+    reference.low = row
+    for span in spans:
+        if span is reference:
+            continue
+        if row == reference.top:
+            span.low = span.top
+        elif clipped:
+            span.low = span.border(reference.columns.segment_at(row), reference.time_ns(row), tolerance_ns)
+        elif (own := span.reaching(low_ns)) > span.base:
+            span.low = span.opening(own)
+
+
+def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int, tolerance_ns: int) -> None:
+    reference = _reference(ledger, spans, end_ns - 1)
+    row = reference.columns.first_from(-(-end_ns * reference.scale // NS))
+    row = reference.opening(min(max(row, reference.low), reference.top))
+    if row == reference.top:
+        return
+    segment, time_ns = reference.columns.segment_at(row), reference.time_ns(row)
+    for span in spans:
+        span.high = max(span.low, row if span is reference else span.border(segment, time_ns, tolerance_ns))
+
+
+def _window(track: Track, span: _Span) -> TrackWindow:
+    columns = track.columns
+    low, high = span.low, span.high
+    ticks = columns.end_at(high - 1) - columns.time_at(low)
+    size = columns.size_between(low, high)
+    return TrackWindow(
+        track.info,
+        track.configs,
+        low,
+        *columns.window(low, high),
+        track.peak_bps,
+        size * 8 * track.info.timescale // ticks if ticks > 0 else 0,
+    )

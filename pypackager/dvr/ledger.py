@@ -1,0 +1,350 @@
+"""The state of a channel's DVR as a fold of its journal: nothing else is remembered.
+
+In: journal records, one by one, live or from replay. Out: the tracks with their columns and pending fragments, and snapshots.
+Never: I/O, a clock. The same records give the same state, whoever folds them.
+
+The fold is total. A record that refers to something unknown is refused and changes nothing; a published row whose fragment is not
+there becomes a gap. Both happen alike live and on replay (a write can fail while those queued behind it succeed).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pypackager.dvr.index import Columns
+from pypackager.dvr.records import Checkpoint, FragmentLost, JournalRecord, Snapshot, TrackState
+from pypackager.model.presentation import Period
+from pypackager.model.records import (
+    FLAG_GAP,
+    FLAG_PERIOD,
+    Anchored,
+    BlobOpened,
+    ClockPlaced,
+    ConfigAdded,
+    Event,
+    FragmentWritten,
+    Measured,
+    Peak,
+    PeriodOpened,
+    Published,
+    Row,
+    TargetRaised,
+    TrackAdded,
+)
+from pypackager.model.track import TrackConfig, TrackInfo
+
+GAP_BLOB = -1
+"""Blob number of a row for which nothing is stored."""
+KEPT_CLOCKS = 16
+KEPT_EVENTS = 64
+
+
+class RefusedError(Exception):
+    """The record contradicts the ledger; nothing was changed."""
+
+
+class Track:
+    """One track: what is published, what waits, and where numbering stands."""
+
+    def __init__(self, info: TrackInfo, rows: int = 0) -> None:
+        self.info = info
+        self.columns = Columns(rows)
+        self.configs: Mapping[int, TrackConfig] = {}
+        self.pending: dict[int, FragmentWritten] = {}
+        self.next_config = 1
+        self.config = 0
+        self.segment = -1
+        self.discontinuity = 0
+        self.last_time = -1
+        self.last_end = 0
+        self.peak_bps = 0
+
+    def state(self) -> TrackState:
+        """Everything but the rows."""
+        pending = tuple(self.pending.values())
+        # Later rows can only name configurations of pending fragments, the last row's (gaps) or the newest ones.
+        used = {fragment.config for fragment in pending} | {self.config, self.next_config - 1}
+        configs = {number: value for number, value in self.configs.items() if number in used}
+        return TrackState(
+            self.info,
+            self.columns.end,
+            configs,
+            self.next_config,
+            self.config,
+            self.segment,
+            self.discontinuity,
+            self.last_time,
+            self.last_end,
+            self.peak_bps,
+            pending,
+        )
+
+    def resume(self, state: TrackState) -> None:
+        """Takes over a snapshot's state; rows are kept when they lead up to it, else forgotten."""
+        self.info = state.info
+        if self.columns.end != state.rows:
+            self.columns = Columns(state.rows)
+        self.configs = {**self.configs, **state.configs}
+        self.pending = {fragment.time: fragment for fragment in state.pending}
+        self.next_config = state.next_config
+        self.config = state.config
+        self.segment = state.segment
+        self.discontinuity = state.discontinuity
+        self.last_time = state.last_time
+        self.last_end = state.last_end
+        self.peak_bps = state.peak_bps
+
+
+class Blob:
+    """A blob file and the newest journal file that points into it."""
+
+    __slots__ = ("last_file", "opened")
+
+    def __init__(self, opened: BlobOpened, last_file: int) -> None:
+        self.opened = opened
+        self.last_file = last_file
+
+
+class File:
+    """A journal file and the row number at which each track stood when it began."""
+
+    __slots__ = ("number", "rows")
+
+    def __init__(self, number: int, rows: dict[int, int]) -> None:
+        self.number = number
+        self.rows = rows
+
+
+class Ledger:
+    """The fold. `version` rises with everything that can change what is published."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[int, Track] = {}
+        self.blobs: dict[int, Blob] = {}
+        self.files: deque[File] = deque()
+        self._file = 0
+        self.next_blob = 1
+        self.anchor_ns: int | None = None
+        self.clocks: dict[int, ClockPlaced] = {}
+        self.measured: Measured | None = None
+        self.target_duration_s = 0
+        self.periods: tuple[Period, ...] = ()
+        self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.version = 0
+        self.blobs_version = 0
+        """Rises when `blobs` changes."""
+        self._fold: dict[type, Callable[[Any], None]] = {
+            TrackAdded: self._track_added,
+            ConfigAdded: self._config_added,
+            Anchored: self._anchored,
+            ClockPlaced: self._clock_placed,
+            Measured: self._measured,
+            BlobOpened: self._blob_opened,
+            FragmentWritten: self._fragment_written,
+            PeriodOpened: self._period_opened,
+            Published: self._published,
+            TargetRaised: self._target_raised,
+            Peak: self._peak,
+            Event: self.events.append,
+            Snapshot: self.resume,
+            Checkpoint: lambda _: None,
+            FragmentLost: self._fragment_lost,
+        }
+
+    def apply(self, record: JournalRecord) -> None:
+        """Folds one record in.
+
+        Raises:
+            RefusedError: the record contradicts what is known.
+        """
+        self._fold[type(record)](record)
+
+    def begin_file(self, number: int) -> None:
+        """Records from here on are in journal file `number`."""
+        self._file = number
+        self.files.append(File(number, {n: track.columns.end for n, track in self.tracks.items()}))
+
+    def snapshot(self) -> Snapshot:
+        """What a journal file opens with: all that later records may refer to."""
+        tracks = tuple(track.state() for track in self.tracks.values())
+        used = {fragment.blob for track in tracks for fragment in track.pending}
+        return Snapshot(
+            tracks,
+            tuple(blob.opened for number, blob in self.blobs.items() if number in used),
+            self.next_blob,
+            self.anchor_ns,
+            tuple(self.clocks.values()),
+            self.measured,
+            self.target_duration_s,
+            self.periods[-1:],
+            tuple(self.events),
+            self.version,
+        )
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Takes a snapshot as the truth about everything but the rows before it."""
+        number = self._file
+        for state in snapshot.tracks:
+            track = self.tracks.setdefault(state.info.number, Track(state.info, state.rows))
+            track.resume(state)
+            if self.files:
+                self.files[-1].rows[state.info.number] = state.rows
+        for opened in snapshot.blobs:
+            self.blobs[opened.blob] = Blob(opened, number)
+        self.blobs_version += 1
+        self.next_blob = snapshot.next_blob
+        self.anchor_ns = snapshot.anchor_ns
+        self.clocks = {clock.clock: clock for clock in snapshot.clocks}
+        self.measured = snapshot.measured
+        self.target_duration_s = snapshot.target_duration_s
+        known = {period.number for period in self.periods}
+        self.periods += tuple(period for period in snapshot.periods if period.number not in known)
+        self.events.clear()
+        self.events.extend(snapshot.events)
+        self.version = snapshot.version
+
+    def frozen(self) -> Ledger:
+        """A copy for readers: it stays as it is, and costs no rows, while this ledger goes on and is trimmed."""
+        copy = Ledger()
+        copy.resume(self.snapshot())
+        for number, track in self.tracks.items():
+            copy.tracks[number].columns = track.columns.frozen()
+            copy.tracks[number].configs = track.configs
+        copy.blobs = dict(self.blobs)
+        copy.periods = self.periods
+        return copy
+
+    def forget_file(self) -> tuple[int, list[str]]:
+        """Forgets the oldest journal file, the rows published in it, and the blobs that nothing else points into.
+
+        Returns:
+            The file's number and the names of the blobs.
+        """
+        oldest = self.files.popleft()
+        for number, row in self.files[0].rows.items():
+            self.tracks[number].columns.trim(row)
+        pending = {fragment.blob for track in self.tracks.values() for fragment in track.pending.values()}
+        gone = [n for n, blob in self.blobs.items() if blob.last_file <= oldest.number and n not in pending]
+        names = [self.blobs.pop(number).opened.name for number in gone]
+        self.blobs_version += 1
+        # For presentations whose window is deeper than what is left.
+        self.version += 1
+        first = min((self._first_period(track) for track in self.tracks.values() if len(track.columns)), default=None)
+        if first is not None:
+            self.periods = tuple(period for period in self.periods if period.number >= first)
+        return oldest.number, names
+
+    def _first_period(self, track: Track) -> int:
+        first = track.columns.first
+        return int(track.columns.window(first, first + 1)[6][0])
+
+    def _track(self, number: int) -> Track:
+        track = self.tracks.get(number)
+        if track is None:
+            raise RefusedError(f"track {number} is unknown")
+        return track
+
+    def _track_added(self, record: TrackAdded) -> None:
+        if record.info.number in self.tracks:
+            raise RefusedError(f"track {record.info.number} exists")
+        self.tracks[record.info.number] = Track(record.info)
+        self.version += 1
+
+    def _config_added(self, record: ConfigAdded) -> None:
+        track = self._track(record.track)
+        # Presentations hold the mapping: a new one each time keeps theirs as it was.
+        track.configs = {**track.configs, record.config: record.value}
+        track.next_config = max(track.next_config, record.config + 1)
+        self.version += 1
+
+    def _anchored(self, record: Anchored) -> None:
+        if self.anchor_ns is not None:
+            raise RefusedError("the anchor is decided once")
+        self.anchor_ns = record.utc_ns
+        self.version += 1
+
+    def _clock_placed(self, record: ClockPlaced) -> None:
+        self.clocks.pop(record.clock, None)
+        self.clocks[record.clock] = record
+        while len(self.clocks) > KEPT_CLOCKS:
+            del self.clocks[next(iter(self.clocks))]
+
+    def _measured(self, record: Measured) -> None:
+        self.measured = record
+        self.target_duration_s = max(self.target_duration_s, record.target_duration_s)
+        self.version += 1
+
+    def _target_raised(self, record: TargetRaised) -> None:
+        self.target_duration_s = max(self.target_duration_s, record.target_duration_s)
+        self.version += 1
+
+    def _peak(self, record: Peak) -> None:
+        track = self._track(record.track)
+        track.peak_bps = max(track.peak_bps, record.bps)
+        self.version += 1
+
+    def _blob_opened(self, record: BlobOpened) -> None:
+        self._track(record.track)
+        self.blobs[record.blob] = Blob(record, self._file)
+        self.blobs_version += 1
+        self.next_blob = max(self.next_blob, record.blob + 1)
+
+    def _fragment_written(self, record: FragmentWritten) -> None:
+        track = self._track(record.track)
+        blob = self.blobs.get(record.blob)
+        time = record.time
+        if blob is None:
+            raise RefusedError(f"blob {record.blob} is unknown")
+        if record.config not in track.configs:
+            raise RefusedError(f"configuration {record.config} of track {record.track} is unknown")
+        if time <= track.last_time:
+            raise RefusedError(f"time {time} of track {record.track} is behind the published edge {track.last_time}")
+        blob.last_file = self._file
+        track.pending[time] = record
+
+    def _period_opened(self, record: PeriodOpened) -> None:
+        if self.periods and record.period <= self.periods[-1].number:
+            raise RefusedError(f"period {record.period} is not after {self.periods[-1].number}")
+        self.periods += (Period(record.period, record.start_ns),)
+        self.version += 1
+
+    def _published(self, record: Published) -> None:
+        period = self.periods[-1].number if self.periods else 0
+        file = self._file
+        for row in record.rows:
+            track = self.tracks.get(row.track)
+            if track is not None and row.time > track.last_time:
+                self._list(track, row, period, file)
+        self.version += 1
+
+    def _list(self, track: Track, row: Row, period: int, file: int) -> None:
+        time, flags = row.time, row.flags
+        if flags & FLAG_PERIOD or track.last_time < 0:
+            # Counted in periods, so that all renditions agree on it whenever they joined (RFC 8216bis 6.2.1).
+            track.discontinuity = period
+        pending = track.pending
+        fragment = None if flags & FLAG_GAP else pending.pop(time, None)
+        size, blob, offset = 0, GAP_BLOB, 0
+        if fragment is None:
+            flags |= FLAG_GAP
+        else:
+            size, blob, offset = fragment.size, fragment.blob, fragment.offset
+            track.config = fragment.config
+            self.blobs[blob].last_file = file
+        track.columns.append(time, row.duration, size, row.segment, flags, track.config, period, track.discontinuity, blob, offset)
+        track.segment = row.segment
+        track.last_time = time
+        track.last_end = max(track.last_end, time + row.duration)
+        # What the edge has passed can never be listed.
+        while pending and (oldest := next(iter(pending))) <= time:
+            del pending[oldest]
+
+    def _fragment_lost(self, record: FragmentLost) -> None:
+        track = self._track(record.track)
+        if track.pending.pop(record.time, None) is None:
+            row = track.columns.first_from(record.time)
+            if row < track.columns.end and track.columns.time_at(row) == record.time:
+                track.columns.make_gap(row, track.columns.flags_at(row) | FLAG_GAP)
+        self.version += 1

@@ -1,0 +1,93 @@
+"""The records that only the DVR writes: they let replay start at any journal file and tell it what it may trust."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pypackager.model.presentation import Period
+from pypackager.model.records import (
+    Anchored,
+    BlobOpened,
+    ClockPlaced,
+    ConfigAdded,
+    Event,
+    FragmentWritten,
+    Measured,
+    Peak,
+    PeriodOpened,
+    Published,
+    Record,
+    TargetRaised,
+    TrackAdded,
+)
+from pypackager.model.track import TrackConfig, TrackInfo
+
+
+class TrackState(msgspec.Struct, frozen=True, array_like=True):
+    """What a fold needs to know of a track to go on without its earlier rows."""
+
+    info: TrackInfo
+    rows: int
+    """Rows published so far in the track's life."""
+    configs: dict[int, TrackConfig]
+    next_config: int
+    config: int
+    """Configuration of the last row."""
+    segment: int
+    """Segment number of the last row; -1 before the first."""
+    discontinuity: int
+    last_time: int
+    """Start of the last row; -1 before the first."""
+    last_end: int
+    peak_bps: int
+    pending: tuple[FragmentWritten, ...]
+    """Written and not published."""
+
+
+class Snapshot(Record, frozen=True, tag="snapshot"):
+    """The fold of everything before this journal file, but the published rows themselves."""
+
+    tracks: tuple[TrackState, ...]
+    blobs: tuple[BlobOpened, ...]
+    """Those that a later record of this file may point to."""
+    next_blob: int
+    anchor_ns: int | None
+    clocks: tuple[ClockPlaced, ...]
+    measured: Measured | None
+    target_duration_s: int
+    periods: tuple[Period, ...]
+    """The open period; empty before the first."""
+    events: tuple[Event, ...]
+    version: int
+
+
+class Checkpoint(Record, frozen=True, tag="checkpoint"):
+    """The first `offset` bytes of this journal file, and every blob byte that they and earlier files point to, are on the disk."""
+
+    offset: int
+
+
+class FragmentLost(Record, frozen=True, tag="lost"):
+    """Recovery found the bytes of a fragment missing or changed (power loss): it is no longer pending, or its row is a gap."""
+
+    track: int
+    time: int
+
+
+JournalRecord = (
+    TrackAdded
+    | ConfigAdded
+    | Anchored
+    | ClockPlaced
+    | Measured
+    | BlobOpened
+    | FragmentWritten
+    | PeriodOpened
+    | Published
+    | TargetRaised
+    | Peak
+    | Event
+    | Snapshot
+    | Checkpoint
+    | FragmentLost
+)

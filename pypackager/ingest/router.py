@@ -1,0 +1,286 @@
+"""From the pump's events to the channels' timelines: who may push, where it goes, what is answered.
+
+One batch of events is handled per wakeup; each channel that got something moves its published edge once per batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from pypackager._core import (
+    BodyEnd,
+    Chunk,
+    ChunkReady,
+    Closed,
+    CoreError,
+    NeedClock,
+    PublishRequested,
+    Request,
+    TrackFound,
+    TrackHeader,
+    Warned,
+)
+from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
+from pypackager.model.errors import PackagerError
+
+PumpEvent = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
+
+
+class Intake(Protocol):
+    """A channel, as ingest sees it."""
+
+    @property
+    def protocol(self) -> str:
+        """Its ingest protocol, `fmp4` or `rtmp`."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes data."""
+
+    def admits(self, address: str) -> bool:
+        """Whether its ingest allow-list has the address."""
+
+    def open_feed(self, conn: int, side: str, stream: str) -> None:
+        """A connection was admitted to a stream."""
+
+    def close_feed(self, conn: int) -> None:
+        """The connection is gone."""
+
+    def track_found(self, conn: int, header: TrackHeader) -> None:
+        """It announced a track."""
+
+    def admit(self, conn: int) -> None:
+        """Judges all that it announced together.
+
+        Raises:
+            PackagerError: the connection is to be refused.
+        """
+
+    def place(self, conn: int, time: int, timescale: int) -> int:
+        """Number of the source clock of a frame-wise connection whose first frame is at `time`."""
+
+    def chunk(self, conn: int, chunk: Chunk) -> None:
+        """It sent a chunk."""
+
+    def settled(self, conn: int) -> bool:
+        """Whether every fragment of the connection is in the journal."""
+
+    def advance(self) -> None:
+        """Moves the published edge."""
+
+    def alert(self, code: str, detail: str) -> None:
+        """Tells the operator."""
+
+
+class Answers(Protocol):
+    """What the router tells the pump."""
+
+    def accept(self, conn: int) -> None:
+        """Lets the request or publish go on."""
+
+    def bind(self, conn: int, clock: int) -> None:
+        """Puts a connection on a source clock."""
+
+    def respond(self, conn: int, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]], close: bool) -> None:
+        """Answers an HTTP request."""
+
+    def refuse(self, conn: int, code: str, description: str) -> None:
+        """Answers an RTMP publish with an error."""
+
+
+class Log(Protocol):
+    """A structured logger."""
+
+    def info(self, event: str, **values: object) -> None:
+        """Logs what happened."""
+
+    def warning(self, event: str, **values: object) -> None:
+        """Logs what is wrong."""
+
+    def exception(self, event: str, **values: object) -> None:
+        """Logs the exception at hand with its traceback: a fault of ours."""
+
+
+class Connection(msgspec.Struct):
+    """A connection that the pump serves."""
+
+    conn: int
+    peer: str
+    protocol: str
+    target: Target | None = None
+    channel: Intake | None = None
+    ending: bool = False
+    """The body is complete and waits for its last fragment to be written."""
+
+
+class Router:
+    """Routes the pump's events to channels.
+
+    Args:
+        pump: takes the answers.
+        channels: the channels by name.
+        log: one line per connection and refusal.
+        refused: counts a refusal by its code.
+        failed: why a channel could not be opened, by name.
+    """
+
+    def __init__(
+        self, pump: Answers, channels: Mapping[str, Intake], log: Log, refused: Callable[[str], None], failed: Mapping[str, str]
+    ) -> None:
+        self._pump = pump
+        self._channels = channels
+        self._log = log
+        self._refused = refused
+        self._failed = failed
+        self.connections: dict[int, Connection] = {}
+
+    def admitted(self, conn: int, peer: str, protocol: str) -> None:
+        """The pump took over an accepted socket."""
+        self.connections[conn] = Connection(conn, peer, protocol)
+
+    def handle(self, events: list[PumpEvent]) -> None:
+        """Handles one batch."""
+        touched: dict[int, Intake] = {}
+        announced: dict[int, Connection] = {}
+        for event in events:
+            connection = self.connections.get(event.conn)
+            if connection is None:
+                continue
+            self._guard(connection, type(event).__name__, partial(self._handle, connection, event))
+            if isinstance(event, TrackFound):
+                announced[event.conn] = connection
+            if connection.channel is not None:
+                touched[id(connection.channel)] = connection.channel
+        for connection in announced.values():
+            # What stands in one header comes in one batch: only then it is plain what each track is called.
+            if connection.channel is not None:
+                self._guard(connection, "admit", partial(connection.channel.admit, connection.conn))
+        for channel in touched.values():
+            channel.advance()
+
+    def _guard(self, connection: Connection, what: str, act: Callable[[], None]) -> None:
+        """Does something for a connection; a fault is the end of that connection alone."""
+        try:
+            act()
+        except (PackagerError, CoreError) as error:
+            self._refuse(connection, error)
+        except Exception as error:  # noqa: BLE001 (whatever one connection's bytes bring to light must not end the others)
+            self._log.exception("fault", conn=connection.conn, on=what)
+            self._refuse(connection, PackagerError("INTERNAL", type(error).__name__, status=500, fault="us"))
+
+    @property
+    def ending(self) -> bool:
+        """Whether a complete body waits for its answer."""
+        return any(connection.ending and connection.channel is not None for connection in self.connections.values())
+
+    def settle(self) -> None:
+        """Answers the POSTs whose last fragment is in the journal now."""
+        for connection in self.connections.values():
+            if connection.ending and connection.channel is not None and connection.channel.settled(connection.conn):
+                connection.ending = False
+                channel = connection.channel
+                self._leave(connection)
+                channel.advance()
+                self._pump.respond(connection.conn, 200, "text/plain", b"", [], False)
+
+    def _handle(self, connection: Connection, event: PumpEvent) -> None:
+        channel = connection.channel
+        if isinstance(event, ChunkReady):
+            if channel is not None:
+                channel.chunk(event.conn, event.chunk)
+        elif isinstance(event, TrackFound):
+            if channel is not None:
+                channel.track_found(event.conn, event.header)
+                header = event.header
+                self._log.info("track", conn=event.conn, kind=header.kind, codec=header.codec, name=header.name, bitrate=header.bitrate)
+        elif isinstance(event, NeedClock):
+            if channel is not None:
+                self._pump.bind(event.conn, channel.place(event.conn, event.time, event.timescale))
+        elif isinstance(event, Request):
+            self._request(connection, event)
+        elif isinstance(event, PublishRequested):
+            self._enter(connection, parse_rtmp_target(event.app, event.stream), event.encoder)
+        elif isinstance(event, BodyEnd):
+            connection.ending = True
+            self.settle()
+        elif isinstance(event, Warned):
+            where = _where(connection)
+            self._log.warning("ingest", conn=event.conn, code=event.code, detail=event.detail, offset=event.offset, **where)
+            if channel is not None:
+                channel.alert(event.code, event.detail)
+        elif isinstance(event, Closed):
+            self._closed(connection, event)
+
+    def _request(self, connection: Connection, request: Request) -> None:
+        if request.method not in ("POST", "PUT"):
+            raise PackagerError("METHOD_NOT_ALLOWED", f"{request.method} on an ingest URL; encoders POST", status=405)
+        agent = next((value for name, value in request.headers if name.lower() == "user-agent"), "")
+        self._enter(connection, parse_http_target(request.target), agent)
+
+    def _enter(self, connection: Connection, target: Target, agent: str) -> None:
+        channel = self._channels.get(target.channel)
+        if channel is None and target.channel in self._failed:
+            raise PackagerError("CHANNEL_FAILED", f"channel {target.channel}: {self._failed[target.channel]}", status=503, fault="operator")
+        if channel is None:
+            raise PackagerError("CHANNEL_NOT_FOUND", f"there is no channel {target.channel[:64]!r}", status=404)
+        wanted = "rtmp" if connection.protocol == "rtmp" else "fmp4"
+        if channel.protocol != wanted:
+            raise PackagerError("WRONG_PROTOCOL", f"channel {target.channel} takes {channel.protocol}, not {wanted}", status=400)
+        if not channel.admits(connection.peer):
+            raise PackagerError("ADDRESS_NOT_ALLOWED", f"{connection.peer} is not in the channel's ingest_allow", status=403)
+        if not channel.running:
+            raise PackagerError("CHANNEL_NOT_RUNNING", f"channel {target.channel} is stopped", status=503)
+        self._leave(connection)
+        connection.ending = False
+        connection.target, connection.channel = target, channel
+        channel.open_feed(connection.conn, target.side, target.stream)
+        self._pump.accept(connection.conn)
+        self._log.info(
+            "push", conn=connection.conn, peer=connection.peer, channel=target.channel, side=target.side, stream=target.stream, agent=agent
+        )
+
+    def _leave(self, connection: Connection) -> None:
+        if connection.channel is not None:
+            connection.channel.close_feed(connection.conn)
+            connection.channel = None
+
+    def _closed(self, connection: Connection, event: Closed) -> None:
+        channel = connection.channel
+        self._leave(connection)
+        del self.connections[connection.conn]
+        where = _where(connection)
+        if event.code:
+            self._log.warning("closed", conn=event.conn, code=event.code, detail=event.detail, bytes=event.bytes_received, **where)
+            if channel is not None:
+                channel.alert(event.code, event.detail)
+        else:
+            self._log.info("closed", conn=event.conn, bytes=event.bytes_received, **where)
+        if channel is not None:
+            channel.advance()
+
+    def _refuse(self, connection: Connection, error: PackagerError | CoreError) -> None:
+        where = _where(connection)
+        self._log.warning(
+            "refused", conn=connection.conn, peer=connection.peer, code=error.code, detail=error.detail, status=error.status, **where
+        )
+        self._refused(error.code)
+        if connection.channel is not None:
+            connection.channel.alert(error.code, error.detail)
+            self._leave(connection)
+        if connection.protocol == "rtmp":
+            name = "NetStream.Publish.BadName" if error.status in (400, 404) else "NetStream.Publish.Denied"
+            self._pump.refuse(connection.conn, name, f"{error.code}: {error.detail}")
+            return
+        problem = {"type": "about:blank", "title": error.code, "status": error.status, "code": error.code, "detail": error.detail}
+        headers = [("Retry-After", "2")] if error.status == 503 else [("Allow", "POST, PUT")] if error.status == 405 else []
+        self._pump.respond(connection.conn, error.status, "application/problem+json", msgspec.json.encode(problem), headers, True)
+
+
+def _where(connection: Connection) -> dict[str, str]:
+    """Channel and stream for a log line, once they are known."""
+    target = connection.target
+    return {"channel": target.channel, "stream": target.stream} if target else {}

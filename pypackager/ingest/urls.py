@@ -1,0 +1,71 @@
+"""Ingest URLs (docs/design/urls.md): which channel, side and stream a request or publish names."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+from urllib.parse import unquote
+
+import msgspec
+
+from pypackager.model.errors import PackagerError
+
+Side = Literal["primary", "secondary"]
+
+_STREAM = re.compile(r"streams\((?P<stream>[^()]*)\)", re.IGNORECASE)
+_MAX_NAME = 256
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where an encoder wants to push."""
+
+    channel: str
+    side: Side
+    stream: str
+
+
+def parse_http_target(target: str) -> Target:
+    """``/{channel}[/secondary]/ingest.isml/Streams({stream})``, in any letter case and percent-encoding.
+
+    Raises:
+        PackagerError: INGEST_URL_INVALID (404), EVENTS_REFUSED (400).
+    """
+    path = unquote(target.partition("?")[0], errors="replace")
+    if len(path) > 4 * _MAX_NAME:
+        raise PackagerError("INGEST_URL_INVALID", "the path is longer than 1 KiB", status=414)
+    parts = [part for part in path.split("/") if part]
+    at = next((i for i, part in enumerate(parts) if part.lower() == "ingest.isml"), None)
+    if at is None or at == 0 or any(part in (".", "..") for part in parts):
+        raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} is not /CHANNEL/ingest.isml/Streams(NAME)", status=404)
+    head, tail = parts[:at], "/".join(parts[at + 1 :])
+    if tail.lower().startswith("events("):
+        raise PackagerError("EVENTS_REFUSED", "Events() is not served; push to Streams(NAME)", status=400)
+    match = _STREAM.fullmatch(tail)
+    if match is None or not match["stream"] or len(match["stream"]) > _MAX_NAME:
+        raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} does not end in Streams(NAME)", status=404)
+    return Target(*_channel_and_side(head, path), match["stream"])
+
+
+def parse_rtmp_target(app: str, stream: str) -> Target:
+    """Application ``{channel}[/secondary]`` and stream ``{track}``; encoders may move the border between the two.
+
+    Raises:
+        PackagerError: INGEST_URL_INVALID.
+    """
+    path = f"{app}/{stream}"
+    parts = [part for part in path.split("/") if part]
+    if len(parts) < 2 or any(part in (".", "..") for part in parts) or max(map(len, parts)) > _MAX_NAME:
+        raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} is not CHANNEL/TRACK", status=404)
+    return Target(*_channel_and_side(parts[:-1], path), parts[-1])
+
+
+def _channel_and_side(parts: list[str], path: str) -> tuple[str, Side]:
+    if len(parts) == 1:
+        return parts[0], "primary"
+    if len(parts) == 2 and parts[1].lower() in ("secondary", "primary"):
+        return parts[0], "secondary" if parts[1].lower() == "secondary" else "primary"
+    raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)}: what stands before the stream is CHANNEL or CHANNEL/secondary", status=404)
+
+
+def _shown(path: str) -> str:
+    return repr(path if len(path) <= 120 else path[:117] + "...")

@@ -1,0 +1,84 @@
+"""Answers to a request, as data: who serves them decides how the bytes move."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Range = tuple[str, int, int]
+"""(absolute path, offset, size) of stored bytes."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The fragments of one track that an answer is made of."""
+
+    init: bytes
+    """CMAF header of the track's configuration."""
+    ranges: tuple[Range, ...]
+    """Stored fragments (moof + mdat), in order."""
+
+
+class Stored(msgspec.Struct, frozen=True, tag="stored"):
+    """Bytes as they are in the blobs, one after the other."""
+
+    ranges: tuple[Range, ...]
+
+
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """A long manifest in parts, put together only for who takes no gzip: most of its text is the same from version to version."""
+
+    parts: tuple[bytes, ...]
+
+
+class TsSegment(msgspec.Struct, frozen=True, tag="ts"):
+    """An MPEG-TS segment remuxed from stored fragments."""
+
+    video: Source | None
+    audio: Source | None
+
+
+class SmoothFragment(msgspec.Struct, frozen=True, tag="smooth"):
+    """A Smooth Streaming fragment remuxed from one stored fragment."""
+
+    source: Source
+    track_id: int
+    sequence: int
+    time: int
+    duration: int
+    composition_shift: int
+    """Ticks added to composition offsets so that none is negative: one shift for the presentation, in this track's timescale."""
+    successors: tuple[tuple[int, int], ...]
+    """(time, duration) of the next fragments, for tfrf."""
+    inband: bool
+    """Put SPS and PPS before the first NAL unit: the configuration is not the one that the manifest declares."""
+
+
+class F4fFragment(msgspec.Struct, frozen=True, tag="f4f"):
+    """An HDS fragment remuxed from stored fragments."""
+
+    video: Source | None
+    audio: Source | None
+    time_ms: int
+    """Start of the fragment on the HDS timeline."""
+    origin_ns: int
+    """Media time of HDS time zero."""
+
+
+Body = bytes | Text | Stored | TsSegment | SmoothFragment | F4fFragment
+
+Lifetime = Literal["immutable", "manifest", "error", "none"]
+"""How long a cache may keep the answer: a media segment (a year), a live manifest (half a fragment), an error (a second), not at all."""
+
+
+class Published(msgspec.Struct, frozen=True):
+    """An answer that is ready."""
+
+    content_type: str
+    body: Body
+    lifetime: Lifetime
+    etag: str
+    status: int = 200
+    gzip: bytes | None = None
+    """The body as one gzip member, when it was deflated in advance."""
+    headers: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,82 @@
+"""What packaging reads: a frozen view of the published part of a journal, clipped to a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from pypackager.model.track import TrackConfig, TrackInfo
+
+Column = npt.NDArray[np.int64]
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A stretch of the presentation with one source timeline and compatible configurations."""
+
+    number: int
+    """0, 1, 2, … over the life of the channel; stable in DASH Period@id."""
+    start_ns: int
+    """Media time of its start."""
+
+
+class TrackWindow(msgspec.Struct, frozen=True):
+    """The published rows of one track inside a window: parallel columns, oldest first, immutable.
+
+    Row `i` here is row `first + i` of the track's life, so that what is rendered of a row can be cached by its absolute number.
+    """
+
+    info: TrackInfo
+    configs: Mapping[int, TrackConfig]
+    first: int
+    time: Column
+    duration: Column
+    size: Column
+    """Bytes of the stored fragment (moof + mdat); 0 in a gap."""
+    segment: Column
+    """HLS media sequence number of the row's segment."""
+    flags: Column
+    """FLAG_* of pypackager.model.records."""
+    config: Column
+    period: Column
+    """Period number of the row."""
+    discontinuity: Column
+    """HLS discontinuity sequence number of the row."""
+    blob: Column
+    offset: Column
+    peak_bps: int
+    average_bps: int
+
+
+class Presentation(msgspec.Struct, frozen=True):
+    """One presentation at one version: what the manifests of one moment say.
+
+    The same presentation gives the same bytes everywhere: packaging is a pure function of it.
+    """
+
+    name: str
+    version: int
+    """Rises with each change of the published content; the ETag's core."""
+    tracks: tuple[TrackWindow, ...]
+    """In the order of TrackInfo.number."""
+    periods: tuple[Period, ...]
+    """Those with rows in the window, oldest first."""
+    anchor_ns: int
+    """UTC of media time zero, in nanoseconds since 1970."""
+    interval_ns: int
+    """Key frame interval: the usual fragment duration."""
+    fragments_per_segment: int
+    target_duration_s: int
+    window_ns: int
+    """Depth of the DVR window."""
+    ended: bool
+    """The program ended: this is video on demand from now on."""
+    published_ns: int
+    """UTC at which this version was published (DASH @publishTime)."""
+    blob_paths: Mapping[int, str]
+    """Blob number to absolute path."""
+    caches: dict[Any, Any]
+    """Scratch space that all versions of one presentation share, for what packaging renders once; never part of the meaning."""

@@ -1,0 +1,269 @@
+"""The ASGI application.
+
+In: requests of players and caches. Out: replies, access log lines, counts. Never: a framework, or anything of the ingest side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from pypackager.model.errors import PackagerError
+from pypackager.model.plan import Published
+from pypackager.model.presentation import Presentation
+from pypackager.origin.answers import Answers
+from pypackager.origin.bodies import Bodies
+from pypackager.origin.ports import AccessLog, Catalog, Core, Packager, Pages, Recorder
+from pypackager.origin.reply import METHODS, Headers, Reply, answer, preflight, problem
+from pypackager.origin.target import Route, parse_target, presentation_root, preview_root
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+_T = TypeVar("_T")
+
+_KINDS = {"locator": "presentation", "preview": "presentation", "play": "page", "play-preview": "page", "static": "page", "time": "time"}
+"""What a request is counted as when it finds nothing."""
+_PAGE_NS = 120 * 1_000_000_000
+"""Half of it is how long a page or a policy file may be kept."""
+_CROSSDOMAIN = (
+    b'<?xml version="1.0"?>\n<cross-domain-policy><allow-access-from domain="*" secure="false"/>'
+    b'<allow-http-request-headers-from domain="*" headers="*" secure="false"/></cross-domain-policy>\n'
+)
+_CLIENTACCESS = (
+    b'<?xml version="1.0" encoding="utf-8"?>\n<access-policy><cross-domain-access><policy>'
+    b'<allow-from http-methods="*" http-request-headers="*"><domain uri="*"/></allow-from>'
+    b'<grant-to><resource path="/" include-subpaths="true"/></grant-to></policy></cross-domain-access></access-policy>\n'
+)
+
+
+class _Found(msgspec.Struct, frozen=True):
+    published: Published
+    kind: str
+    interval_ns: int = _PAGE_NS
+    shared: bool = True
+
+
+class _Request(msgspec.Struct, frozen=True):
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    client: str
+
+
+class Origin:
+    """The application; see create_app."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        packager: Packager,
+        core: Core,
+        pages: Pages,
+        *,
+        log: AccessLog,
+        recorder: Recorder,
+        trusted_proxy: Callable[[str], bool],
+        utc_ns: Callable[[], int],
+        cache_bytes: int,
+    ) -> None:
+        self._catalog = catalog
+        self._answers = Answers(packager, capacity=cache_bytes // 2)
+        self._bodies = Bodies(core, capacity=cache_bytes)
+        self._pages = pages
+        self._log = log
+        self._recorder = recorder
+        self._trusted_proxy = trusted_proxy
+        self._utc_ns = utc_ns
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            await self._http(scope, send)
+
+    async def _http(self, scope: Scope, send: Send) -> None:
+        begun = time.perf_counter()
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        request = _Request(
+            scope["method"], raw_path.decode("latin-1"), scope["query_string"].decode("latin-1"), headers, self._client(scope, headers)
+        )
+        kind, reply = await self._reply(request)
+        took = time.perf_counter() - begun
+        await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
+        await send({"type": "http.response.body", "body": reply.body})
+        sent = 0 if request.method == "HEAD" else len(reply.body)
+        self._recorder.request(kind, reply.status, took, sent)
+        self._log.info(
+            "request",
+            client=request.client,
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            status=reply.status,
+            code=reply.code,
+            bytes=sent,
+            ms=round(took * 1000, 2),
+            total_ms=round((time.perf_counter() - begun) * 1000, 2),
+            agent=headers.get("user-agent", ""),
+        )
+
+    async def _reply(self, request: _Request) -> tuple[str, Reply]:
+        kind, shared = "other", True
+        try:
+            if request.method == "OPTIONS":
+                return kind, preflight()
+            if request.method not in ("GET", "HEAD"):
+                return kind, problem(
+                    PackagerError("METHOD_NOT_ALLOWED", f"this resource knows {METHODS}", status=405), request.path, shared=True
+                )
+            route = parse_target(request.path.encode("latin-1"), request.query.encode("latin-1"))
+            shared = route.place != "preview"
+            kind = _KINDS.get(route.place, "other")
+            found = self._find(route, request)
+            kind = found.kind
+            reply = await answer(
+                found.published,
+                self._bodies,
+                request.headers,
+                head=request.method == "HEAD",
+                interval_ns=found.interval_ns,
+                shared=found.shared,
+            )
+        except PackagerError as error:
+            if error.fault == "us":
+                self._log.error("answer_failed", path=request.path, code=error.code, detail=error.detail)
+            return kind, problem(error, request.path, shared=shared)
+        except Exception as error:  # noqa: BLE001 - the border of one request: see below
+            # A failure is logged with its traceback and ends nobody else's stream.
+            self._log.exception("answer_failed", path=request.path, code="INTERNAL", detail=repr(error))
+            return kind, problem(
+                PackagerError("INTERNAL", "the origin failed on this request", status=500, fault="us"), request.path, shared=False
+            )
+        else:
+            return kind, reply
+
+    def _find(self, route: Route, request: _Request) -> _Found:
+        match route.place:
+            case "locator":
+                presentation = _present(
+                    self._catalog.located(route.name, route.asset), f"no presentation {route.asset!r} under {route.name!r}"
+                )
+                return self._below(presentation_root(route.name, route.asset), presentation, route, request)
+            case "preview":
+                presentation = _present(self._catalog.preview(route.name, request.client), f"no channel {route.name!r}")
+                return self._below(preview_root(route.name), presentation, route, request)
+            case "play":
+                asset = _present(self._catalog.asset(route.name), f"no locator {route.name!r}")
+                return self._player(presentation_root(route.name, asset), asset, folders=route.name.count("/") + 1)
+            case "play-preview":
+                return self._player(preview_root(route.name), f"{route.name} (preview)", folders=2)
+            case "static":
+                return _Found(_present(self._pages.static(route.name), "no such file"), "page")
+            case "time":
+                return _Found(Published("text/plain; charset=utf-8", _xs_date_time(self._utc_ns()), "none", "time"), "time")
+            case "health" | "ready":
+                return self._health(ready=route.place == "ready")
+            case "crossdomain":
+                return _Found(Published("text/x-cross-domain-policy", _CROSSDOMAIN, "manifest", "crossdomain-1"), "other")
+            case "clientaccess":
+                return _Found(Published("text/xml", _CLIENTACCESS, "manifest", "clientaccess-1"), "other")
+            case "none":
+                raise _missing("nothing lives at this path")
+
+    def _player(self, root: str, title: str, *, folders: int) -> _Found:
+        # Relative, so that the page works below any path that a CDN puts in front of ours.
+        return _Found(self._pages.player("../" * folders, root.removeprefix("/"), title), "page")
+
+    def _below(self, root: str, presentation: Presentation, route: Route, request: _Request) -> _Found:
+        published = self._answers.ask(root, presentation, route.rest, request.query)
+        kind = "segment" if published.lifetime == "immutable" else "manifest"
+        return _Found(published, kind, presentation.interval_ns, shared=route.place != "preview")
+
+    def _health(self, *, ready: bool) -> _Found:
+        health = self._catalog.health()
+        status = 503 if ready and not health.ready else 200
+        body = msgspec.json.encode({"status": "ready" if health.ready else "starting", **health.detail})
+        return _Found(Published("application/json", body, "none", "health", status=status), "health")
+
+    def _client(self, scope: Scope, headers: Headers) -> str:
+        """The viewer's address: the peer's, or what the nearest trusted proxy saw, proxies being believed from the right."""
+        peer = scope.get("client")
+        address = str(peer[0]) if peer else ""
+        hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+        while hops and self._trusted_proxy(address):
+            address = hops.pop()
+        return address
+
+
+def create_app(
+    catalog: Catalog,
+    packager: Packager,
+    core: Core,
+    pages: Pages,
+    *,
+    log: AccessLog,
+    recorder: Recorder,
+    trusted_proxy: Callable[[str], bool] = lambda _: False,
+    utc_ns: Callable[[], int] = time.time_ns,
+    cache_bytes: int = 16 * 2**20,
+) -> App:
+    """The origin as an ASGI application.
+
+    Args:
+        catalog: finds presentations.
+        packager: renders what is asked for below them.
+        core: executes plans.
+        pages: the web pages.
+        log: takes one line per request.
+        recorder: counts requests.
+        trusted_proxy: whether X-Forwarded-For of this peer is believed.
+        utc_ns: the clock behind /time.
+        cache_bytes: media that is kept for viewers of the same segment; half as much is kept of manifests.
+    """
+    return Origin(
+        catalog,
+        packager,
+        core,
+        pages,
+        log=log,
+        recorder=recorder,
+        trusted_proxy=trusted_proxy,
+        utc_ns=utc_ns,
+        cache_bytes=cache_bytes,
+    )
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _present(value: _T | None, detail: str) -> _T:
+    if value is None:
+        raise _missing(detail)
+    return value
+
+
+def _missing(detail: str) -> PackagerError:
+    return PackagerError("NOT_FOUND", detail, status=404)
+
+
+def _xs_date_time(utc_ns: int) -> bytes:
+    """ISO 8601 and xs:dateTime at once (ISO 23009-1 5.8.4.11): UTC with milliseconds."""
+    seconds, nanos = divmod(utc_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos // 1_000_000:03d}Z".encode()

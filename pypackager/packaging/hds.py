@@ -1,0 +1,218 @@
+"""HTTP Dynamic Streaming (Adobe F4M and F4V): manifest, bootstrap, plans of fragments.
+
+In: a presentation. Out: the f4m, an `abst`, or an F4fFragment. Never: bytes of media.
+
+The default audio is muxed with every video layer; other languages are media of their own that clients mix in late. A fragment's number is
+the row's absolute number plus one: it is in the journal, so it stays. Gaps keep their number, and their audio.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import partial
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from pypackager import _core
+from pypackager.model.errors import PackagerError
+from pypackager.model.plan import F4fFragment, Published
+from pypackager.model.presentation import Presentation, TrackWindow
+from pypackager.packaging import cache
+from pypackager.packaging.bootstrap import abst, table_entry
+from pypackager.packaging.hls_master import names, peak_bps
+from pypackager.packaging.languages import bcp47
+from pypackager.packaging.markup import attributes, escape
+from pypackager.packaging.rows import Page
+from pypackager.packaging.runs import RunStrip
+from pypackager.packaging.timing import NS
+from pypackager.packaging.urls import HdsBootstrap, HdsMedia, build, stem
+from pypackager.packaging.window import audio_rows, default_audio, end_time, muxed_stop, newest_config, playable, source, track_by_id
+
+CONTENT_TYPE = "application/f4m+xml"
+
+ERA_MS = 1 << 31
+"""HDS time zero is the last multiple of this: FLV counts milliseconds in 32 bits, which clients take to be signed.
+
+Media time may be UTC, and a window must not move zero while it slides. So zero is a function of the fragment's time alone, and time starts
+over, with a discontinuity, every 24.8 days.
+"""
+
+_CODECS = ("avc1", "avc3", "mp4a.40.2", "mp4a.40.5", "mp4a.40.29")
+
+
+class _Media(msgspec.Struct, frozen=True):
+    """A <media> element."""
+
+    track: TrackWindow
+    muxed: TrackWindow | None
+    alternate: bool
+
+    @property
+    def audio(self) -> str:
+        """Id of the muxed audio, or empty."""
+        return self.muxed.info.id if self.muxed else ""
+
+
+def manifest(presentation: Presentation) -> Published:
+    """The f4m.
+
+    Raises:
+        PackagerError: NOT_READY (404) while nothing that HDS can carry is published.
+    """
+    entries = [entry for entry in _media(presentation) if _stop(presentation, entry.track, entry.muxed)]
+    if not entries:
+        raise PackagerError("NOT_READY", "nothing that HDS can carry is published yet", status=404)
+    live = not presentation.ended
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<manifest xmlns="http://ns.adobe.com/f4m/1.0">',
+        f"<id>{escape(presentation.name)}</id>",
+        f"<streamType>{'live' if live else 'recorded'}</streamType>",
+        "<deliveryType>streaming</deliveryType>",
+    ]
+    if live:
+        lines.append("<dvrInfo" + attributes(windowDuration=presentation.window_ns // NS) + "/>")
+    else:
+        lines.append(f"<duration>{_seconds(entries[0].track):.3f}</duration>")
+    for number, entry in enumerate(entries):
+        target = HdsBootstrap(entry.track.info.id, entry.audio)
+        head = "<bootstrapInfo" + attributes(profile="named", id=f"b{number}", url=build(target) if live else None)
+        inline = "" if live else b64encode(_bootstrap(presentation, entry.track, entry.muxed).join()).decode()
+        lines.append(f"{head}/>" if live else f"{head}>{inline}</bootstrapInfo>")
+    named = names([entry.track for entry in entries])
+    for number, (entry, name) in enumerate(zip(entries, named, strict=True)):
+        arguments = (newest_config(entry.track).hash, peak_bps("cmaf", entry.track), entry.audio, number, name, entry.alternate)
+        make = partial(_element, entry, number, name)
+        lines.append(cache.text(presentation, ("f4m media", entry.track.info.number), arguments, make))
+    lines.append("</manifest>")
+    body = ("\n".join(lines) + "\n").encode()
+    # Of the content: while live it stays the same over many versions.
+    etag = f'W/"{crc32(body):08x}-{len(body):x}"'
+    return Published(content_type=CONTENT_TYPE, body=body, lifetime="manifest", etag=etag)
+
+
+def _media(presentation: Presentation) -> list[_Media]:
+    """Video with the default audio, the best layer first, since clients take the first bootstrap for all; then the other audio tracks."""
+    video = [track for track in playable(presentation, "video") if _carried(track)]
+    sound = [track for track in playable(presentation, "audio") if _carried(track)]
+    default = default_audio(presentation)
+    muxed = default if video and default is not None and _carried(default) else None
+    found = [_Media(track, muxed, alternate=False) for track in sorted(video, key=lambda track: -track.info.bitrate)]
+    if not video and default is not None and _carried(default):
+        found.append(_Media(default, None, alternate=False))
+    return found + [_Media(track, None, alternate=True) for track in sound if track is not default]
+
+
+def _carried(track: TrackWindow) -> bool:
+    return newest_config(track).codec.startswith(_CODECS)
+
+
+def _seconds(track: TrackWindow) -> float:
+    return (end_time(track, len(track.time) - 1) - int(track.time[0])) / track.info.timescale
+
+
+def _element(entry: _Media, number: int, name: str) -> str:
+    track, config = entry.track, newest_config(entry.track)
+    video = track.info.kind == "video"
+    head = "<media" + attributes(
+        streamId=stem(track.info.id, entry.audio),
+        url=f"hds/{stem(track.info.id, entry.audio)}",
+        bootstrapInfoId=f"b{number}",
+        bitrate=peak_bps("cmaf", track) // 1000,
+        width=config.width if video else None,
+        height=config.height if video else None,
+        alternate="true" if entry.alternate else None,
+        type="audio" if not video else None,
+        lang=(bcp47(track.info.language) or None) if not video else None,
+        label=name if entry.alternate else None,
+    )
+    return f"{head}>\n<metadata>{b64encode(_metadata(track, entry.audio)).decode()}</metadata>\n</media>"
+
+
+def _metadata(track: TrackWindow, audio: str) -> bytes:
+    config = newest_config(track)
+    values: list[tuple[str, float | bool | str]] = []
+    if track.info.kind == "video":
+        values += [("width", float(config.width)), ("height", float(config.height)), ("videocodecid", 7.0)]
+        rate, per = config.frame_rate
+        if rate:
+            values.append(("framerate", rate / per))
+        values.append(("videodatarate", track.info.bitrate / 1000))
+    if audio or track.info.kind == "audio":
+        values.append(("audiocodecid", 10.0))
+    if track.info.kind == "audio":
+        values += [("audiosamplerate", float(config.sample_rate)), ("stereo", config.channels > 1)]
+    return _core.flv_metadata(values)
+
+
+def bootstrap(presentation: Presentation, target: HdsBootstrap) -> Published:
+    """The `abst` of a track.
+
+    Raises:
+        PackagerError: NOT_READY (404) while nothing is listed in it.
+    """
+    track, audio = _tracks(presentation, target)
+    if not _carried(track) or not _stop(presentation, track, audio):
+        raise PackagerError("NOT_READY", "nothing of this track that HDS can carry is published yet", status=404, where=track.info.id)
+
+    def make() -> Published:
+        page = _bootstrap(presentation, track, audio)
+        return Published(content_type="video/abst", body=page.body(), lifetime="manifest", etag=cache.version_etag(presentation))
+
+    return cache.answer(presentation, ("abst", target.audio, track.info.number), cache.version(presentation), make)
+
+
+def _tracks(presentation: Presentation, target: HdsBootstrap | HdsMedia) -> tuple[TrackWindow, TrackWindow | None]:
+    track = track_by_id(presentation, target.track)
+    if target.audio and track.info.kind != "video":
+        raise PackagerError("NO_SUCH_URL", "audio is muxed with video only", status=404, where=build(target))
+    return track, track_by_id(presentation, target.audio) if target.audio else None
+
+
+def _stop(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None) -> int:
+    """The end of the listed rows."""
+    return len(track.time) if audio is None else muxed_stop(presentation, track, audio)
+
+
+def _bootstrap(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None) -> Page:
+    strip = cache.strip(presentation, ("hds rows", track.info.number), track, _table)
+    end = track.first + _stop(presentation, track, audio)
+    # A gap is listed: clients count fragment numbers on from the first.
+    strip.feed(track, _milliseconds, end, listed=lambda _row: True)
+    last = end - track.first - 1
+    last_ms, length_ms = _milliseconds(int(track.time[last]), int(track.duration[last]), track.info.timescale)
+    live = not presentation.ended
+    return abst(strip, track.first, end, live=live, version=presentation.version & 0xFFFFFFFF, end_ms=last_ms + length_ms)
+
+
+def _table(start: int) -> RunStrip:
+    return RunStrip(start, table_entry)
+
+
+def _milliseconds(time: Any, duration: Any, timescale: int) -> tuple[Any, Any]:
+    """Times and durations on the HDS timeline; ends are rounded like starts, so that equal neighbours stay in one run."""
+    start = time * 1000 // timescale
+    return start % ERA_MS, (time + duration) * 1000 // timescale - start
+
+
+def media(presentation: Presentation, target: HdsMedia) -> Published:
+    """A fragment.
+
+    Raises:
+        PackagerError: NO_SUCH_FRAGMENT (404) outside the window.
+    """
+    track, other = _tracks(presentation, target)
+    row = target.number - 1 - track.first
+    if not 0 <= row < _stop(presentation, track, other):
+        raise PackagerError("NO_SUCH_FRAGMENT", "the window has no fragment of this number", status=404, where=build(target))
+    main = source(presentation, track, row, row + 1)
+    audio = source(presentation, other, *audio_rows(track, row, row + 1, other)) if other else None
+    video = main if track.info.kind == "video" else None
+    ms = int(track.time[row]) * 1000 // track.info.timescale
+    if track.info.kind == "audio":
+        audio = main
+    plan = F4fFragment(video=video, audio=audio, time_ms=ms % ERA_MS, origin_ns=(ms - ms % ERA_MS) * 1_000_000)
+    size = sum(size for each in (plan.video, plan.audio) if each for _, _, size in each.ranges)
+    return Published(content_type="video/f4f", body=plan, lifetime="immutable", etag=f'"f4f-{int(track.time[row]):x}-{size:x}"')

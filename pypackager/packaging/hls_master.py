@@ -1,0 +1,195 @@
+"""HLS multivariant playlists (RFC 8216bis 4.4.6).
+
+In: a presentation. Out: the playlist. Never: rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from zlib import crc32
+
+from pypackager.model.errors import PackagerError
+from pypackager.model.plan import Published
+from pypackager.model.presentation import Presentation, TrackWindow
+from pypackager.model.track import Kind
+from pypackager.packaging import cache
+from pypackager.packaging.hls import CONTENT_TYPE, VERSIONS
+from pypackager.packaging.languages import bcp47
+from pypackager.packaging.segments import independent, listed
+from pypackager.packaging.urls import Flavour, HlsMedia, build
+from pypackager.packaging.window import default_audio, newest_config, playable
+
+_TS_OVERHEAD = {"video": (11, 10), "audio": (5, 4)}
+"""What a transport stream takes for the same media, at most: packet and PES headers, and the stuffing behind each short access unit."""
+
+
+def multivariant_playlist(presentation: Presentation, flavour: Flavour) -> Published:
+    """The playlist that names all media playlists.
+
+    Raises:
+        PackagerError: NOT_READY (404) while no track has a complete segment.
+    """
+    video, audio = _ready(presentation, "video"), _ready(presentation, "audio")
+    if not video and not audio:
+        raise PackagerError("NOT_READY", "no track has a complete segment yet", status=404)
+    # What it says seldom changes: then the answer stays, and with it the entity tag.
+    state = tuple(
+        (
+            track.info.number,
+            newest_config(track).hash,
+            peak_bps(flavour, track),
+            _average(flavour, track),
+            _independent(presentation, track),
+        )
+        for track in (*video, *audio)
+    )
+
+    def make() -> Published:
+        body = _body(presentation, flavour, video, audio)
+        etag = f'W/"{crc32(body):08x}-{len(body):x}"'
+        return Published(content_type=CONTENT_TYPE, body=body, lifetime="manifest", etag=etag)
+
+    return cache.answer(presentation, ("hls master", flavour), state, make)
+
+
+def _body(presentation: Presentation, flavour: Flavour, video: list[TrackWindow], audio: list[TrackWindow]) -> bytes:
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSIONS[flavour]}"]
+    if all(_independent(presentation, track) for track in (*video, *audio)):
+        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    if flavour == "ts3":
+        lines += _muxed(presentation, video, audio)
+    elif video:
+        lines += _grouped(presentation, flavour, video, audio)
+    else:
+        lines += _audio_only(presentation, flavour, audio)
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _independent(presentation: Presentation, track: TrackWindow) -> bool:
+    return independent(presentation, track, *listed(presentation, track))
+
+
+def _ready(presentation: Presentation, kind: Kind) -> list[TrackWindow]:
+    tracks = []
+    for track in playable(presentation, kind):
+        start, stop = listed(presentation, track)
+        if start < stop:
+            tracks.append(track)
+    return tracks
+
+
+def _grouped(presentation: Presentation, flavour: Flavour, video: list[TrackWindow], audio: list[TrackWindow]) -> list[str]:
+    """Every video layer with every group of audio renditions; a group is of one codec, so that CODECS is true for each of its members."""
+    groups = _groups(audio)
+    lines = [line for name, tracks in groups.items() for line in _renditions(presentation, flavour, name, tracks)]
+    for track in video:
+        for name, tracks in groups.items() or [("", [])]:
+            lines += _variant(flavour, track, tracks, name)
+    return lines
+
+
+def _muxed(presentation: Presentation, video: list[TrackWindow], audio: list[TrackWindow]) -> list[str]:
+    default = default_audio(presentation)
+    with_audio = [default] if default is not None else []
+    return [line for track in video or audio for line in _variant("ts3", track, with_audio if video else [], "")]
+
+
+def _audio_only(presentation: Presentation, flavour: Flavour, audio: list[TrackWindow]) -> list[str]:
+    if len(audio) == 1:
+        return _variant(flavour, audio[0], [], "")
+    lines: list[str] = []
+    for name, tracks in _groups(audio).items():
+        lines += _renditions(presentation, flavour, name, tracks)
+        lines += _variant(flavour, _default(presentation, tracks), [], name)
+    return lines
+
+
+def _groups(audio: list[TrackWindow]) -> dict[str, list[TrackWindow]]:
+    by_codec: dict[str, list[TrackWindow]] = {}
+    for track in audio:
+        by_codec.setdefault(newest_config(track).codec, []).append(track)
+    if len(by_codec) <= 1:
+        return {"audio": audio} if audio else {}
+    return {f"audio-{codec}": tracks for codec, tracks in by_codec.items()}
+
+
+def _default(presentation: Presentation, tracks: list[TrackWindow]) -> TrackWindow:
+    default = default_audio(presentation)
+    return default if default is not None and any(default is track for track in tracks) else tracks[0]
+
+
+def _renditions(presentation: Presentation, flavour: Flavour, group: str, tracks: list[TrackWindow]) -> list[str]:
+    default = _default(presentation, tracks)
+    lines = []
+    for track, name in zip(tracks, names(tracks), strict=True):
+        language = bcp47(track.info.language)
+        attributes = [
+            "TYPE=AUDIO",
+            f"GROUP-ID={_quoted(group)}",
+            f"NAME={_quoted(name)}",
+            *([f"LANGUAGE={_quoted(language)}"] if language else []),
+            f"DEFAULT={'YES' if track is default else 'NO'}",
+            "AUTOSELECT=YES",
+            f'CHANNELS="{newest_config(track).channels}"',
+            f"URI={_quoted(build(HlsMedia(flavour, track.info.id)))}",
+        ]
+        lines.append("#EXT-X-MEDIA:" + ",".join(attributes))
+    return lines
+
+
+def names(tracks: Sequence[TrackWindow]) -> list[str]:
+    """What a person may call each track, unique among them."""
+    plain = [track.info.name or bcp47(track.info.language) or track.info.id for track in tracks]
+    count = Counter(plain)
+    return [
+        name if count[name] == 1 else f"{name} ({track.info.id})" if name != track.info.id else name
+        for name, track in zip(plain, tracks, strict=True)
+    ]
+
+
+def _variant(flavour: Flavour, track: TrackWindow, audio: list[TrackWindow], group: str) -> list[str]:
+    config = newest_config(track)
+    codecs = dict.fromkeys(newest_config(each).codec for each in (track, *audio))
+    attributes = [
+        f"BANDWIDTH={peak_bps(flavour, track) + max((peak_bps(flavour, each) for each in audio), default=0)}",
+        f"AVERAGE-BANDWIDTH={_average(flavour, track) + max((_average(flavour, each) for each in audio), default=0)}",
+        f"CODECS={_quoted(','.join(codecs))}",
+    ]
+    if track.info.kind == "video":
+        width = (2 * config.width * config.pixel_aspect[0] + config.pixel_aspect[1]) // (2 * config.pixel_aspect[1])
+        attributes.append(f"RESOLUTION={width}x{config.height}")
+        rate, per = config.frame_rate
+        if rate:
+            thousandths = (2000 * rate + per) // (2 * per)
+            attributes.append(f"FRAME-RATE={thousandths // 1000}.{thousandths % 1000:03d}")
+    if group:
+        attributes.append(f"AUDIO={_quoted(group)}")
+    if track.info.kind == "video" and flavour != "ts3":
+        attributes.append("CLOSED-CAPTIONS=NONE")
+    return ["#EXT-X-STREAM-INF:" + ",".join(attributes), build(HlsMedia(flavour, track.info.id))]
+
+
+def peak_bps(flavour: Flavour, track: TrackWindow) -> int:
+    """The measured peak rate; until it is measured, the rate that names the track."""
+    return _in_container(flavour, track, max(track.peak_bps, track.average_bps) or track.info.bitrate)
+
+
+def _average(flavour: Flavour, track: TrackWindow) -> int:
+    # In kilobits: the last digits change with every fragment and say nothing.
+    return -(-_in_container(flavour, track, track.average_bps or track.info.bitrate) // 1000) * 1000
+
+
+def _in_container(flavour: Flavour, track: TrackWindow, bps: int) -> int:
+    if flavour == "cmaf":
+        return bps
+    times, per = _TS_OVERHEAD[track.info.kind]
+    return bps * times // per
+
+
+_UNQUOTABLE = dict.fromkeys((*range(0x20), 0x7F), " ") | {ord('"'): "'"}
+
+
+def _quoted(text: str) -> str:
+    """A quoted-string, which can't contain quotes or line ends (RFC 8216 4.2)."""
+    return f'"{text.translate(_UNQUOTABLE)}"'

@@ -1,0 +1,186 @@
+"""Rows as runs of equal duration: a SegmentTimeline, the chunks of a StreamIndex, a fragment run table.
+
+In: the rows of a track. Out: slices of rendered runs. Never: a format; that is the element's business.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec.structs import replace
+
+from pypackager.model.presentation import TrackWindow
+from pypackager.model.records import FLAG_GAP
+from pypackager.packaging.rows import BLOCK, Piece, Strip
+
+
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """Consecutive rows of equal duration without a hole between."""
+
+    row: int
+    """Absolute number of the first."""
+    time: int
+    duration: int
+    count: int
+    joined: bool
+    """It starts where the run before it ends, in the same period."""
+
+
+Element = Callable[[Run, bool], bytes]
+"""Renders a run, and says whether it is the first of its list: then it has to state its time."""
+
+
+Clock = Callable[[Any, Any, int], tuple[Any, Any]]
+"""Time and duration in a list, of a stored time and duration in ticks of a timescale; of integers as of whole columns."""
+
+
+def ticks(time: Any, duration: Any, timescale: int) -> tuple[Any, Any]:  # noqa: ARG001 -- one signature for all clocks
+    """Stored times as they are."""
+    return time, duration
+
+
+class RunStrip:
+    """Rows of one track as runs: a SegmentTimeline, the chunks of a StreamIndex, a fragment run table.
+
+    Runs end where the duration changes, at holes and at periods. All but the last are closed, and rendered.
+    """
+
+    def __init__(self, start: int, element: Element) -> None:
+        self._strip = Strip(start)
+        self._element = element
+        # Of all runs, the open one at the end included: audio that is cut at video edges has thirty thousand in 25 hours.
+        self._rows, self._times, self._durations, self._counts = array("q"), array("q"), array("q"), array("q")
+        self._joined = bytearray()
+
+    def _run(self, index: int) -> Run:
+        return Run(self._rows[index], self._times[index], self._durations[index], self._counts[index], bool(self._joined[index]))
+
+    @property
+    def start(self) -> int:
+        """First absolute row that was fed."""
+        return self._strip.start
+
+    @property
+    def end(self) -> int:
+        """First absolute row that was not fed yet."""
+        return self._strip.end
+
+    def feed(self, track: TrackWindow, clock: Clock, stop: int, *, listed: Callable[[int], bool] | None = None) -> None:
+        """Takes the rows up to the absolute row `stop`.
+
+        Args:
+            track: the rows.
+            clock: what their times are in the list.
+            stop: absolute row behind the last one.
+            listed: says of a gap (a row of the window) whether it is listed all the same.
+        """
+        start = self._strip.end
+        if start >= stop:
+            return
+        first, last = start - track.first, stop - track.first
+        if self._rows:
+            self._feed_rows(track, clock, first, last, listed)
+        else:
+            self._feed_window(track, clock, first, last, listed)
+        self._strip.end = stop
+
+    def _feed_rows(self, track: TrackWindow, clock: Clock, first: int, last: int, listed: Callable[[int], bool] | None) -> None:
+        """Row by row: what came since the last version."""
+        for row in range(first, last):
+            if int(track.flags[row]) & FLAG_GAP and not (listed and listed(row)):
+                continue
+            time, duration = clock(int(track.time[row]), int(track.duration[row]), track.info.timescale)
+            number, run = track.first + row, self._run(-1)
+            # The row before this one is in the window or just left it; then it is known by its period's border.
+            same_period = row > 0 and int(track.period[row]) == int(track.period[row - 1])
+            joined = same_period and run.row + run.count == number and run.time + run.count * run.duration == time
+            if joined and run.duration == duration:
+                self._counts[-1] += 1
+            else:
+                self._append(Run(number, time, duration, 1, joined))
+
+    def _feed_window(self, track: TrackWindow, clock: Clock, first: int, last: int, listed: Callable[[int], bool] | None) -> None:
+        """All rows at once: a window that was not asked for before may have tens of thousands."""
+        here = (track.flags[first:last] & FLAG_GAP) == 0
+        if listed is not None:
+            for row in np.flatnonzero(~here).tolist():
+                here[row] = listed(first + row)
+        rows = np.flatnonzero(here) + first
+        if not len(rows):
+            return
+        times, durations = clock(track.time[rows], track.duration[rows], track.info.timescale)
+        periods = track.period[rows]
+        joined = (np.diff(rows) == 1) & (np.diff(periods) == 0) & (times[:-1] + durations[:-1] == times[1:])
+        breaks = np.flatnonzero(~(joined & (np.diff(durations) == 0))) + 1
+        begins = np.concatenate([[0], breaks])
+        counts = np.diff(np.concatenate([begins, [len(rows)]]))
+        goes_on = np.concatenate([[False], joined])[begins]
+        columns = ((rows[begins] + track.first), times[begins], durations[begins], counts, goes_on)
+        for values in zip(*(column.tolist() for column in columns), strict=True):
+            self._append(Run(*values))
+
+    def _append(self, run: Run) -> None:
+        if self._rows:
+            last = self._run(-1)
+            self._strip.append(last.row, self._element(last, False))
+        self._rows.append(run.row)
+        self._times.append(run.time)
+        self._durations.append(run.duration)
+        self._counts.append(run.count)
+        self._joined.append(run.joined)
+
+    def slice(self, start: int, stop: int) -> Iterator[Piece]:
+        """The rendered runs of the absolute rows [start, stop)."""
+        first, last = self._bounds(start, stop)
+        if first == last:
+            return
+        yield self._element(_until(_since(self._run(first), start), stop), True)
+        if last - first > 1:
+            final = self._run(last - 1)
+            yield from self._strip.slice(self._rows[first + 1], final.row)
+            yield self._element(_until(final, stop), False)
+
+    def runs(self, start: int, stop: int) -> int:
+        """How many runs the absolute rows [start, stop) are."""
+        first, last = self._bounds(start, stop)
+        return last - first
+
+    def count(self, start: int, stop: int) -> int:
+        """Listed rows of the absolute rows [start, stop)."""
+        first, last = self._bounds(start, stop)
+        if first == last:
+            return 0
+        whole = sum(self._counts[first:last])
+        head, tail = self._run(first), self._run(last - 1)
+        return whole - (head.count - _since(head, start).count) - (tail.count - _until(tail, stop).count)
+
+    def _bounds(self, start: int, stop: int) -> tuple[int, int]:
+        """Indices of the runs with rows in [start, stop)."""
+        if start >= stop:
+            return 0, 0
+        first = bisect_right(self._rows, start) - 1
+        if first < 0 or self._rows[first] + self._counts[first] <= start:
+            first += 1
+        return first, max(first, bisect_left(self._rows, stop))
+
+    def trim(self, row: int) -> None:
+        """Forgets what ends before an absolute row, once that is worth the copy."""
+        first = bisect_right(self._rows, row) - 1
+        if first > BLOCK:
+            for column in (self._rows, self._times, self._durations, self._counts, self._joined):
+                del column[:first]
+        self._strip.trim(row)
+
+
+def _since(run: Run, start: int) -> Run:
+    skip = start - run.row
+    return Run(start, run.time + skip * run.duration, run.duration, run.count - skip, joined=False) if skip > 0 else run
+
+
+def _until(run: Run, stop: int) -> Run:
+    return replace(run, count=min(run.count, stop - run.row))

@@ -1,0 +1,301 @@
+"""Smooth Streaming (MS-SSTR): the client manifest, and plans of fragments.
+
+In: a presentation. Out: the manifest, or a SmoothFragment. Never: bytes of media.
+
+A live client asks for the manifest once and then follows the `tfrf` of each fragment, so a fragment is listed and served only when the
+look-ahead fragments behind it are there to be named in it. After the end the last ones are served too, without. All video layers share one
+list of chunks; where a layer has a gap, the nearest layer that has the fragment stands in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import msgspec
+
+from pypackager.model.errors import PackagerError
+from pypackager.model.plan import Published, SmoothFragment, Source
+from pypackager.model.presentation import Presentation, TrackWindow
+from pypackager.model.track import TrackConfig
+from pypackager.packaging import cache
+from pypackager.packaging.codec_private import annex_b
+from pypackager.packaging.languages import bcp47
+from pypackager.packaging.layers import aligned_layers, has_media, substitutes
+from pypackager.packaging.markup import attributes
+from pypackager.packaging.rows import Page
+from pypackager.packaging.runs import Run, RunStrip, ticks
+from pypackager.packaging.timing import NS, to_ns
+from pypackager.packaging.urls import SmoothMedia, build
+from pypackager.packaging.window import config_at, end_time, find, first_media, is_gap, playable, ranges
+
+CONTENT_TYPE = "text/xml"
+
+LOOK_AHEAD = 2
+"""Fragments that a fragment names in `tfrf`, and that must exist before it is served: LookAheadFragmentCount."""
+
+COMPOSITION_SHIFT_MS = 200
+"""Added to the composition offsets of every track (docs/design/publication.md): version 0 of `trun` has no negative ones.
+
+It covers five frames of reordering at 25 frames a second, and is whole in every timescale in use. It is one constant, because a value that
+followed the encoder would change the bytes of fragments that were served before.
+"""
+
+SINGLE_CHUNKS = 4
+"""Newest chunks of a live list that have an element each.
+
+GStreamer joins live at the fourth element from the end, whatever `r` it has, and takes a fragment that `tfrf` names for new when it
+is later than the start of the last element.
+"""
+
+FIRST_CONFIG = 1
+"""Number of a track's first configuration in its journal; later ones count up, whatever was forgotten since."""
+
+TIMESCALE = 10_000_000
+"""Of the manifest's own attributes; each stream states its own."""
+
+_FOURCC = {"avc1": "H264", "avc3": "H264", "mp4a.40.2": "AACL", "mp4a.40.5": "AACH", "mp4a.40.29": "AACH"}
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """A StreamIndex."""
+
+    name: str
+    tracks: list[TrackWindow]
+    """The first has all the chunks."""
+
+
+def streams(presentation: Presentation) -> list[Stream]:
+    """Video, when there is some, then a stream for each audio track."""
+    # Every fragment of a version asks for them.
+    known: tuple[Presentation, list[Stream]] | None = presentation.caches.get("smooth streams")
+    if known is None or known[0] is not presentation:
+        known = presentation.caches["smooth streams"] = (presentation, _streams(presentation))
+    return known[1]
+
+
+def _streams(presentation: Presentation) -> list[Stream]:
+    video = [track for track in aligned_layers(presentation) if _fourcc(_declared(track)) is not None]
+    audio = [track for track in playable(presentation, "audio") if _fourcc(_declared(track)) is not None]
+    found = [Stream("video", video)] if video else []
+    # Clients know a stream by its name alone.
+    return found + [Stream("audio-video" if track.info.id == "video" else track.info.id, [track]) for track in audio]
+
+
+def manifest(presentation: Presentation) -> Published:
+    """The client manifest.
+
+    Raises:
+        PackagerError: NOT_READY (404) while no fragment has its look-ahead.
+    """
+
+    def make() -> Published:
+        return _page(presentation).publish(CONTENT_TYPE, cache.version_etag(presentation))
+
+    return cache.answer(presentation, ("smooth",), cache.version(presentation), make)
+
+
+def _page(presentation: Presentation) -> Page:
+    listed = [(stream, stop) for stream in streams(presentation) if (stop := _stop(presentation, stream)) > 0]
+    if not listed:
+        raise PackagerError("NOT_READY", "no fragment is followed by enough others yet", status=404)
+    live = not presentation.ended
+    page = Page()
+    page.add(
+        '<?xml version="1.0" encoding="UTF-8"?>\n<SmoothStreamingMedia'
+        + attributes(
+            MajorVersion=2,
+            MinorVersion=2,
+            TimeScale=TIMESCALE,
+            Duration=0 if live else _duration(listed),
+            IsLive="TRUE" if live else None,
+            LookAheadFragmentCount=LOOK_AHEAD if live else None,
+            DVRWindowLength=presentation.window_ns * TIMESCALE // NS if live else None,
+            CanSeek="TRUE" if live else None,
+            CanPause="TRUE" if live else None,
+        )
+        + ">\n"
+    )
+    for stream, stop in listed:
+        _add_stream(page, presentation, stream, stop)
+    page.add("</SmoothStreamingMedia>\n")
+    return page
+
+
+def _duration(listed: list[tuple[Stream, int]]) -> int:
+    """From the first fragment to the end of the last, in the manifest's timescale."""
+    starts, ends = [], []
+    for stream, stop in listed:
+        chunks = stream.tracks[0]
+        starts.append(to_ns(int(chunks.time[0]), chunks.info.timescale))
+        ends.append(to_ns(end_time(chunks, stop - 1), chunks.info.timescale))
+    return (max(ends) - min(starts)) * TIMESCALE // NS
+
+
+def _add_stream(page: Page, presentation: Presentation, stream: Stream, stop: int) -> None:
+    chunks = stream.tracks[0]
+    video = chunks.info.kind == "video"
+    key = ("smooth rows", *(track.info.number for track in stream.tracks))
+    strip = cache.strip(presentation, key, chunks, _chunk_list)
+    start, end = chunks.first, chunks.first + stop
+    strip.feed(chunks, ticks, end, listed=partial(_stands_in, stream))
+    page.add(
+        "<StreamIndex"
+        + attributes(
+            Type=chunks.info.kind,
+            Name=stream.name,
+            Subtype="" if video else None,
+            Language=None if video else bcp47(chunks.info.language) or "und",
+            # Not counted while the list changes (MS-SSTR 2.2.2.3).
+            Chunks=strip.count(start, end) if presentation.ended else 0,
+            QualityLevels=len(stream.tracks),
+            TimeScale=chunks.info.timescale,
+            Url=f"QualityLevels({{bitrate}})/Fragments({stream.name}={{start time}})",
+        )
+        + ">\n"
+    )
+    # By what is stable: the order of a ladder is that of its tracks' numbers.
+    for index, track in enumerate(sorted(stream.tracks, key=lambda track: track.info.number)):
+        slot, arguments = ("smooth level", track.info.number), (index, _declared(track).hash)
+        page.add(cache.text(presentation, slot, arguments, partial(_quality_level, track, index)))
+    single = max(start, end - SINGLE_CHUNKS) if not presentation.ended else end
+    page.add_rows(strip.slice(start, single))
+    for row in range(single - chunks.first, stop):
+        if _has_chunk(stream, row):
+            page.add(f'<c t="{int(chunks.time[row])}" d="{int(chunks.duration[row])}"/>\n')
+    page.add("</StreamIndex>\n")
+
+
+def _chunk_list(start: int) -> RunStrip:
+    return RunStrip(start, _c)
+
+
+def _c(run: Run, head: bool) -> bytes:
+    """A chunk element: `r` counts the chunks themselves, unlike DASH's (MS-SSTR 2.2.2.6)."""
+    stated = f' t="{run.time}"' if head or not run.joined else ""
+    repeated = f' r="{run.count}"' if run.count > 1 else ""
+    return f'<c{stated} d="{run.duration}"{repeated}/>\n'.encode()
+
+
+def _stands_in(stream: Stream, row: int) -> bool:
+    """Another layer has what is a gap in the first."""
+    return has_media(stream.tracks[1:], int(stream.tracks[0].time[row]))
+
+
+def _quality_level(track: TrackWindow, index: int) -> str:
+    config = _declared(track)
+    if track.info.kind == "video":
+        values = attributes(
+            Index=index,
+            Bitrate=track.info.bitrate,
+            FourCC=_fourcc(config),
+            MaxWidth=config.width,
+            MaxHeight=config.height,
+            CodecPrivateData=annex_b(config.codec_private).hex().upper(),
+        )
+    else:
+        values = attributes(
+            Index=index,
+            Bitrate=track.info.bitrate,
+            FourCC=_fourcc(config),
+            SamplingRate=config.sample_rate,
+            Channels=config.channels,
+            BitsPerSample=16,
+            PacketSize=2 * config.channels,
+            # MS-SSTR 2.2.2.5: 255 says that CodecPrivateData is an AudioSpecificConfig.
+            AudioTag=255,
+            CodecPrivateData=config.codec_private.hex().upper(),
+        )
+    return f"<QualityLevel{values}/>\n"
+
+
+def _declared(track: TrackWindow) -> TrackConfig:
+    """What the manifest says of a track: the configuration of its oldest fragment."""
+    row = first_media(track, 0, len(track.time))
+    return config_at(track, row or 0)
+
+
+def _fourcc(config: TrackConfig) -> str | None:
+    return _FOURCC.get(config.codec) or _FOURCC.get(config.codec.partition(".")[0])
+
+
+def _has_chunk(stream: Stream, row: int) -> bool:
+    return not is_gap(stream.tracks[0], row) or _stands_in(stream, row)
+
+
+def _stop(presentation: Presentation, stream: Stream) -> int:
+    """The end of the rows that may be served: all but those that lack their look-ahead, all when nothing comes behind."""
+    stop = len(stream.tracks[0].time)
+    ahead = 0 if presentation.ended else LOOK_AHEAD
+    while stop > 0 and ahead > 0:
+        stop -= 1
+        ahead -= _has_chunk(stream, stop)
+    return stop if ahead == 0 else 0
+
+
+def media(presentation: Presentation, target: SmoothMedia) -> Published:
+    """A fragment.
+
+    Raises:
+        PackagerError: TOO_EARLY (412) before its look-ahead is there; NO_SUCH_STREAM, NO_SUCH_FRAGMENT (404).
+    """
+    stream, layer = _stream_of(presentation, target)
+    chunks = stream.tracks[0]
+    row = find(chunks, target.time)
+    edge = int(chunks.time[-1])
+    stop = _stop(presentation, stream)
+    if not presentation.ended and (target.time > edge or (row is not None and row >= stop)):
+        raise PackagerError("TOO_EARLY", "the fragments that this one has to name are not there yet", status=412, where=build(target))
+    found = None if row is None else next(_choices(stream, layer, target.time), None)
+    if row is None or found is None:
+        raise PackagerError("NO_SUCH_FRAGMENT", "no fragment of the window starts at this time", status=404, where=build(target))
+    track, place = found
+    config = int(track.config[place])
+    plan = SmoothFragment(
+        source=Source(init=track.configs[config].init, ranges=ranges(presentation, track, place, place + 1)),
+        track_id=layer.info.number,
+        # Of 32 bits and never zero (ISO/IEC 14496-12 8.8.5).
+        sequence=(chunks.first + row) % 0xFFFFFFFF + 1,
+        time=target.time,
+        duration=int(chunks.duration[row]),
+        composition_shift=COMPOSITION_SHIFT_MS * layer.info.timescale // 1000,
+        successors=_successors(stream, row),
+        # A manifest declares the configuration of the oldest fragment it lists, so only the first of all can always go without.
+        inband=layer.info.kind == "video" and (track is not layer or config != FIRST_CONFIG),
+    )
+    size = int(track.size[place])
+    etag = f'"smooth-{target.time:x}-{track.info.number:x}-{size:x}-{len(plan.successors)}"'
+    return Published(content_type=f"{layer.info.kind}/mp4", body=plan, lifetime="immutable", etag=etag)
+
+
+def _stream_of(presentation: Presentation, target: SmoothMedia) -> tuple[Stream, TrackWindow]:
+    for stream in streams(presentation):
+        if stream.name == target.stream:
+            for track in stream.tracks:
+                if track.info.bitrate == target.bitrate:
+                    return stream, track
+    # A layer that is out of step is not in the manifest; what it listed before is served all the same.
+    for layer in playable(presentation, "video"):
+        if target.stream == "video" and layer.info.bitrate == target.bitrate and _fourcc(_declared(layer)) is not None:
+            return Stream("video", [layer]), layer
+    raise PackagerError("NO_SUCH_STREAM", "no stream has this name and bitrate", status=404, where=build(target))
+
+
+def _choices(stream: Stream, layer: TrackWindow, time: int) -> Iterator[tuple[TrackWindow, int]]:
+    """The fragments to serve at a time, best first."""
+    for track in (layer, *substitutes(stream.tracks, layer)):
+        row = find(track, time)
+        if row is not None and not is_gap(track, row):
+            yield track, row
+
+
+def _successors(stream: Stream, row: int) -> tuple[tuple[int, int], ...]:
+    """(time, duration) of the look-ahead fragments; none when they are not all there: the presentation ended."""
+    chunks = stream.tracks[0]
+    found: list[tuple[int, int]] = []
+    for later in range(row + 1, len(chunks.time)):
+        if _has_chunk(stream, later):
+            found.append((int(chunks.time[later]), int(chunks.duration[later])))
+            if len(found) == LOOK_AHEAD:
+                return tuple(found)
+    return ()

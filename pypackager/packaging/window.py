@@ -1,0 +1,173 @@
+"""Questions to a TrackWindow: rows by time, ranges of stored bytes, configurations, neighbours.
+
+In: a presentation and one of its tracks. Out: indices into the track's columns, ranges, configurations. Never: text.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pypackager.model.errors import PackagerError
+from pypackager.model.plan import Range, Source
+from pypackager.model.presentation import Presentation, TrackWindow
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS
+from pypackager.model.track import Kind, TrackConfig
+from pypackager.packaging.timing import from_ns, to_ns
+
+_USUAL_INTERVAL_NS = 2_000_000_000
+
+MUX_TOLERANCE_NS = 100_000_000
+"""How much earlier than a video fragment its audio may start: encoders that align fragments do so within an audio frame or two."""
+
+
+def interval_ns(presentation: Presentation) -> int:
+    """Key frame interval; until it is measured, the usual one."""
+    return presentation.interval_ns or _USUAL_INTERVAL_NS
+
+
+def target_duration_s(presentation: Presentation) -> int:
+    """EXT-X-TARGETDURATION; until it is measured, what the usual interval makes it."""
+    return presentation.target_duration_s or 3 * _USUAL_INTERVAL_NS // 1_000_000_000
+
+
+def track_by_id(presentation: Presentation, name: str) -> TrackWindow:
+    """The track with this id.
+
+    Raises:
+        PackagerError: NO_SUCH_TRACK (404).
+    """
+    for track in presentation.tracks:
+        if track.info.id == name:
+            return track
+    raise PackagerError("NO_SUCH_TRACK", "no track of the presentation has this id", status=404, where=name[:100])
+
+
+def is_gap(track: TrackWindow, row: int) -> bool:
+    """Nothing is stored for the row."""
+    return bool(int(track.flags[row]) & FLAG_GAP)
+
+
+def opens(track: TrackWindow, row: int) -> bool:
+    """The row opens an HLS segment."""
+    return bool(int(track.flags[row]) & FLAG_OPENS)
+
+
+def end_time(track: TrackWindow, row: int) -> int:
+    """Media time at which the row ends."""
+    return int(track.time[row]) + int(track.duration[row])
+
+
+def find(track: TrackWindow, time: int) -> int | None:
+    """The row that starts at `time`."""
+    row = int(np.searchsorted(track.time, time))
+    return row if row < len(track.time) and int(track.time[row]) == time else None
+
+
+def media_row(track: TrackWindow, time: int) -> int:
+    """The row that starts at `time` and has bytes.
+
+    Raises:
+        PackagerError: NO_SUCH_FRAGMENT (404): it left the window, is not published yet, was never there, or is a gap.
+    """
+    row = find(track, time)
+    if row is None or is_gap(track, row):
+        raise PackagerError(
+            "NO_SUCH_FRAGMENT", "no fragment of the window starts at this time", status=404, where=f"{track.info.id} {time}"
+        )
+    return row
+
+
+def first_media(track: TrackWindow, start: int, stop: int) -> int | None:
+    """The first row of [start, stop) that is no gap."""
+    if start >= stop or not is_gap(track, start):
+        return start if start < stop else None
+    found = np.flatnonzero((track.flags[start:stop] & FLAG_GAP) == 0)
+    return start + int(found[0]) if len(found) else None
+
+
+def last_media(track: TrackWindow) -> int | None:
+    """The last row that is no gap."""
+    last = len(track.time) - 1
+    if last < 0 or not is_gap(track, last):
+        return last if last >= 0 else None
+    found = np.flatnonzero((track.flags & FLAG_GAP) == 0)
+    return int(found[-1]) if len(found) else None
+
+
+def playable(presentation: Presentation, kind: Kind) -> list[TrackWindow]:
+    """The tracks of a kind that have media in the window."""
+    # Every manifest of a version asks for them.
+    known: tuple[Presentation, dict[Kind, list[TrackWindow]]] | None = presentation.caches.get("playable")
+    if known is None or known[0] is not presentation:
+        kinds: dict[Kind, list[TrackWindow]] = {"video": [], "audio": []}
+        for track in presentation.tracks:
+            if last_media(track) is not None:
+                kinds[track.info.kind].append(track)
+        known = presentation.caches["playable"] = (presentation, kinds)
+    return known[1][kind]
+
+
+def default_audio(presentation: Presentation) -> TrackWindow | None:
+    """The audio that is muxed and selected by default: the first with role main, else the first."""
+    audio = playable(presentation, "audio")
+    return next((track for track in audio if track.info.role == "main"), audio[0] if audio else None)
+
+
+def config_at(track: TrackWindow, row: int) -> TrackConfig:
+    """The configuration of a row that is no gap."""
+    return track.configs[int(track.config[row])]
+
+
+def newest_config(track: TrackWindow) -> TrackConfig:
+    """The configuration that is valid at the end of the window."""
+    row = last_media(track)
+    return config_at(track, 0 if row is None else row)
+
+
+def ranges(presentation: Presentation, track: TrackWindow, start: int, stop: int) -> tuple[Range, ...]:
+    """Where the bytes of the rows [start, stop) are; gaps have none."""
+    return tuple(
+        (presentation.blob_paths[int(track.blob[row])], int(track.offset[row]), int(track.size[row]))
+        for row in range(start, stop)
+        if not is_gap(track, row)
+    )
+
+
+def source(presentation: Presentation, track: TrackWindow, start: int, stop: int) -> Source | None:
+    """The rows [start, stop) as input of a remuxer, or None when all are gaps."""
+    row = first_media(track, start, stop)
+    if row is None:
+        return None
+    return Source(init=config_at(track, row).init, ranges=ranges(presentation, track, start, stop))
+
+
+def audio_rows(video: TrackWindow, start: int, stop: int, audio: TrackWindow) -> tuple[int, int]:
+    """The audio rows that are muxed with the video rows [start, stop): those that start in their time, or shortly before.
+
+    The border is a function of the video time alone, so that neighbours share it and a sliding window never moves it.
+    """
+    scale = video.info.timescale
+    borders = (_mux_border(to_ns(time, scale)) for time in (int(video.time[start]), end_time(video, stop - 1)))
+    first, last = (int(np.searchsorted(audio.time, from_ns(border, audio.info.timescale))) for border in borders)
+    return first, last
+
+
+def _mux_border(time_ns: int) -> int:
+    return time_ns - MUX_TOLERANCE_NS
+
+
+def muxed_stop(presentation: Presentation, video: TrackWindow, audio: TrackWindow) -> int:
+    """The end of the video rows whose audio is published: what is muxed before that would change its content.
+
+    Audio that fell behind by more than two intervals is taken to have stopped: what comes back is published after the edge.
+    """
+    stop = len(video.time)
+    if presentation.ended or not stop or not len(audio.time):
+        return stop
+    there = to_ns(end_time(audio, len(audio.time) - 1), audio.info.timescale)
+    scale = video.info.timescale
+    if there < _mux_border(to_ns(end_time(video, stop - 1), scale)) - 2 * interval_ns(presentation):
+        return stop
+    while stop and _mux_border(to_ns(end_time(video, stop - 1), scale)) > there:
+        stop -= 1
+    return stop

@@ -1,0 +1,1 @@
+"""The daemon: puts the stages together; knows all the others."""

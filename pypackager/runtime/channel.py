@@ -1,0 +1,326 @@
+"""One running channel: its store, its timeline, what ingest and origin see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pypackager._core import Chunk, MuxedFragment, Networks, TrackHeader, Writer
+from pypackager.config.scalars import parse_duration
+from pypackager.config.schema import Channel, Tuning
+from pypackager.dvr.store import ChannelStore
+from pypackager.model.errors import PackagerError
+from pypackager.model.presentation import Presentation
+from pypackager.model.records import FLAG_GAP, Event, Published, Row
+from pypackager.model.track import TrackConfig, TrackInfo
+from pypackager.runtime.metrics import Metrics
+from pypackager.runtime.programs import Programs
+from pypackager.runtime.resume import resume_timeline
+from pypackager.timeline.feeds import Now
+from pypackager.timeline.ports import Decision, Options
+from pypackager.timeline.timeline import Timeline
+from pypackager.timeline.times import SECOND_NS, to_ns
+
+ALERT_REPEAT_NS = 10 * SECOND_NS
+"""An alert that goes on is logged and journalled so often."""
+TRIM_MARGIN_NS = 60 * SECOND_NS
+"""What left a window is kept a little longer: an answer that was planned a moment ago still finds its bytes."""
+
+
+class Alert(msgspec.Struct):
+    """A code that was raised, how often and when last."""
+
+    detail: str
+    count: int = 0
+    last_ns: int = 0
+
+
+class _JournalStore:
+    """The channel's store as the timeline needs it."""
+
+    def __init__(self, store: ChannelStore) -> None:
+        self._store = store
+
+    def add_track(self, info: TrackInfo) -> int:
+        return self._store.add_track(info)
+
+    def add_config(self, track: int, value: TrackConfig) -> int:
+        return self._store.add_config(track, value)
+
+    def put_fragment(self, track: int, fragment: MuxedFragment, config: int, flags: int) -> int:
+        return self._store.put_fragment(track, fragment, config, flags)
+
+    def append(self, record: Decision) -> int:
+        return self._store.append(record)
+
+    def open_period(self, start_ns: int) -> int:
+        return self._store.open_period(start_ns)
+
+    def publish(self, rows: Sequence[Row]) -> int:
+        return self._store.publish(rows)
+
+    def roll_due(self, now_ns: int) -> bool:
+        return self._store.roll_due(now_ns)
+
+    def roll(self, now_ns: int) -> None:
+        self._store.roll(now_ns)
+
+    def knows(self, track: int, time: int) -> bool:
+        known = self._store.ledger.tracks.get(track)
+        if known is None:
+            # The record of a track that has just joined is still on its way to the disk.
+            return False
+        columns = known.columns
+        row = columns.first_from(time)
+        return row < columns.end and columns.time_at(row) == time
+
+
+class LiveChannel:
+    """A channel of the daemon.
+
+    Args:
+        config: its table.
+        tuning: limits.
+        directory: where its journal and blobs are.
+        writer: the writer of the data directory.
+        now: the clock.
+        metrics: the daemon's instruments.
+        log: a bound structured logger.
+
+    Raises (from `open`): PackagerError when the journal can't be taken over.
+    """
+
+    def __init__(
+        self, config: Channel, tuning: Tuning, store: ChannelStore, assets: Path, now: Callable[[], Now], metrics: Metrics, log: Any
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.alerts: dict[str, Alert] = {}
+        self._now = now
+        self._metrics = metrics
+        self._log = log.bind(channel=config.name)
+        self._allow = Networks(config.ingest_allow)
+        self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
+        self._preview_ns = parse_duration(config.preview_window)
+        self._last_fragment_ns: int | None = None
+        self._unwritten: list[Decision] = []
+        """Decisions that the disk did not take: without them what follows could not be shown."""
+        mode = config.clock or ("utc" if config.protocol == "rtmp" else "source")
+        options = Options(
+            protocol=config.protocol,
+            mode=mode,
+            rules=config.track,
+            interval_ns=parse_duration(config.key_frame_interval) if config.key_frame_interval else None,
+            fragments_per_segment=config.fragments_per_segment,
+            video_layers=tuning.video_layers,
+            audio_tracks=tuning.audio_tracks,
+        )
+        self.timeline = Timeline(options, _JournalStore(store), self.alert)
+        resume_timeline(self.timeline, store.ledger, now())
+        self._programs = Programs(config.name, store, assets, self._log)
+        self._programs.apply(config.program, now().utc_ns)
+
+    @classmethod
+    def open(
+        cls, config: Channel, tuning: Tuning, data_dir: Path, writer: Writer, now: Callable[[], Now], metrics: Metrics, log: Any
+    ) -> LiveChannel:
+        """Takes over the channel's directory and replays its journal; reads much, call it in a thread."""
+        store = ChannelStore.open(data_dir / "channels" / config.name, writer, now().utc_ns)
+        if store.report.damage or store.report.lost:
+            log.warning("journal repaired", channel=config.name, **msgspec.structs.asdict(store.report))
+        return cls(config, tuning, store, data_dir / "assets", now, metrics, log)
+
+    # --- what ingest sees
+
+    @property
+    def protocol(self) -> str:
+        """Its ingest protocol."""
+        return self.config.protocol
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes data."""
+        return self.config.state == "running"
+
+    def admits(self, address: str) -> bool:
+        """Whether the ingest allow-list has the address."""
+        return self._allow.allows(address)
+
+    def open_feed(self, conn: int, side: str, stream: str) -> None:
+        """A connection was admitted."""
+        self.timeline.open_feed(conn, side, stream, self._now())
+
+    def close_feed(self, conn: int) -> None:
+        """A connection is gone."""
+        self.timeline.close_feed(conn, self._now())
+
+    def track_found(self, conn: int, header: TrackHeader) -> None:
+        """A connection announced a track."""
+        self.timeline.track_found(conn, header)
+
+    def admit(self, conn: int) -> None:
+        """Judges what a connection announced."""
+        self.timeline.admit(conn, self._now())
+
+    def place(self, conn: int, time: int, timescale: int) -> int:
+        """The source clock of a frame-wise connection."""
+        return self.timeline.place(conn, time, timescale, self._now())
+
+    def chunk(self, conn: int, chunk: Chunk) -> None:
+        """Takes a chunk."""
+        self.timeline.chunk(conn, chunk, self._now())
+
+    def settled(self, conn: int) -> bool:
+        """Whether every fragment of the connection is in the journal."""
+        feed = self.timeline.feeds.get(conn)
+        return feed is None or not feed.unwritten
+
+    def advance(self) -> None:
+        """Moves the published edge as far as it goes."""
+        self._guard("advance", lambda: self.timeline.advance(self._now()))
+
+    def _guard(self, what: str, act: Callable[[], object]) -> None:
+        """Does something for this channel; a fault of ours, or of its disk, must not end the others."""
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 (see above)
+            if self._raise("INTERNAL", f"{what}: {type(error).__name__}: {error}"):
+                self._log.exception("fault", on=what)
+
+    def alert(self, code: str, detail: str) -> None:
+        """Raises an alert: counted, and logged and journalled at most every ten seconds for one code."""
+        self._raise(code, detail)
+
+    def _raise(self, code: str, detail: str) -> bool:
+        """Raises an alert; returns whether it was logged."""
+        now = self._now()
+        alert = self.alerts.setdefault(code, Alert(detail))
+        alert.count += 1
+        self._metrics.alerts.labels(self.config.name, code).inc()
+        if alert.last_ns and now.mono_ns - alert.last_ns < ALERT_REPEAT_NS:
+            return False
+        alert.detail, alert.last_ns = detail, now.mono_ns
+        self._log.warning("alert", code=code, detail=detail, count=alert.count)
+        self.store.append(Event(now.utc_ns, code, detail))
+        return True
+
+    # --- what the writer brings
+
+    def finished(self, ticket: int, errno: int) -> bool:
+        """Takes a completion of the writer; returns whether it concerned this channel."""
+        done = self.store.finished(ticket, errno)
+        for completion in done:
+            self.timeline.written(completion.ticket, completion.errno or (22 if completion.reason else 0))
+            if completion.fine and isinstance(completion.record, Published):
+                self._count(completion.record.rows)
+            elif not completion.fine:
+                reason = completion.reason or f"errno {completion.errno}"
+                if completion.errno and isinstance(completion.record, Decision):
+                    self._unwritten.append(completion.record)
+                self.alert("DISK_WRITE_FAILED", f"{type(completion.record).__name__}: {reason}")
+        return bool(done)
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        self._last_fragment_ns = self._now().mono_ns
+        tracks = self.store.ledger.tracks
+        for row in rows:
+            gap = bool(row.flags & FLAG_GAP)
+            self._metrics.published.labels(self.config.name, "gap" if gap else "fragment").inc()
+            if gap:
+                continue
+            track = tracks[row.track]
+            columns = track.columns
+            size = columns.size_between(columns.end - 1, columns.end)
+            labels = (self.config.name, track.info.id)
+            self._metrics.fragments.labels(*labels).inc()
+            self._metrics.ingest_bytes.labels(*labels).inc(size)
+            self._metrics.bitrate.labels(*labels).set(size * 8 * track.info.timescale / max(1, row.duration))
+
+    # --- what the origin sees
+
+    def preview(self, client: str) -> Presentation:
+        """The newest part of the channel.
+
+        Raises:
+            PackagerError: PREVIEW_FORBIDDEN (403), NO_MEDIA (404).
+        """
+        if not self._preview_allow.allows(client):
+            raise PackagerError("PREVIEW_FORBIDDEN", f"{client} is not in the channel's preview_allow", status=403)
+        found = self.store.presentation("preview", self._preview_ns)
+        if not found.tracks:
+            raise PackagerError("NO_MEDIA", "nothing has been published yet", status=404)
+        return found
+
+    def program(self, name: str) -> Presentation:
+        """What a program shows.
+
+        Raises:
+            PackagerError: NO_MEDIA (404) before its first fragment.
+        """
+        return self._programs.present(name)
+
+    # --- upkeep
+
+    def keep_house(self) -> None:
+        """Brings what was written to the disk and gives up what every window has left behind."""
+        unwritten, self._unwritten = self._unwritten, []
+        for record in unwritten:
+            self.store.append(record)
+        self._guard("sync", self.store.sync)
+        self._guard("trim", self._trim)
+
+    def _trim(self) -> None:
+        self._programs.trim()
+        self.store.trim(max([self._preview_ns, *self._programs.windows_ns()]) + TRIM_MARGIN_NS)
+
+    def apply(self, config: Channel) -> None:
+        """Takes over what may change while the channel runs: allow-lists and programs. The rest keeps its value until the next start."""
+        lists = {name: getattr(config, name) for name in ("ingest_allow", "preview_allow", "program")}
+        self.config = msgspec.structs.replace(self.config, **lists)
+        self._allow = Networks(config.ingest_allow)
+        self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
+        self._programs.apply(config.program, self._now().utc_ns)
+
+    def depth_ns(self) -> int:
+        """Media time that it keeps."""
+        return self.store.edge_ns()
+
+    def trim_oldest(self) -> bool:
+        """Gives up its oldest files; False when there are none to give."""
+        try:
+            return self.store.trim_oldest()
+        except OSError as error:
+            self.alert("DISK_WRITE_FAILED", f"the oldest recording could not be removed: {error}")
+            return False
+
+    def close(self) -> None:
+        """Seals the files; the writer must have answered for everything."""
+        self.store.close()
+
+    # --- for people
+
+    def status_line(self, now: Now) -> str:
+        """One line: tracks, bit rate, depth, age of the newest fragment."""
+        shown = self.store.presentation("status", self._preview_ns)
+        if not shown.tracks:
+            return f"{self.config.name}: waiting for the encoder"
+        rate = sum(track.average_bps for track in shown.tracks)
+        first = shown.tracks[0]
+        depth = to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS
+        age = (now.mono_ns - (self._last_fragment_ns or now.mono_ns)) / SECOND_NS
+        gaps = self.alerts["TRACK_GAP"].count if "TRACK_GAP" in self.alerts else 0
+        media = f"{len(shown.tracks)} tracks  {rate / 1e6:.2f} Mbit/s  DVR {depth:.0f} s"
+        return f"{self.config.name}: {media}  newest {age:.1f} s ago  gaps {gaps}"
+
+    def gauge(self, now: Now) -> None:
+        """Brings the gauges up to date before they are read."""
+        shown = self.store.presentation("status", self._preview_ns)
+        if shown.tracks:
+            first = shown.tracks[0]
+            depth = to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS
+            self._metrics.depth.labels(self.config.name).set(depth)
+        if self._last_fragment_ns is not None:
+            self._metrics.newest.labels(self.config.name).set((now.mono_ns - self._last_fragment_ns) / SECOND_NS)

@@ -1,0 +1,295 @@
+"""The daemon: listeners, pump, writer, channels and HTTP in one nursery.
+
+Order of the start: control and origin listen at once (/healthz answers), journals are replayed in threads, then ingest is accepted and
+/readyz says so. Order of the end: no new connection, the pump closes its sockets, chunks under way are published, the writer drains, the
+journals close.
+"""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+import trio
+
+from pypackager._core import Pump, Writer
+from pypackager.config.scalars import parse_address, parse_duration
+from pypackager.config.schema import Channel, Config
+from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
+from pypackager.ingest.router import Router
+from pypackager.model.errors import PackagerError
+from pypackager.origin.ports import Health
+from pypackager.origin.serve import serve_origin
+from pypackager.runtime.catalog import LiveCatalog
+from pypackager.runtime.channel import LiveChannel
+from pypackager.runtime.control_app import ControlApp
+from pypackager.runtime.disk import watch_disk
+from pypackager.runtime.instant import MachineClock
+from pypackager.runtime.metrics import Metrics
+from pypackager.runtime.pressure import Pressure
+from pypackager.runtime.publishing import make_origin
+
+SYNC_S = 2.0
+DRAIN_S = 2.0
+SETTLE_S = 0.5
+"""How long the end waits for the disk, so that complete bodies get their answer."""
+RETRY_S = 5.0
+"""How often a channel that could not be opened is tried again."""
+
+
+class Daemon:
+    """One daemon.
+
+    Args:
+        config: what to run.
+        reload: reads the configuration again, for SIGHUP.
+        clock: the machine's, or a test's.
+    """
+
+    def __init__(self, config: Config, reload: Callable[[], Config] | None = None, clock: MachineClock | None = None) -> None:
+        self.config = config
+        self.clock = clock or MachineClock()
+        self.channels: dict[str, LiveChannel] = {}
+        self.failed: dict[str, str] = {}
+        """Why a channel could not be opened, by name."""
+        self.addresses: dict[str, list[str]] = {"rtmp": [], "ingest": [], "control": [], "origin": []}
+        self.metrics = Metrics()
+        self.stopped = trio.Event()
+        self._reload = reload
+        self._log = structlog.get_logger()
+        self._data_dir = Path(config.data_dir)
+        self._ready = False
+        self._wake = trio.Event()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serves until SIGINT, SIGTERM or cancelled.
+
+        Raises:
+            PackagerError: an address or the data directory can't be used.
+        """
+        self._make_data_dir()
+        tuning = self.config.tuning
+        writer = Writer()
+        pump = Pump(
+            tick_ms=parse_duration(tuning.ingest_tick) // 1_000_000,
+            idle_timeout_ms=parse_duration(tuning.ingest_idle) // 1_000_000,
+            max_unparsed=tuning.max_unparsed,
+            max_fragment=tuning.max_fragment,
+        )
+        router = Router(pump, self.channels, self._log, lambda code: self.metrics.refusals.labels(code).inc(), self.failed)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch_signals, nursery.cancel_scope)
+                await self._serve_http(nursery)
+                await self._replay(writer)
+                pressure = Pressure(pump)
+                nursery.start_soon(self._take_events, pump, writer, router, pressure)
+                nursery.start_soon(self._take_completions, writer, router, pressure)
+                nursery.start_soon(self._move_edges)
+                nursery.start_soon(self._sync_and_trim)
+                nursery.start_soon(self._open_failed, writer)
+                nursery.start_soon(watch_disk, self._data_dir, tuning.disk_reserve, self.channels)
+                self._listen(nursery, pump, router)
+                self._announce()
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + DRAIN_S):
+                await self._drain(pump, writer, router)
+            self.stopped.set()
+
+    # --- start
+
+    def _make_data_dir(self) -> None:
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PackagerError("DATA_DIR_UNUSABLE", f"cannot use {self._data_dir}: {error}", fault="operator") from error
+
+    async def _serve_http(self, nursery: trio.Nursery) -> None:
+        catalog = LiveCatalog(self.channels, lambda: self.config, self.health)
+        access = structlog.get_logger().bind(log="access")
+        if self.config.listen.origin:
+            app = make_origin(catalog, access, self.metrics)
+            serve = partial(serve_origin, app, self.config.listen.origin, log=self._log)
+            self.addresses["origin"] = await nursery.start(serve)
+        if self.config.listen.control:
+            control = ControlApp(self.health, self._render_metrics)
+            serve = partial(serve_origin, control, self.config.listen.control, log=self._log)
+            self.addresses["control"] = await nursery.start(serve)
+
+    async def _replay(self, writer: Writer) -> None:
+        for table in self.config.channel:
+            await self._open_channel(table, writer)
+        self._ready = True
+
+    async def _open_channel(self, table: Channel, writer: Writer) -> None:
+        """Opens a channel; one that can't be opened (locked, damaged) must not keep the others from running."""
+        opening = partial(LiveChannel.open, table, self.config.tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log)
+        try:
+            channel = await trio.to_thread.run_sync(opening)
+        except (PackagerError, OSError) as error:
+            self._fail(table.name, str(error), "")
+        except Exception as error:  # noqa: BLE001 (what a damaged journal brings to light is this channel's fault alone)
+            self._fail(table.name, f"{type(error).__name__}: {error}", traceback.format_exc())
+        else:
+            self.failed.pop(table.name, None)
+            self.channels[table.name] = channel
+            # A SIGHUP may have come while the journal was read.
+            channel.apply(next((fresh for fresh in self.config.channel if fresh.name == table.name), table))
+
+    def _fail(self, name: str, reason: str, trace: str) -> None:
+        if self.failed.get(name) != reason:
+            self._log.error("channel failed", channel=name, code="CHANNEL_FAILED", detail=reason, trace=trace, retry_s=RETRY_S)
+        self.failed[name] = reason
+
+    async def _open_failed(self, writer: Writer) -> None:
+        """Tries again: another process may have given the lock back, or the operator space or rights."""
+        while True:
+            await trio.sleep(RETRY_S)
+            for table in self.config.channel:
+                if table.name in self.failed:
+                    await self._open_channel(table, writer)
+
+    def _listen(self, nursery: trio.Nursery, pump: Pump, router: Router) -> None:
+        kinds: list[tuple[str, IngestProtocol]] = [("rtmp", "rtmp"), ("ingest", "http")]
+        for kind, protocol in kinds:
+            for text in getattr(self.config.listen, kind):
+                address = parse_address(text)
+                try:
+                    listener = open_listener(address.host, address.port)
+                except OSError as error:
+                    raise PackagerError("BIND_FAILED", f"listen.{kind} {text}: {error.strerror}", fault="operator") from error
+                name = listener.getsockname()
+                self.addresses[kind].append(str(msgspec.structs.replace(address, host=name[0], port=name[1])))
+                nursery.start_soon(serve_listener, listener, protocol, pump, self._in_some_list, router.admitted)
+
+    def _in_some_list(self, peer: str) -> bool:
+        return any(channel.protocol == "rtmp" and channel.admits(peer) for channel in self.channels.values())
+
+    def _announce(self) -> None:
+        """Real addresses for people and programs: port 0 in the file is a free one here."""
+        path = self._data_dir / "run.json"
+        temporary = path.with_suffix(".new")
+        temporary.write_bytes(msgspec.json.encode(self.addresses))
+        temporary.replace(path)
+        self._log.info("ready", **self.addresses)
+
+    # --- work
+
+    async def _take_events(self, pump: Pump, writer: Writer, router: Router, pressure: Pressure) -> None:
+        fd = pump.fileno()
+        while True:
+            await trio.lowlevel.wait_readable(fd)
+            router.handle(pump.events())
+            self.metrics.connections.set(len(router.connections))
+            pressure.check(writer.queued_bytes(), router.connections, self.channels.values())
+            self._rearm()
+
+    async def _take_completions(self, writer: Writer, router: Router, pressure: Pressure) -> None:
+        fd = writer.fileno()
+        while True:
+            await trio.lowlevel.wait_readable(fd)
+            self._complete(writer)
+            pressure.check(writer.queued_bytes(), router.connections, self.channels.values())
+            router.settle()
+            self._rearm()
+
+    def _complete(self, writer: Writer) -> None:
+        touched: dict[str, LiveChannel] = {}
+        for ticket, errno in writer.done():
+            for name, channel in self.channels.items():
+                if channel.finished(ticket, errno):
+                    touched[name] = channel
+                    break
+        for channel in touched.values():
+            channel.advance()
+
+    def _rearm(self) -> None:
+        self._wake.set()
+
+    async def _move_edges(self) -> None:
+        """Publishes at deadlines, when a track stays behind and nothing else wakes us."""
+        while True:
+            self._wake = trio.Event()
+            due = [channel.timeline.wake_ns for channel in self.channels.values() if channel.timeline.wake_ns is not None]
+            timeout = (min(due) - self.clock.now().mono_ns) / 1e9 if due else float("inf")
+            with trio.move_on_after(max(0.0, timeout)) as waited:
+                await self._wake.wait()
+            if waited.cancelled_caught:
+                for channel in self.channels.values():
+                    channel.advance()
+
+    async def _sync_and_trim(self) -> None:
+        while True:
+            await trio.sleep(SYNC_S)
+            for channel in self.channels.values():
+                channel.keep_house()
+
+    def _render_metrics(self) -> bytes:
+        now = self.clock.now()
+        for channel in self.channels.values():
+            channel.gauge(now)
+        return self.metrics.render()
+
+    def health(self) -> Health:
+        """Whether journals are replayed, and each channel's alerts."""
+        alerts = {name: sorted(channel.alerts) for name, channel in self.channels.items() if channel.alerts}
+        return Health(self._ready, {"channels": len(self.channels), "failed": dict(self.failed), "alerts": alerts})
+
+    # --- signals and end
+
+    async def _watch_signals(self, scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number != signal.SIGHUP:
+                    self._log.info("stopping", signal=signal.Signals(number).name)
+                    scope.cancel()
+                    return
+                self._load_again()
+
+    def _load_again(self) -> None:
+        """SIGHUP: programs, allow-lists and endpoint states of known channels take their new values."""
+        if self._reload is None:
+            return
+        try:
+            fresh = self._reload()
+        except PackagerError as error:
+            self._log.error("configuration not loaded", code=error.code, detail=error.detail, where=error.where)
+            return
+        self.config = fresh
+        known = {table.name: table for table in fresh.channel}
+        for name, channel in self.channels.items():
+            if name in known:
+                channel.apply(known[name])
+        strangers = sorted(set(known) - set(self.channels) - set(self.failed)) if self._ready else []
+        if strangers:
+            self._log.warning("new channels start with the daemon", channels=strangers)
+        self._log.info("configuration loaded")
+
+    async def _drain(self, pump: Pump, writer: Writer, router: Router) -> None:
+        router.handle(pump.events())
+        await self._settle(writer, router)
+        pump.stop()
+        # What the connections held, and their ends.
+        router.handle(pump.events())
+        await self._settle(writer, router)
+        for channel in self.channels.values():
+            channel.close()
+        await trio.to_thread.run_sync(writer.stop)
+        self._log.info("stopped")
+
+    async def _settle(self, writer: Writer, router: Router) -> None:
+        """Lets the disk catch up: bodies that are complete get their answer, rows that are due are listed."""
+        with trio.move_on_after(SETTLE_S):
+            while writer.queued_bytes() or router.ending:
+                await trio.lowlevel.wait_readable(writer.fileno())
+                self._complete(writer)
+                router.settle()
+        self._complete(writer)
+        router.settle()

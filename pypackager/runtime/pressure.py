@@ -1,0 +1,51 @@
+"""Back-pressure: when the disk takes less than the feeds bring, encoders are read more slowly instead of memory filling up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+HIGH_BYTES = 64 * 2**20
+"""Queued for the disk: from here on nothing more is read. Two seconds of ten full channels."""
+LOW_BYTES = 16 * 2**20
+"""Reading goes on below this."""
+
+
+class Holding(Protocol):
+    """The pump, as back-pressure sees it."""
+
+    def hold(self, conn: int, held: bool) -> None:
+        """Stops or resumes reading a connection."""
+
+
+class Alarming(Protocol):
+    """A channel, as back-pressure sees it."""
+
+    def alert(self, code: str, detail: str) -> None:
+        """Tells the operator."""
+
+
+class Pressure:
+    """Holds the connections while the writer is behind."""
+
+    def __init__(self, pump: Holding) -> None:
+        self._pump = pump
+        self._held: set[int] = set()
+        self.engaged = False
+
+    def check(self, queued: int, connections: Iterable[int], channels: Iterable[Alarming]) -> None:
+        """Engages or releases by the bytes that are queued for the disk; new connections are held as well."""
+        if not self.engaged and queued > HIGH_BYTES:
+            self.engaged = True
+            for channel in channels:
+                channel.alert("DISK_SLOW", f"{queued} bytes wait for the disk; encoders are read more slowly")
+        elif self.engaged and queued < LOW_BYTES:
+            self.engaged = False
+            for conn in self._held:
+                self._pump.hold(conn, False)
+            self._held.clear()
+        if self.engaged:
+            current = set(connections)
+            for conn in current - self._held:
+                self._pump.hold(conn, True)
+            self._held = current

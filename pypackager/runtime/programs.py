@@ -1,0 +1,92 @@
+"""The programs of one channel: each records to its asset while it runs; a stopped one is video on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pypackager.config.scalars import parse_duration
+from pypackager.config.schema import Program
+from pypackager.dvr.assets import DESCRIPTION, Asset, read_description
+from pypackager.dvr.store import ChannelStore
+from pypackager.model.errors import PackagerError
+from pypackager.model.presentation import Presentation
+
+
+class Programs:
+    """Brings the assets of a channel into the state that its [[channel.program]] tables ask for.
+
+    Args:
+        channel: the channel's name.
+        store: its store.
+        assets: directory of all assets.
+        log: a bound structured logger.
+    """
+
+    def __init__(self, channel: str, store: ChannelStore, assets: Path, log: Any) -> None:
+        self._channel = channel
+        self._store = store
+        self._assets = assets
+        self._log = log
+        self._by_name: dict[str, Asset] = {}
+
+    def apply(self, tables: Sequence[Program], now_ns: int) -> None:
+        """Starts, resumes and stops. A program whose table is gone keeps what it does; an asset that ended stays ended."""
+        for table in tables:
+            try:
+                self._apply(table, now_ns)
+            except (OSError, PackagerError) as error:
+                self._log.error("program failed", program=table.name, detail=str(error))
+
+    def present(self, name: str) -> Presentation:
+        """What a program shows.
+
+        Raises:
+            PackagerError: NO_MEDIA (404) before its first segment, or when it never ran.
+        """
+        asset = self._by_name.get(name)
+        shown = asset.presentation() if asset is not None else None
+        if shown is None or not shown.tracks:
+            raise PackagerError("NO_MEDIA", "nothing has been published yet", status=404)
+        return shown
+
+    def windows_ns(self) -> list[int]:
+        """Archive windows of the running programs: what the channel has to keep."""
+        return [asset.window_ns for asset in self._by_name.values() if asset.running]
+
+    def trim(self) -> None:
+        """Gives up what fell out of the running programs' windows."""
+        for asset in self._by_name.values():
+            if asset.running:
+                asset.trim()
+
+    def _apply(self, table: Program, now_ns: int) -> None:
+        name = table.asset or table.name
+        asset = self._by_name.get(table.name)
+        directory = self._assets / name
+        if asset is None and (directory / DESCRIPTION).exists():
+            asset = self._find(directory)
+        elif asset is None and table.state == "running":
+            window = parse_duration(table.archive_window)
+            asset = Asset.start(directory, self._store, name=name, channel=self._channel, window_ns=window)
+            self._log.info("program started", program=table.name, asset=name)
+        if asset is None:
+            return
+        self._by_name[table.name] = asset
+        if asset.running and table.state == "stopped":
+            asset.stop(now_ns)
+            # Sealed files are immutable: what the channel publishes next goes to new ones.
+            self._store.roll(now_ns)
+            self._store.sync()
+            self._log.info("program stopped", program=table.name, asset=name)
+        elif not asset.running and table.state == "running":
+            self._log.warning("program ended before", program=table.name, asset=name, remedy="give the next event a program of its own")
+
+    def _find(self, directory: Path) -> Asset:
+        description = read_description(directory)
+        if description.channel != self._channel:
+            raise PackagerError(
+                "ASSET_EXISTS", f"asset {description.name!r} belongs to channel {description.channel!r}", status=409, fault="operator"
+            )
+        return Asset.open(directory) if description.stop is not None else Asset.resume(directory, self._store)

@@ -1,0 +1,88 @@
+"""Puts a timeline back where the journal says it was: tracks, edge, rhythm, clocks, fragments that were written and not yet published."""
+
+from __future__ import annotations
+
+from pypackager.dvr.ledger import Ledger, Track
+from pypackager.model.records import FLAG_GAP, FLAG_PARTIAL, Measured
+from pypackager.timeline.clocks import Clock
+from pypackager.timeline.feeds import Now
+from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.rhythm import Segmenter
+from pypackager.timeline.timeline import Timeline
+from pypackager.timeline.times import SECOND_NS, from_ns, to_ns
+
+TRIMMED = -2
+"""Period of a track whose last row is older than anything kept."""
+
+
+def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now) -> None:
+    """Fills a fresh timeline from a replayed ledger."""
+    publisher = timeline.publisher
+    timeline.anchor_ns = ledger.anchor_ns
+    publisher.period = ledger.periods[-1].number if ledger.periods else -1
+    ends = [to_ns(track.last_end, track.info.timescale) for track in ledger.tracks.values() if track.segment >= 0]
+    publisher.last_end_ns = max(ends, default=None)
+    for track in ledger.tracks.values():
+        timeline.lines[track.info.id] = _line(track, publisher.period, publisher.last_end_ns, now)
+    for placed in ledger.clocks.values():
+        # How far the encoder was from the wall clock is known from the edge only: the next connection is compared with both.
+        source_ns = (publisher.last_end_ns or 0) - placed.offset_s * SECOND_NS
+        timeline.clocks.all.append(Clock(placed.clock, placed.side, placed.offset_s, 0, max(0, source_ns)))
+    if ledger.measured is not None:
+        measured = ledger.measured
+        publisher.rhythm = Segmenter(Measured(measured.interval_ns, measured.fragments_per_segment, ledger.target_duration_s))
+        _resume_segment(publisher.rhythm, ledger)
+
+
+def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> TrackLine:
+    line = TrackLine(
+        track.info,
+        config=track.config or None,
+        newest_config=track.config or None,
+        peak_bps=track.peak_bps,
+        configs={config.hash: number for number, config in track.configs.items()},
+        left_ns=now.mono_ns,
+    )
+    if track.segment >= 0:
+        line.edge, line.last_time, line.segment = track.last_end, track.last_time, track.segment
+        line.period = _last_period(track)
+        # A period in which it has no row began without it.
+        line.retired = line.period < period
+        for duration in _last_durations(track):
+            line.went_on(to_ns(duration, track.info.timescale))
+    elif last_end_ns is not None:
+        line.edge = from_ns(last_end_ns, track.info.timescale)
+    for waiting in sorted(track.pending.values(), key=lambda f: f.time):
+        if line.edge is not None and waiting.time < line.edge - line.tolerance:
+            continue
+        partial = bool(waiting.flags & FLAG_PARTIAL)
+        # Of which clock it was the journal does not say: one that was placed anew starts behind a hole, which tells as much.
+        fragment = Fragment(waiting.time, waiting.duration, waiting.config, waiting.flags, waiting.size, None, partial, now.mono_ns)
+        line.waiting.append(fragment)
+    return line
+
+
+def _last_period(track: Track) -> int:
+    columns = track.columns
+    return int(columns.window(columns.end - 1, columns.end)[6][0]) if len(columns) else TRIMMED
+
+
+def _last_durations(track: Track) -> list[int]:
+    """Durations of the last two whole fragments, as far as they are near."""
+    columns = track.columns
+    _, duration, _, _, flags, *_ = columns.window(max(columns.first, columns.end - 8), columns.end)
+    whole = [int(d) for d, f in zip(duration, flags, strict=True) if not int(f) & (FLAG_GAP | FLAG_PARTIAL)]
+    return whole[-2:]
+
+
+def _resume_segment(segmenter: Segmenter, ledger: Ledger) -> None:
+    tracks = [track for track in ledger.tracks.values() if len(track.columns)]
+    if not tracks:
+        return
+    # The reference is the first video track that still goes on; one that ended long ago stands at an old segment.
+    newest = max(_last_period(track) for track in tracks)
+    going = [track for track in tracks if _last_period(track) == newest]
+    reference = next((track for track in sorted(going, key=lambda t: t.info.number) if track.info.kind == "video"), going[0])
+    columns = reference.columns
+    first = columns.first_of_segment(reference.segment)
+    segmenter.resume(reference.segment, to_ns(columns.time_at(first), reference.info.timescale), columns.end - first)

@@ -1,0 +1,95 @@
+"""Source clocks: where an encoder session's times go on the channel's one timeline (docs/design/time.md).
+
+A source clock is one encoder session on one ingest side; all its connections share it. Output time = source time + offset; the offset is a
+whole number of seconds, exact in every timescale, decided once and journalled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from pypackager.timeline.times import SECOND_NS
+
+Mode = Literal["utc", "source"]
+
+LEAD_TOLERANCE_NS = 3 * SECOND_NS
+"""How far a new connection may be off its clock's distance to UTC and still be of the same encoder session."""
+GUARD_NS = SECOND_NS // 2
+"""Audio of a restarted encoder may start this much before its video."""
+EPOCH_TOLERANCE_NS = 86_400 * SECOND_NS
+"""Source times within a day of UTC are UTC: the anchor of such a source is 1970 on every node."""
+
+
+class Clock(msgspec.Struct):
+    """One encoder session's clock."""
+
+    number: int
+    side: str
+    offset_s: int
+    lead_ns: int
+    """Output time minus UTC when it was placed: how far its first frame was from the wall clock."""
+    last_source_ns: int
+    """Source time of the end of the newest chunk."""
+    feeds: dict[int, str] = msgspec.field(default_factory=dict)
+    """Connections that run on it now, and their streams."""
+    ends_ns: dict[str, int] = msgspec.field(default_factory=dict)
+    """Source time that each stream reached."""
+
+    def out_ns(self, source_ns: int) -> int:
+        """Output time of a source time."""
+        return source_ns + self.offset_s * SECOND_NS
+
+    def reach(self, stream: str, end_ns: int) -> None:
+        """Takes note of how far a stream came."""
+        self.last_source_ns = max(self.last_source_ns, end_ns)
+        self.ends_ns[stream] = max(end_ns, self.ends_ns.get(stream, end_ns))
+
+
+def first_offset_s(mode: Mode, source_ns: int, end_ns: int, utc_ns: int) -> int:
+    """Offset of a channel's first clock, for a first chunk [source, end).
+
+    `utc`: the chunk ends at or before now. `source`: zero, the encoder's own times; an encoder that counts from zero starts its audio
+    before zero (AAC priming), which a `tfdt` cannot say, so a session that starts in the first second is moved by one.
+    """
+    if mode == "utc":
+        return (utc_ns - end_ns) // SECOND_NS
+    if source_ns < SECOND_NS:
+        return 1 - source_ns // SECOND_NS
+    return 0
+
+
+def next_offset_s(source_ns: int, end_ns: int, published_end_ns: int, media_now_ns: int) -> int:
+    """Offset of a later clock: after everything published, and as late as the wall clock says without ending in the future."""
+    after_published = -((source_ns - GUARD_NS - published_end_ns) // SECOND_NS)
+    by_wall_clock = (media_now_ns - end_ns) // SECOND_NS
+    return max(after_published, by_wall_clock)
+
+
+def matching(clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns: int) -> Clock | None:
+    """The clock on which a new frame-wise (RTMP) connection runs, newest first: its distance to the wall clock is the clock's.
+
+    A connection that starts before what its stream already brought, and that nobody brings now, is a restarted encoder: RTMP sends
+    nothing again.
+    """
+    for clock in clocks:
+        lead = clock.out_ns(source_ns) - media_now_ns
+        running = clock.out_ns(clock.last_source_ns) - media_now_ns
+        near = min(abs(lead - clock.lead_ns), abs(lead - running)) <= LEAD_TOLERANCE_NS
+        reached = clock.ends_ns.get(stream)
+        if reached is None and not clock.feeds:
+            reached = clock.last_source_ns
+        abandoned = stream not in clock.feeds.values()
+        restarted = abandoned and reached is not None and source_ns < reached - SECOND_NS // 2
+        if near and not restarted:
+            return clock
+    return None
+
+
+def anchor_ns(mode: Mode, out_start_ns: int, out_end_ns: int, utc_ns: int) -> int:
+    """UTC of media time zero, to the millisecond, such that the first chunk does not end in the future."""
+    if mode == "utc" or abs(out_start_ns - utc_ns) < EPOCH_TOLERANCE_NS:
+        return 0
+    return (utc_ns - out_end_ns) // 1_000_000 * 1_000_000

@@ -1,0 +1,203 @@
+"""The published edge: which fragments are listed next, and when (docs/design/chunk.md).
+
+Theory of operation. Fragments wait in their track's line. The next fragment of the reference, the first live video track, spans a *slot*
+[start, end); where the reference has a hole, or there is no video, the earliest fragment does. Every track's fragments whose middle lies
+before the slot's end belong to it: aligned layers give one each, audio that is cut elsewhere gives the nearest ones. The slot is published
+when every live track has reached its end, or at a deadline of one fragment after the first of it arrived; a track that should have had a
+fragment there gets a gap row. What is published is frozen. Fragments need not be on the disk yet: the store writes in order, and a row
+whose fragment fails becomes a gap there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import takewhile
+
+import msgspec
+
+from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, Row
+from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.times import SECOND_NS, from_ns
+
+MISALIGNED_NS = SECOND_NS // 10
+"""A layer whose fragment starts so far from the leader's does not align."""
+BREAK_NS = SECOND_NS // 10
+"""A hole in all tracks from here on is a discontinuity: a period opens."""
+
+
+class Slot(msgspec.Struct):
+    """What is published in one step."""
+
+    start_ns: int
+    end_ns: int
+    leader: TrackLine
+    head: Fragment
+    members: dict[int, list[Fragment]]
+    """Fragments of each track, by track number."""
+    missing: list[TrackLine]
+    """Tracks that reach the slot and have nothing in it."""
+
+
+class Held(msgspec.Struct):
+    """Nothing can be published before `until_ns`, unless more arrives."""
+
+    until_ns: int
+
+
+def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -> Slot | Held | None:
+    """The next slot to publish, or how long to wait for the tracks that are behind, or None when nothing waits.
+
+    Args:
+        lines: all tracks of the channel; those that miss the deadline are marked late.
+        now_ns: monotonic time of the call, on the same clock as `Fragment.arrived_ns`.
+        limit_ns: the configured shortest deadline.
+        last_ns: monotonic time of the last publication: a track that sends faster than real time does not use up the time of the others.
+    """
+    lines = list(lines)
+    leading = _leading(lines, now_ns, limit_ns)
+    if leading is None or isinstance(leading, Held):
+        return leading
+    leader, head = leading
+    start_ns, end_ns = leader.ns(head.time), leader.ns(head.end)
+    grace_ns = max(end_ns - start_ns, limit_ns)
+    deadline = max(min(f.arrived_ns for line in lines for f in line.waiting[:1]) + grace_ns, last_ns + 2 * grace_ns)
+    waited_for = [line for line in lines if _behind(line, start_ns, end_ns, now_ns, grace_ns)]
+    if waited_for and now_ns < deadline:
+        return Held(deadline)
+    for line in waited_for:
+        line.late = True
+    members: dict[int, list[Fragment]] = {}
+    missing: list[TrackLine] = []
+    for line in lines:
+        inside = [f for f in line.waiting if line.ns(f.time) + line.ns(f.end) < 2 * end_ns]
+        if inside:
+            # Where the clock changes inside the slot, the new clock's part is the next slot's: a period opens between them.
+            members[line.info.number] = _same_clock(inside)
+            line.late = False
+        elif _misses(line, start_ns, end_ns):
+            missing.append(line)
+    return Slot(start_ns, end_ns, leader, head, members, missing)
+
+
+def _same_clock(fragments: list[Fragment]) -> list[Fragment]:
+    return list(takewhile(lambda fragment: not _differ(fragment.offset_s, fragments[0].offset_s), fragments))
+
+
+def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int) -> tuple[TrackLine, Fragment] | Held | None:
+    heads = [(line, line.waiting[0]) for line in lines if line.waiting]
+    video = [(line, head) for line, head in heads if line.info.kind == "video"]
+    if not heads:
+        return None
+    if not video:
+        # Audio came first: it must not open the timeline alone while video is about to come.
+        grace_ns = 2 * max(limit_ns, *(line.ns(head.duration) for line, head in heads))
+        until = min(head.arrived_ns for _, head in heads) + grace_ns
+        expected = [line for line in lines if line.info.kind == "video" and not line.late and line.live(now_ns, grace_ns)]
+        if expected and now_ns < until:
+            return Held(until)
+        for line in expected:
+            line.late = True
+    line, head = min(video or heads, key=lambda item: (item[0].ns(item[1].time), item[0].info.number))
+    start_ns, half_ns = line.ns(head.time), line.ns(head.duration) // 2
+    grace_ns = max(2 * half_ns, limit_ns)
+    leaders = [other for other in lines if other.info.kind == "video" and not other.late and other.live(now_ns, grace_ns)]
+    reference = min(leaders, key=lambda other: other.info.number, default=line)
+    if line.info.kind != "video" or reference is line:
+        return line, head
+    if reference.waiting:
+        first = reference.waiting[0]
+        joins = reference.edge is not None and reference.ns(first.time) - reference.ns(reference.edge) < MISALIGNED_NS
+        return (reference, first) if joins or reference.ns(first.time) - start_ns <= half_ns else (line, head)
+    if reference.edge is not None:
+        # It is listed with the reference's next fragment: slots of both would break segments up.
+        if now_ns < head.arrived_ns + grace_ns:
+            return Held(head.arrived_ns + grace_ns)
+        reference.late = True
+    return line, head
+
+
+def _behind(line: TrackLine, start_ns: int, end_ns: int, now_ns: int, grace_ns: int) -> bool:
+    """Whether the slot has to wait for this track."""
+    live = line.live(now_ns, grace_ns)
+    if live and not line.late and any(fragment.partial and line.ns(fragment.time) < end_ns for fragment in line.waiting):
+        return True
+    if line.late or not live:
+        return False
+    if line.waiting and line.ns(line.waiting[0].time) >= end_ns:
+        # It is past the slot: only a second source can still fill the hole.
+        return len(line.feeds) > 1
+    reach = line.ns(line.waiting[-1].end if line.waiting else line.edge or 0)
+    return reach + line.patience_ns(end_ns - start_ns) < end_ns
+
+
+def _misses(line: TrackLine, start_ns: int, end_ns: int) -> bool:
+    """Whether a track with nothing in the slot has a hole there (and not a longer fragment over it, or one that is still to come)."""
+    if line.retired or line.edge is None or line.segment is None:
+        return False
+    if line.waiting and line.ns(line.waiting[0].time) - line.ns(line.edge) < MISALIGNED_NS:
+        return False
+    return line.ns(line.edge) + line.patience_ns(end_ns - start_ns) < end_ns
+
+
+def opens_period(slot: Slot, last_end_ns: int | None, lines: Iterable[TrackLine]) -> bool:
+    """Whether the slot starts a new period: the first one, another clock, a hole in everything, a changed configuration."""
+    if last_end_ns is None or slot.start_ns - last_end_ns > BREAK_NS:
+        return True
+    published = [line for line in lines if line.config is not None and line.info.number in slot.members]
+    firsts = [(line, slot.members[line.info.number][0]) for line in published]
+    return any(first.config != line.config or _differ(first.offset_s, line.offset_s) for line, first in firsts)
+
+
+def _differ(one: int | None, other: int | None) -> bool:
+    # What came before a restart of the daemon has no clock: a new one starts behind a hole, which is a period by itself.
+    return one is not None and other is not None and one != other
+
+
+def rows_of(slot: Slot, lines: Iterable[TrackLine], segment: int, period: int, *, opens: bool, closes: bool, new_period: bool) -> list[Row]:
+    """The rows of a slot, in track order, and the lines moved past them.
+
+    A track's media sequence number is its last one plus one whenever a segment opens; a track that joins takes the slot's.
+    """
+    rows: list[Row] = []
+    missing = {id(line) for line in slot.missing}
+    for line in sorted(lines, key=lambda line: line.info.number):
+        fragments = slot.members.get(line.info.number, [])
+        if not fragments and id(line) not in missing:
+            continue
+        in_new_period = line.period != period
+        starts = opens or line.segment is None or in_new_period
+        number = segment if line.segment is None else line.segment + starts
+        flags = (FLAG_OPENS if starts else 0) | (FLAG_PERIOD if in_new_period else 0)
+        begin, end = _hole(line, slot, fragments, new_period=new_period, in_new_period=in_new_period)
+        if end > begin > line.last_time:
+            rows.append(Row(line.info.number, begin, end - begin, number, flags | FLAG_GAP))
+            line.last_time, line.edge, flags = begin, end, 0
+        elif not fragments:
+            continue
+        for fragment in fragments:
+            rows.append(Row(line.info.number, fragment.time, fragment.duration, number, fragment.flags | flags))
+            flags = 0
+            line.published(fragment)
+        if fragments:
+            line.retired = False
+            if line.info.kind == "video" and line is not slot.leader:
+                line.misaligned = abs(line.ns(fragments[0].time) - slot.start_ns) > MISALIGNED_NS
+        if closes:
+            rows[-1] = msgspec.structs.replace(rows[-1], flags=rows[-1].flags | FLAG_CLOSES)
+        line.segment = number
+        line.period = period
+    return rows
+
+
+def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period: bool, in_new_period: bool) -> tuple[int, int]:
+    """What is to be listed as a gap before the slot's fragments of a track, or in their place."""
+    scale = line.info.timescale
+    if fragments:
+        begin, end = line.edge, fragments[0].time
+        if begin is None or line.segment is None or in_new_period or line.ns(end) - line.ns(begin) < MISALIGNED_NS:
+            return 0, 0
+        return begin, end
+    start = from_ns(slot.start_ns, scale)
+    begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
+    end = from_ns(slot.end_ns, scale)
+    return begin, min(end, line.waiting[0].time) if line.waiting else end

@@ -1,0 +1,160 @@
+"""What one track has written and not yet published, and how a new fragment relates to it: the merge of its sources."""
+
+from __future__ import annotations
+
+import bisect
+from typing import Literal
+
+import msgspec
+
+from pypackager.model.track import TrackInfo
+from pypackager.timeline.times import from_ns, to_ns
+
+Verdict = Literal["new", "replaces", "duplicate", "differs", "late", "overlaps"]
+TAKEN = ("new", "replaces")
+
+TOLERANCE_NS = 50_000_000
+"""Times closer than this are one border: sources round differently, frames are at least a few ms long."""
+
+
+class Fragment(msgspec.Struct):
+    """A fragment on its way to the published edge."""
+
+    time: int
+    duration: int
+    config: int
+    flags: int
+    size: int
+    offset_s: int | None
+    """Offset of the clock it came by: a change opens a period. None when that was before a restart of the daemon."""
+    partial: bool
+    arrived_ns: int
+
+    @property
+    def end(self) -> int:
+        """First tick after it."""
+        return self.time + self.duration
+
+
+class TrackLine(msgspec.Struct):
+    """The timeline of one track: its published edge and what waits behind it."""
+
+    info: TrackInfo
+    edge: int | None = None
+    """End of the last published row; of a track that joins, end of what is published. None while nothing is."""
+    last_time: int = -1
+    """Start of the last published row."""
+    config: int | None = None
+    """Configuration of the last published fragment."""
+    offset_s: int | None = None
+    """Clock offset of the last published fragment, when it is known."""
+    newest_config: int | None = None
+    """Configuration of the last fragment that was taken."""
+    last_ns: int | None = None
+    """Duration of the last published whole fragment."""
+    usual_ns: int | None = None
+    """The shorter one of the last two: a single long GOP says nothing of the next."""
+    misaligned: bool = False
+    """Its fragments start elsewhere than the reference's: it is never waited for."""
+    stale_ns: int | None = None
+    """Since when (monotonic) sources send only what is there already."""
+    period: int = -1
+    """Period of the last published row."""
+    segment: int | None = None
+    """HLS media sequence number of the last published row."""
+    peak_bps: int = 0
+    configs: dict[str, int] = msgspec.field(default_factory=dict)
+    """Configuration numbers by hash."""
+    waiting: list[Fragment] = msgspec.field(default_factory=list)
+    """Unpublished fragments, by time."""
+    feeds: set[int] = msgspec.field(default_factory=set)
+    """Connections that announced this track."""
+    left_ns: int | None = None
+    """When the last of them went."""
+    awaited_ns: int | None = None
+    """When its encoder came back with another connection, so that it is expected, too."""
+    late: bool = False
+    """It missed a deadline: nobody waits for it until it delivers again."""
+    retired: bool = False
+    """Its source was gone when a period opened: no gaps are listed for it."""
+
+    def ns(self, ticks: int) -> int:
+        """Ticks of this track as nanoseconds."""
+        return to_ns(ticks, self.info.timescale)
+
+    @property
+    def tolerance(self) -> int:
+        """TOLERANCE_NS in ticks."""
+        return from_ns(TOLERANCE_NS, self.info.timescale)
+
+    def newest_ns(self) -> int | None:
+        """End of the newest fragment, published or waiting."""
+        ends = [fragment.end for fragment in self.waiting] + ([self.edge] if self.edge is not None else [])
+        return self.ns(max(ends)) if ends else None
+
+    def is_fresh(self) -> bool:
+        """Whether nothing of it was published or waits."""
+        return self.segment is None and not self.waiting
+
+    def patience_ns(self, slot_ns: int) -> int:
+        """How far behind the end of a slot it may be and yet have nothing to do in it: half a fragment, by whose middle it belongs.
+
+        A misaligned track's fragment may end as much later as it likes: it is listed one slot later.
+        """
+        usual_ns = self.usual_ns or (self.ns(self.waiting[-1].duration) if self.waiting else slot_ns)
+        return usual_ns // 2 + (usual_ns if self.misaligned else 0)
+
+    def judge(self, time: int, duration: int, *, partial: bool) -> Verdict:
+        """How a fragment [time, time + duration) relates to what is there.
+
+        First complete wins; a fragment that the source broke off is replaced by a whole one until it is published.
+        """
+        slack = self.tolerance
+        if time <= self.last_time or (self.edge is not None and time < self.edge - slack):
+            return "late"
+        there = self._there(time, duration)
+        if there is not None:
+            if there.partial and not partial:
+                return "replaces"
+            return "duplicate" if partial or there.duration == duration else "differs"
+        overlaps = any(f.time < time + duration - slack and f.end > time + slack for f in self.waiting)
+        return "overlaps" if overlaps else "new"
+
+    def insert(self, fragment: Fragment) -> None:
+        """Puts a fragment in its place; one at the same time is replaced."""
+        there = self._there(fragment.time, fragment.duration)
+        if there is not None:
+            self.remove(there)
+        bisect.insort(self.waiting, fragment, key=lambda f: f.time)
+
+    def _there(self, time: int, duration: int) -> Fragment | None:
+        """The waiting fragment that starts at the same time, within the tolerance: less where one is only a few frames long."""
+        near = (f for f in self.waiting if abs(f.time - time) <= min(self.tolerance, f.duration // 2, duration // 2))
+        return next(near, None)
+
+    def remove(self, fragment: Fragment) -> None:
+        """Takes a fragment out: it was published, or it could not be written."""
+        self.waiting = [other for other in self.waiting if other is not fragment]
+
+    def published(self, fragment: Fragment) -> None:
+        """Moves the edge past a fragment."""
+        self.remove(fragment)
+        self.last_time, self.edge = fragment.time, fragment.end
+        self.config, self.offset_s = fragment.config, fragment.offset_s
+        self.late = False
+        if not fragment.partial:
+            self.went_on(self.ns(fragment.duration))
+
+    def went_on(self, duration_ns: int) -> None:
+        """Takes note of how long a published whole fragment was."""
+        self.usual_ns = min(duration_ns, self.last_ns or duration_ns)
+        self.last_ns = duration_ns
+
+    def live(self, now_ns: int, grace_ns: int) -> bool:
+        """Whether a source feeds it, or may come back: one did, or its encoder came back, a moment ago."""
+        awaited = self.awaited_ns is not None and now_ns - self.awaited_ns < grace_ns
+        return awaited or self.fed(now_ns, grace_ns)
+
+    def fed(self, now_ns: int, grace_ns: int) -> bool:
+        """Whether a source feeds it, or did a moment ago."""
+        return bool(self.feeds) or (self.left_ns is not None and now_ns - self.left_ns < grace_ns)

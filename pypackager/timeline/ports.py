@@ -1,0 +1,77 @@
+"""What the timeline needs of others: the store that it writes to, the operator's names, its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from pypackager._core import MuxedFragment
+from pypackager.model.records import Anchored, ClockPlaced, Measured, Peak, Row, TargetRaised
+from pypackager.model.track import TrackConfig, TrackInfo
+from pypackager.timeline.clocks import Mode
+from pypackager.timeline.naming import Rule
+from pypackager.timeline.times import SECOND_NS
+
+Decision = Anchored | ClockPlaced | Measured | TargetRaised | Peak
+
+Alert = Callable[[str, str], None]
+"""Takes (code, detail) for the operator."""
+
+
+class Naming(Rule, Protocol):
+    """A [[channel.track]] table."""
+
+    @property
+    def language(self) -> str | None:
+        """Language that the operator states."""
+
+    @property
+    def role(self) -> str:
+        """DASH role."""
+
+
+class Store(Protocol):
+    """What the timeline needs of the DVR. Everything is queued, written in order and listed once it is written; numbers are tickets."""
+
+    def add_track(self, info: TrackInfo) -> int:
+        """Journals a new track."""
+
+    def add_config(self, track: int, value: TrackConfig) -> int:
+        """Journals a configuration and returns its number within the track."""
+
+    def put_fragment(self, track: int, fragment: MuxedFragment, config: int, flags: int) -> int:
+        """Writes a fragment and its record."""
+
+    def append(self, record: Decision) -> int:
+        """Journals a decision."""
+
+    def open_period(self, start_ns: int) -> int:
+        """Journals that what is published from here on belongs to a new period."""
+
+    def publish(self, rows: Sequence[Row]) -> int:
+        """Journals that the edge moved."""
+
+    def roll_due(self, now_ns: int) -> bool:
+        """Whether files are to roll over at the next segment start."""
+
+    def roll(self, now_ns: int) -> None:
+        """Rolls the files over."""
+
+    def knows(self, track: int, time: int) -> bool:
+        """Whether a fragment was published at exactly this time and is still kept."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the configuration says of the timeline."""
+
+    protocol: str
+    mode: Mode
+    rules: Sequence[Naming] = ()
+    interval_ns: int | None = None
+    fragments_per_segment: int | None = None
+    limit_ns: int = SECOND_NS
+    """Shortest deadline of the published edge."""
+    video_layers: int = 10
+    audio_tracks: int = 5

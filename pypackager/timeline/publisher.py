@@ -1,0 +1,153 @@
+"""Publishes slots: the rhythm, periods, segments and peaks that go with the rows (docs/design/chunk.md, publication.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from pypackager.model.records import FLAG_GAP, Peak, Row, TargetRaised
+from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot, opens_period, rows_of
+from pypackager.timeline.feeds import Feed, Now
+from pypackager.timeline.pending import TrackLine
+from pypackager.timeline.ports import Alert, Options, Store
+from pypackager.timeline.rhythm import Segmenter, measure
+from pypackager.timeline.sessions import MAX_TIME_NS
+from pypackager.timeline.times import SECOND_NS
+
+SECOND_FRAGMENT_NS = 5 * SECOND_NS
+"""How long the first publication of a channel waits for a second fragment, at least: the first may be a stump."""
+
+GONE_NS = 3 * SECOND_NS
+"""How long it waits when no connection is left."""
+
+
+class Publisher:
+    """The published edge of one channel."""
+
+    def __init__(self, options: Options, store: Store, alert: Alert, lines: Mapping[str, TrackLine]) -> None:
+        self.rhythm: Segmenter | None = None
+        self.period = -1
+        self.last_end_ns: int | None = None
+        """End of what is published, of all tracks."""
+        self._last_ns = -MAX_TIME_NS
+        """Monotonic time of the last publication."""
+        self._options = options
+        self._store = store
+        self._alert = alert
+        self._lines = lines
+
+    def advance(self, feeds: Collection[Feed], now: Now) -> int | None:
+        """Publishes every slot that is complete or past its deadline; says (monotonic) when to try again though nothing came."""
+        if self.period < 0 and (until := self._start_held_ns(feeds)) is not None and now.mono_ns < until:
+            return until
+        while True:
+            # A fragment that broke off is short: the deadline is one usual fragment all the same.
+            usual_ns = self.rhythm.rhythm.interval_ns if self.rhythm is not None else 0
+            slot = next_slot(self._lines.values(), now.mono_ns, max(self._options.limit_ns, usual_ns), self._last_ns)
+            if not isinstance(slot, Slot):
+                return slot.until_ns if isinstance(slot, Held) else None
+            self._publish(slot, now)
+
+    def _publish(self, slot: Slot, now: Now) -> None:
+        lines = list(self._lines.values())
+        if self.rhythm is None:
+            self.rhythm = self._measure(slot)
+        new_period = opens_period(slot, self.last_end_ns, lines)
+        if new_period:
+            self._finish_period(slot)
+            self.period += 1
+            first = min(line.ns(slot.members[n][0].time) for line in lines if (n := line.info.number) in slot.members)
+            # A track that changes its clock or configuration within what the others have published does not pull the period back over it.
+            self._store.open_period(max(first, (self.last_end_ns or first) - MISALIGNED_NS))
+            for line in slot.missing:
+                line.retired = not line.feeds
+            slot.missing = [line for line in slot.missing if not line.retired]
+        segment, opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, forced=new_period)
+        self._raise_target(self.rhythm, slot)
+        self._measure_peaks(slot)
+        rows = rows_of(slot, lines, segment, self.period, opens=opens, closes=closes, new_period=new_period)
+        self._warn(slot, rows)
+        if opens and self._store.roll_due(now.utc_ns):
+            self._store.roll(now.utc_ns)
+        self._publish_rows(rows)
+        edges = [line.ns(line.edge) for line in lines if line.edge is not None and line.period == self.period]
+        self.last_end_ns = max([slot.end_ns, *edges])
+        self._last_ns = now.mono_ns
+
+    def _publish_rows(self, rows: Sequence[Row]) -> None:
+        if rows:
+            self._store.publish(rows)
+
+    def _measure(self, slot: Slot) -> Segmenter:
+        """The rhythm by the longer one of the leader's first two fragments: encoders, and audio grids, often start with a short one."""
+        whole = [fragment for fragment in slot.leader.waiting[:2] if not fragment.partial] or [slot.head]
+        longest = max(slot.leader.ns(fragment.duration) for fragment in whole)
+        measured = measure(longest, self._options.interval_ns, self._options.fragments_per_segment)
+        self._store.append(measured)
+        return Segmenter(measured)
+
+    def _raise_target(self, rhythm: Segmenter, slot: Slot) -> None:
+        raised = rhythm.raised_target(slot.end_ns)
+        if raised is None:
+            return
+        self._store.append(TargetRaised(raised))
+        rhythm.rhythm = msgspec.structs.replace(rhythm.rhythm, target_duration_s=raised)
+        length_s = (slot.end_ns - slot.start_ns) / SECOND_NS
+        self._alert("KEY_FRAME_INTERVAL_TOO_LONG", f"a GOP of {length_s:.3f} s raised TARGETDURATION to {raised}")
+
+    def _finish_period(self, slot: Slot) -> None:
+        """Lists what of the period before still waits (audio that ends after its video) in that period."""
+        rows: list[Row] = []
+        for line in self._lines.values():
+            inside = slot.members.get(line.info.number, [])
+            # What starts with the slot is the new period's, however short it is.
+            before = [f for f in inside if line.segment is not None and line.ns(f.time) < slot.start_ns]
+            rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS]
+            for fragment in rest:
+                rows.append(Row(line.info.number, fragment.time, fragment.duration, line.segment or 0, fragment.flags))
+                line.published(fragment)
+            if rest:
+                slot.members[line.info.number] = inside[len(rest) :]
+                if len(rest) == len(inside):
+                    del slot.members[line.info.number]
+                    slot.missing.append(line)
+        self._publish_rows(rows)
+
+    def _start_held_ns(self, feeds: Collection[Feed]) -> int | None:
+        """Until when the first publication waits: for announced tracks (players read their list once), for a second fragment (rhythm)."""
+        lines = [line for line in self._lines.values() if line.waiting]
+        if not lines:
+            return None
+        delivered = {line.info.id for line in lines}
+        complete = all(feed.headers and all(feed.ids.get(n) in delivered for n in feed.headers if n not in feed.refused) for feed in feeds)
+        video = [line for line in lines if line.info.kind == "video"]
+        measurable = self._options.interval_ns is not None or any(len(line.waiting) > 1 for line in video or lines)
+        if complete and measurable:
+            return None
+        longest = max(line.ns(f.duration) for line in lines for f in line.waiting)
+        arrived = min(line.waiting[0].arrived_ns for line in lines)
+        patience = 2 * max(longest, self._options.limit_ns)
+        until = arrived + (patience if measurable else max(patience, SECOND_FRAGMENT_NS))
+        if feeds:
+            return until
+        # Nobody is there to send it, unless each fragment comes in a POST of its own.
+        return min(until, max(line.left_ns or arrived for line in lines) + GONE_NS)
+
+    def _measure_peaks(self, slot: Slot) -> None:
+        for line in self._lines.values():
+            for fragment in slot.members.get(line.info.number, []):
+                bps = fragment.size * 8 * line.info.timescale // max(1, fragment.duration)
+                # Half a fragment at a cut says nothing of the rate; a twentieth above keeps the manifest from changing at every fragment.
+                if bps > line.peak_bps and not fragment.partial:
+                    line.peak_bps = bps + bps // 20
+                    self._store.append(Peak(line.info.number, line.peak_bps))
+
+    def _warn(self, slot: Slot, rows: Sequence[Row]) -> None:
+        by_number = {line.info.number: line for line in self._lines.values()}
+        for row in rows:
+            line = by_number[row.track]
+            if row.flags & FLAG_GAP:
+                self._alert("TRACK_GAP", f"track {line.info.id}: nothing at {row.time}, {row.duration / line.info.timescale:.3f} s")
+            elif line.info.kind == "video" and abs(line.ns(row.time) - slot.start_ns) > MISALIGNED_NS:
+                self._alert("GOPS_MISALIGNED", f"track {line.info.id}: key frame at {row.time} is off {slot.leader.info.id}'s")

@@ -1,0 +1,73 @@
+"""The channel's rhythm: key frame interval, fragments of an HLS segment, TARGETDURATION, and where segments open.
+
+Measured once, frozen, journalled (design §4): restart and trimming never regroup.
+"""
+
+from __future__ import annotations
+
+from pypackager.model.records import Measured
+from pypackager.timeline.times import SECOND_NS
+
+
+def fragments_per_segment(interval_ns: int) -> int:
+    """The mission's rule: up to 3 s three, over 3 up to 5 s two, over 5 s one fragment a segment.
+
+    A tenth of a second is allowed for the frame grid: 3.003 s is a three-second interval at 29.97 frames a second.
+    """
+    slack = SECOND_NS // 10
+    if interval_ns <= 3 * SECOND_NS + slack:
+        return 3
+    return 2 if interval_ns <= 5 * SECOND_NS + slack else 1
+
+
+def rounded_seconds(duration_ns: int) -> int:
+    """Nearest whole second, as EXTINF is compared with TARGETDURATION (rfc8216bis 4.4.3.1)."""
+    return (duration_ns + SECOND_NS // 2) // SECOND_NS
+
+
+def measure(first_duration_ns: int, interval_ns: int | None, per_segment: int | None) -> Measured:
+    """The rhythm from the first fragment's duration; explicit values win."""
+    interval = interval_ns or max(first_duration_ns, SECOND_NS // 100)
+    count = per_segment or fragments_per_segment(interval)
+    return Measured(interval, count, max(1, rounded_seconds(count * interval)))
+
+
+class Segmenter:
+    """Decides which slots open an HLS segment and numbers the segments."""
+
+    def __init__(self, rhythm: Measured) -> None:
+        self.rhythm = rhythm
+        self._number: int | None = None
+        self._count = 0
+        self._start_ns = 0
+
+    def resume(self, number: int, start_ns: int, count: int) -> None:
+        """Goes on after a restart: the open segment, its start and its slots so far."""
+        self._number, self._start_ns, self._count = number, start_ns, count
+
+    def place(self, start_ns: int, end_ns: int, *, forced: bool) -> tuple[int, bool, bool]:
+        """(segment number, whether the slot opens it, whether the slot surely closes it) of the slot [start, end); `forced` at a period."""
+        interval, per_segment = self.rhythm.interval_ns, self.rhythm.fragments_per_segment
+        # An eighth of the interval keeps a key frame that a rounding put just before its grid point on that point.
+        position = (start_ns + interval // 8) // interval
+        if self._number is None:
+            self._number = position // per_segment
+            opens = True
+        else:
+            opens = (
+                forced
+                or position % per_segment == 0
+                or self._count >= per_segment
+                or rounded_seconds(end_ns - self._start_ns) > self.rhythm.target_duration_s
+            )
+            self._number += opens
+        if opens:
+            self._start_ns = start_ns
+            self._count = 0
+        self._count += 1
+        return self._number, opens, self._count >= per_segment
+
+    def raised_target(self, end_ns: int) -> int | None:
+        """The TARGETDURATION that the open segment needs, when a single longer GOP exceeds the frozen one."""
+        needed = rounded_seconds(end_ns - self._start_ns)
+        return needed if needed > self.rhythm.target_duration_s else None

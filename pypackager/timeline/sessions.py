@@ -1,0 +1,128 @@
+"""Whether a fragmented MP4 connection goes on with a known encoder session, sends again, or is a restarted encoder.
+
+All three show times. What is at or after the newest fragment goes on, unless it leaps far ahead of everything. What is just behind it
+was sent again (encoders repeat two fragments; ingest specification, encoder fail-over), however slowly. Farther behind, it was sent again
+when it comes faster than anyone encodes, or when another source delivers the same; else, and always beyond a minute, the encoder
+restarted. A source that after all delivers nothing new for seconds, far behind, while nobody else does, is placed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from pypackager._core import Chunk
+from pypackager.model.errors import PackagerError
+from pypackager.timeline.clocks import LEAD_TOLERANCE_NS, Clock
+from pypackager.timeline.feeds import Feed, Now
+from pypackager.timeline.pending import TrackLine
+from pypackager.timeline.times import SECOND_NS, rescale, to_ns
+
+BURST = 2
+"""A fragment that arrives in less than its duration divided by this is sent again, not encoded now."""
+RESENT = 3
+"""So many fragments behind the newest one may be repeated at any pace: two that are sent again, one that was lost."""
+REACH_NS = 60 * SECOND_NS
+"""Farther behind is no repetition, whatever the pace."""
+STUCK_NS = 6 * SECOND_NS
+"""After so long without anything new a source that is far behind was misjudged."""
+FAR_NS = 10 * SECOND_NS
+"""Nearer sources catch up sooner than a new clock is worth."""
+MAX_TIME_NS = 1 << 62
+"""146 years: times of the journal and sums of two of them fit 64 bits."""
+MAX_FRAGMENT_NS = 60 * SECOND_NS
+"""Far above any GOP; one fragment must not take the timeline away from the other tracks."""
+LEAP_NS = 10 * SECOND_NS
+"""Further ahead of everything, a time is a fault of the sender or a new source clock."""
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """A chunk as it is judged: by whom, for which track, when."""
+
+    feed: Feed
+    line: TrackLine
+    chunk: Chunk
+    start_ns: int
+    end_ns: int
+    now: Now
+    media_now_ns: int
+    newest_ns: int | None
+    """End of the newest fragment of all tracks."""
+    shared: bool
+    """Whether another connection that is alive delivers the track."""
+
+    def lag_ns(self, clock: Clock) -> int:
+        """How far it starts before the end of the newest fragment of its track; negative when it is ahead."""
+        newest = self.line.newest_ns()
+        return 0 if newest is None else newest - clock.out_ns(self.start_ns)
+
+
+def goes_on(clock: Clock, sight: Sight, knows: Callable[[int, int], bool]) -> bool:
+    """Whether the chunk goes on, or repeats, what this clock carried."""
+    line, chunk = sight.line, sight.chunk
+    if leaps(clock, sight.start_ns, sight.media_now_ns, sight.newest_ns):
+        return False
+    if line.is_fresh():
+        back_ns = REACH_NS if clock.feeds else _repeated_ns(sight)
+        near = clock.last_source_ns - back_ns <= sight.start_ns < clock.last_source_ns + REACH_NS
+        return near or abs(clock.out_ns(sight.start_ns) - sight.media_now_ns - clock.lead_ns) <= LEAD_TOLERANCE_NS
+    lag_ns = sight.lag_ns(clock)
+    if lag_ns <= _repeated_ns(sight):
+        return True
+    if lag_ns > REACH_NS:
+        return False
+    if sight.shared:
+        return True
+    scale = line.info.timescale
+    time = rescale(chunk.time, chunk.timescale, scale) + clock.offset_s * scale
+    waits = any(abs(f.time - time) <= line.tolerance for f in line.waiting)
+    quick = (sight.now.mono_ns - sight.feed.opened_ns) * BURST < sight.end_ns - sight.start_ns
+    return quick and (waits or knows(line.info.number, time))
+
+
+def check_times(chunk: Chunk) -> tuple[int, int]:
+    """Source times of a chunk's start and end in nanoseconds.
+
+    Raises:
+        PackagerError: TIME_RANGE, FRAGMENT_TOO_LONG: times that are none.
+    """
+    start_ns, end_ns = to_ns(chunk.time, chunk.timescale), to_ns(chunk.time + chunk.duration, chunk.timescale)
+    if max(-start_ns, end_ns) > MAX_TIME_NS:
+        raise PackagerError("TIME_RANGE", f"track {chunk.track}: a fragment at {chunk.time} ticks of 1/{chunk.timescale} s")
+    if end_ns - start_ns > MAX_FRAGMENT_NS:
+        seconds = (end_ns - start_ns) / SECOND_NS
+        raise PackagerError("FRAGMENT_TOO_LONG", f"track {chunk.track}: a fragment of {seconds:.0f} s at {chunk.time}")
+    return start_ns, end_ns
+
+
+def leaps(clock: Clock, start_ns: int, media_now_ns: int, newest_ns: int | None) -> bool:
+    """Whether a source time is ahead of all media and of the wall clock."""
+    ahead_ns = clock.out_ns(start_ns) - LEAP_NS
+    return newest_ns is not None and ahead_ns > newest_ns and ahead_ns > media_now_ns + max(0, clock.lead_ns)
+
+
+def leaps_alone(feed: Feed, chunk: Chunk, start_ns: int, end_ns: int) -> bool:
+    """Whether nothing before confirms a chunk that leapt: it would end the timeline for every other track."""
+    before_ns = feed.leaps_ns.get(chunk.track)
+    feed.leaps_ns[chunk.track] = end_ns
+    return before_ns is None or abs(start_ns - before_ns) > LEAP_NS
+
+
+def jumped(clock: Clock, sight: Sight) -> bool:
+    """Whether the connection's own times went back further than reordering explains, or far ahead."""
+    end_ns = sight.feed.ends_ns.get(sight.chunk.track)
+    back = end_ns is not None and sight.start_ns < end_ns - _repeated_ns(sight)
+    return back or leaps(clock, sight.start_ns, sight.media_now_ns, sight.newest_ns)
+
+
+def _repeated_ns(sight: Sight) -> int:
+    return RESENT * (sight.end_ns - sight.start_ns) + SECOND_NS
+
+
+def stuck(clock: Clock, sight: Sight) -> bool:
+    """Whether a source that sends nothing new was misjudged."""
+    since = sight.line.stale_ns
+    if since is None or sight.lag_ns(clock) <= FAR_NS:
+        return False
+    return sight.now.mono_ns - since > max(STUCK_NS, 3 * to_ns(sight.chunk.duration, sight.chunk.timescale))

@@ -1,0 +1,253 @@
+"""Which track of the channel a source's track is: identity, limits, configurations.
+
+In: headers of connections. Out: track lines, configuration numbers, refusals. Never: media.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+
+from pypackager._core import Chunk, TrackHeader
+from pypackager.model.errors import PackagerError
+from pypackager.model.track import TrackConfig, TrackInfo
+from pypackager.timeline.feeds import Feed, Now, others_alive
+from pypackager.timeline.naming import fmp4_ids, rtmp_id, rule_for
+from pypackager.timeline.pending import TrackLine
+from pypackager.timeline.ports import Alert, Naming, Options, Store
+from pypackager.timeline.times import SECOND_NS, from_ns
+
+GONE_NS = 30 * SECOND_NS
+"""A track that nobody has sent for so long leaves its place to another."""
+EVER = 8
+"""So many times the limit of tracks may a channel see in its life: each stays in its journal."""
+
+PLACES = 1024
+"""So many places of tracks in streams are remembered: stream names come from outside."""
+
+
+class Tracks:
+    """The tracks of a channel, by id."""
+
+    def __init__(self, options: Options, store: Store, alert: Alert) -> None:
+        self.lines: dict[str, TrackLine] = {}
+        self._options = options
+        self._store = store
+        self._alert = alert
+        self._rules: dict[str, Naming] = {}
+        self._places: dict[tuple[str, int, str, str], str] = {}
+        """Track ids by (stream, number, kind, name): an encoder that comes back with another bit rate sends the same track."""
+
+    def announce(self, feed: Feed, header: TrackHeader) -> None:
+        """A connection announced a track: first, again, or with another configuration."""
+        number = header.number
+        feed.headers[number] = header
+        feed.digests.pop(number, None)
+        if self._options.protocol == "fmp4":
+            # What a track is called depends on which others are in its stream.
+            for track_id in feed.ids.values():
+                if track_id in self.lines:
+                    self.lines[track_id].feeds.discard(feed.conn)
+            feed.ids.clear()
+            feed.refused.clear()
+        else:
+            feed.ids.pop(number, None)
+            feed.refused.pop(number, None)
+
+    def admit(self, feed: Feed, feeds: Collection[Feed], now: Now, *, final: bool) -> None:
+        """Decides what the announced tracks are; without `final`, audio of RTMP waits for the video that may be about to come.
+
+        Raises:
+            PackagerError: HEADER_MISMATCH (400) while another source with the old configuration is live; TOO_MANY_TRACKS (403) when
+                nothing of the connection can be taken, or the one layer that an RTMP connection is about.
+        """
+        undecided = [n for n in feed.headers if n not in feed.ids]
+        if not undecided:
+            return
+        plain = self._plain(feed, final=final)
+        for number in undecided:
+            if number not in plain:
+                continue
+            header = feed.headers[number]
+            feed.ids[number] = track_id = self._fitting(plain[number], header)
+            self._agree(feed, header, track_id, feeds, now)
+            self._room(feed, header, self._coming(feed, number, feeds), now)
+            if track_id in self.lines and number not in feed.refused:
+                self.lines[track_id].feeds.add(feed.conn)
+        self._judge(feed)
+
+    def line(self, feed: Feed, header: TrackHeader, chunk: Chunk, now: Now, edge_ns: int | None) -> TrackLine | None:
+        """The line of a track that delivers; None when it is refused. A new one starts at `edge_ns`.
+
+        Raises:
+            PackagerError: as `admit`.
+        """
+        number = header.number
+        if number in feed.refused:
+            return None
+        track_id = self._fitting(feed.ids[number], header)
+        feed.ids[number] = track_id
+        if track_id not in self.lines:
+            self._room(feed, header, set(), now)
+            if number in feed.refused:
+                self._judge(feed)
+                return None
+            self._add(track_id, header, chunk, edge_ns)
+        line = self.lines[track_id]
+        line.feeds.add(feed.conn)
+        if len(self._places) < PLACES:
+            self._places[_place(feed, header)] = track_id
+        return line
+
+    def config(self, feed: Feed, line: TrackLine, header: TrackHeader) -> int:
+        """Number of the configuration that a header describes; journalled when it is new.
+
+        Raises:
+            CoreError: the header cannot be written.
+        """
+        digest = feed.digests.get(header.number)
+        if digest is None or digest not in line.configs:
+            init = header.init(line.info.number, line.info.timescale, line.info.language)
+            digest = hashlib.sha256(init).hexdigest()[:12]
+            feed.digests[header.number] = digest
+            if digest not in line.configs:
+                line.configs[digest] = self._store.add_config(line.info.number, _config_of(header, digest, init))
+        number = line.configs[digest]
+        if line.newest_config not in (None, number):
+            self._alert("HEADER_MISMATCH", f"track {line.info.id}: the source changed its configuration; a period opens")
+        line.newest_config = number
+        return number
+
+    def forget_configs(self, line: TrackLine, *, track: bool) -> None:
+        """The journal lacks a configuration, or the track itself: the disk was full when it was recorded. It is recorded again."""
+        line.configs.clear()
+        if track:
+            self._store.add_track(line.info)
+
+    def _plain(self, feed: Feed, *, final: bool) -> dict[int, str]:
+        """Ids by track number, as the source and the operator name them."""
+        headers = feed.headers.values()
+        found: dict[int, str] = {}
+        if self._options.protocol == "fmp4":
+            for number, name in fmp4_ids(feed.stream, list(headers)).items():
+                track_id = self._ruled(name, feed.stream if len(feed.headers) == 1 else "")
+                known = self._places.get(_place(feed, feed.headers[number]))
+                takes_place = track_id not in self.lines and known in self.lines and known not in found.values()
+                found[number] = known if takes_place and known is not None else track_id
+            return found
+        for header in headers:
+            if header.kind == "audio" and not feed.has_video and not final:
+                continue
+            muxed = header.kind == "audio" and feed.has_video
+            name = rtmp_id(feed.stream, header.kind, has_video=feed.has_video)
+            found[header.number] = self._ruled(name, f"{feed.stream}/audio" if muxed else feed.stream)
+        return found
+
+    def _ruled(self, name: str, stream: str) -> str:
+        # The audio of one layer first: `audio` speaks of that of all layers.
+        rules = self._options.rules
+        rule = next((rule for rule in rules if rule.match == stream and "/" in stream), None) or rule_for(rules, name, stream)
+        if rule is None:
+            return name
+        track_id = rule.id or name
+        self._rules[track_id] = rule
+        return track_id
+
+    def _fitting(self, track_id: str, header: TrackHeader) -> str:
+        """The id, or the next one when a track of that id is something that this one can never be."""
+        for _ in range(2):
+            line = self.lines.get(track_id)
+            if line is None:
+                break
+            if line.info.kind != header.kind:
+                track_id = f"{track_id[:56]}-{header.kind}"
+            elif header.kind == "audio" and line.info.timescale != header.stored_timescale:
+                # A stored timescale never changes, and players set up a decoder once: they see another track when they load again.
+                self._alert("HEADER_MISMATCH", f"track {track_id}: audio at {header.stored_timescale} Hz is a track of its own")
+                track_id = f"{track_id[:56]}-{header.stored_timescale}"
+        return track_id
+
+    def _agree(self, feed: Feed, header: TrackHeader, track_id: str, feeds: Collection[Feed], now: Now) -> None:
+        for other in others_alive(feeds, feed, now.mono_ns):
+            if other.side == feed.side and self._options.protocol == "rtmp":
+                # A new publisher takes the layer over; RTMP encoders do not close what they lost.
+                continue
+            theirs = next((other.headers[n] for n, name in other.ids.items() if name == track_id and n in other.headers), None)
+            if theirs is not None and theirs.codec_private != header.codec_private:
+                raise PackagerError("HEADER_MISMATCH", f"{track_id}: a live source sends another configuration of this track")
+
+    def _coming(self, feed: Feed, number: int, feeds: Collection[Feed]) -> set[str]:
+        """Ids of the same kind that connections announced and that are no tracks yet."""
+        kind = feed.headers[number].kind
+        return {
+            name
+            for other in feeds
+            for n, name in other.ids.items()
+            if name not in self.lines and n not in other.refused and other.headers[n].kind == kind and name != feed.ids[number]
+        }
+
+    def _room(self, feed: Feed, header: TrackHeader, coming: set[str], now: Now) -> None:
+        """Refuses the track when there is no room for it."""
+        track_id = feed.ids[header.number]
+        limit = self._options.video_layers if header.kind == "video" else self._options.audio_tracks
+        known = [line for line in self.lines.values() if line.info.kind == header.kind]
+        live = {line.info.id for line in known if line.fed(now.mono_ns, GONE_NS)}
+        if track_id in live:
+            return
+        room = len(live | coming) < limit and (track_id in self.lines or len(known) < EVER * limit)
+        if not room:
+            error = PackagerError("TOO_MANY_TRACKS", f"{track_id}: the channel has {limit} {header.kind} tracks already", status=403)
+            feed.refused[header.number] = error
+            self._alert(error.code, error.detail)
+
+    def _judge(self, feed: Feed) -> None:
+        refused = feed.refused
+        rtmp_layer = self._options.protocol == "rtmp" and any(feed.headers[n].kind == "video" for n in refused)
+        if refused and (rtmp_layer or refused.keys() >= feed.headers.keys()):
+            raise next(iter(refused.values()))
+
+    def _add(self, track_id: str, header: TrackHeader, chunk: Chunk, edge_ns: int | None) -> None:
+        rule = self._rules.get(track_id)
+        info = TrackInfo(
+            id=track_id,
+            number=1 + max((line.info.number for line in self.lines.values()), default=0),
+            kind=header.kind,
+            timescale=header.stored_timescale,
+            bitrate=self._free_bitrate(header, chunk),
+            language=(rule.language if rule else None) or header.language or "und",
+            name=header.name,
+            role=rule.role if rule else "main",
+        )
+        self._store.add_track(info)
+        line = TrackLine(info)
+        # A layer that joins later is listed from the edge on: what lies behind it is frozen.
+        line.edge = None if edge_ns is None else from_ns(edge_ns, info.timescale)
+        self.lines[track_id] = line
+
+    def _free_bitrate(self, header: TrackHeader, chunk: Chunk) -> int:
+        measured = chunk.size * 8 * chunk.timescale // max(1, chunk.duration)
+        bitrate = header.bitrate or max(1000, measured // 1000 * 1000)
+        taken = {line.info.bitrate for line in self.lines.values() if line.info.kind == header.kind}
+        while bitrate in taken:
+            bitrate += 1
+        return bitrate
+
+
+def _place(feed: Feed, header: TrackHeader) -> tuple[str, int, str, str]:
+    return (feed.stream.lower(), header.number, header.kind, header.name)
+
+
+def _config_of(header: TrackHeader, digest: str, init: bytes) -> TrackConfig:
+    return TrackConfig(
+        hash=digest,
+        codec=header.codec,
+        codec_private=header.codec_private,
+        init=init,
+        width=header.width,
+        height=header.height,
+        frame_rate=header.frame_rate,
+        pixel_aspect=header.pixel_aspect,
+        sample_rate=header.sample_rate,
+        channels=header.channels,
+        frame_ticks=header.frame_ticks,
+    )

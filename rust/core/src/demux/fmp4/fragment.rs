@@ -1,0 +1,195 @@
+//! One `moof` and the media that follows it: chunks that fill up.
+
+use super::header::{Header, KnownTrack, MAX_TRACKS};
+use super::placement::{Run, Segment, segments};
+use super::samples::{all_sync, correct_sync, widen_nal_lengths};
+use super::time::decode_time;
+use super::{Event, Limits};
+use crate::bmff::moof::Moof;
+use crate::bmff::traf::Traf;
+use crate::bmff::trex::Trex;
+use crate::error::{Error, Result};
+use crate::media::{Chunk, Sample};
+
+/// The chunks of a `moof`, one for each track fragment of a known track.
+#[derive(Debug)]
+pub(super) struct Fragment {
+    /// Where the `moof` starts in the stream.
+    start: u64,
+    parts: Vec<Part>,
+    runs: Vec<Run>,
+    segments: Vec<Segment>,
+    /// The segment that is being filled.
+    next: usize,
+    /// Bytes of the `mdat` payload consumed.
+    position: u64,
+    placed: bool,
+}
+
+#[derive(Debug)]
+struct Part {
+    chunk: Chunk,
+    nal_length_size: Option<u8>,
+    states_flags: bool,
+}
+
+impl Fragment {
+    /// Parses the body of a `moof` that starts at `start` in the stream, its body at `body_start`.
+    ///
+    /// A track fragment of an unknown track is dropped with a warning; the others go on.
+    pub fn parse(
+        body: &[u8],
+        start: u64,
+        body_start: u64,
+        header: &Header,
+        limits: &Limits,
+        events: &mut Vec<Event>,
+    ) -> Result<Self> {
+        let moof = Moof::parse(body).map_err(|error| error.at(body_start).within("moof"))?;
+        let locate = |error: Error| error.at(start).within("moof");
+        if moof.tracks.len() > MAX_TRACKS {
+            let detail = format!("{} track fragments, at most {MAX_TRACKS} are taken", moof.tracks.len());
+            return Err(locate(Error::new("TOO_MANY_TRACKS", 0, detail).with_status(413)));
+        }
+        let mut fragment = Self {
+            start,
+            parts: Vec::with_capacity(moof.tracks.len()),
+            runs: Vec::new(),
+            segments: Vec::new(),
+            next: 0,
+            position: 0,
+            placed: false,
+        };
+        let (mut bytes, mut allowed) = (0u64, limits.samples);
+        for (number, traf) in moof.tracks.iter().enumerate() {
+            let known = header.find(traf.header.track_id);
+            let trex = known.map_or_else(Trex::default, |known| known.trex);
+            let samples = traf.samples(&trex, allowed).map_err(|error| locate(error.within("traf")))?;
+            allowed -= samples.len();
+            let part = known.filter(|_| !samples.is_empty()).map(|_| fragment.parts.len());
+            fragment.add_runs(number, traf, part, &samples);
+            bytes += samples.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
+            if bytes > limits.fragment {
+                let detail = format!("samples of {bytes} bytes or more, at most {} are taken", limits.fragment);
+                return Err(locate(Error::new("FRAGMENT_TOO_LARGE", 0, detail).with_status(413)));
+            }
+            match known {
+                None => {
+                    let detail = format!("no track {} in the moov", traf.header.track_id);
+                    events.push(Event::Warning(locate(Error::new("UNKNOWN_TRACK", 0, detail).within("traf"))));
+                }
+                Some(_) if samples.is_empty() => {}
+                Some(known) => {
+                    let (part, mismatch) = part_of(traf, known, samples).map_err(locate)?;
+                    events.extend(mismatch.map(|error| Event::Warning(locate(error))));
+                    fragment.parts.push(part);
+                }
+            }
+        }
+        Ok(fragment)
+    }
+
+    /// The `mdat` is here: its payload spans `payload..end` of the stream.
+    pub fn place(&mut self, payload: u64, end: u64) -> Result<()> {
+        self.segments = segments(&self.runs, self.start, payload, end)?;
+        for part in &mut self.parts {
+            // Within the limit on a fragment; pages that no media reaches are never touched.
+            let length: usize = part.chunk.samples.iter().map(|sample| sample.size as usize).sum();
+            part.chunk.payload.reserve_exact(length);
+        }
+        self.placed = true;
+        Ok(())
+    }
+
+    /// Takes the next bytes of the `mdat` payload: one copy, to where they belong.
+    pub fn take(&mut self, mut input: &[u8]) {
+        while let Some(segment) = self.segments.get(self.next) {
+            if input.is_empty() {
+                return;
+            }
+            let gap = segment.start.saturating_sub(self.position);
+            if gap > 0 {
+                let skipped = usize::try_from(gap).unwrap_or(usize::MAX).min(input.len());
+                self.position += skipped as u64;
+                input = &input[skipped..];
+                continue;
+            }
+            let missing = segment.start + segment.length - self.position;
+            let taken = usize::try_from(missing).unwrap_or(usize::MAX).min(input.len());
+            if let Some(part) = self.parts.get_mut(segment.part) {
+                part.chunk.payload.extend_from_slice(&input[..taken]);
+            }
+            self.position += taken as u64;
+            input = &input[taken..];
+            if taken as u64 == missing {
+                self.next += 1;
+            }
+        }
+    }
+
+    /// Whether the media of every chunk is here.
+    pub fn is_complete(&self) -> bool {
+        self.placed && self.next == self.segments.len()
+    }
+
+    /// Bytes of media held.
+    pub fn held_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.chunk.payload.len()).sum()
+    }
+
+    /// The chunks, in the order of the track fragments.
+    pub fn emit(self, events: &mut Vec<Event>) {
+        for part in self.parts {
+            let Part { mut chunk, nal_length_size, states_flags } = part;
+            if let Some(length_size) = nal_length_size {
+                if let Err(error) = widen_nal_lengths(&mut chunk, length_size) {
+                    events.push(Event::Warning(error.at(self.start).within("mdat")));
+                    continue;
+                }
+                correct_sync(&mut chunk, states_flags);
+            } else {
+                all_sync(&mut chunk.samples);
+            }
+            events.push(Event::Chunk(chunk));
+        }
+    }
+
+    fn add_runs(&mut self, traf: usize, parsed: &Traf<'_>, part: Option<usize>, samples: &[Sample]) {
+        let mut rest = samples;
+        for run in &parsed.runs {
+            let (samples, behind) = rest.split_at((run.count as usize).min(rest.len()));
+            rest = behind;
+            self.runs.push(Run {
+                traf,
+                part,
+                base: parsed.header.base,
+                data_offset: run.data_offset,
+                length: samples.iter().map(|sample| u64::from(sample.size)).sum(),
+            });
+        }
+    }
+}
+
+fn part_of(traf: &Traf<'_>, known: &KnownTrack, samples: Vec<Sample>) -> Result<(Part, Option<Error>)> {
+    let description = traf.header.sample_description_index.unwrap_or(known.trex.sample_description_index);
+    if description > 1 {
+        let detail = format!("sample description {description}; one codec per track is taken");
+        return Err(Error::new("SAMPLE_DESCRIPTION", 0, detail).within("tfhd").within("traf"));
+    }
+    let (time, contradiction) = decode_time(traf, &samples[0], known.shift)?;
+    let mismatch = contradiction.then(|| {
+        let (tfxd, tfdt) = (traf.tfxd.map_or(0, |tfxd| tfxd.time), traf.tfdt.map_or(0, |tfdt| tfdt.time));
+        Error::new("TIME_MISMATCH", 0, format!("tfxd says {tfxd}, tfdt {tfdt}; tfxd counts")).within("traf")
+    });
+    let chunk = Chunk {
+        track: known.track.number,
+        time,
+        timescale: known.track.timescale,
+        samples,
+        payload: Vec::new(),
+        index: traf.tfxd.and_then(|tfxd| tfxd.index),
+        partial: false,
+    };
+    let part = Part { chunk, nal_length_size: known.nal_length_size(), states_flags: traf.states_flags(&known.trex) };
+    Ok((part, mismatch))
+}

@@ -1,0 +1,103 @@
+//! RTMP from a publisher (Adobe RTMP 1.0), the server's side, sans-IO.
+//!
+//! In: the bytes of one connection in any split, and the decision on its publish command. Out: [`Event`]s and the bytes to send back.
+//! Never: sockets, clocks, threads, routing, players (`play` is refused), encryption (RTMPE; RTMPS is TLS around this).
+//!
+//! The session is driven as [`RtmpSession::feed`] → handle the events → [`RtmpSession::take_output`]. After [`Event::Publish`] it is
+//! [paused](RtmpSession::paused): bytes that come are held unparsed until [`RtmpSession::accept_publish`] or
+//! [`RtmpSession::refuse_publish`]; the next `feed` (also of an empty slice) then goes on with what was held. An error of `feed` ends the
+//! session; what [`RtmpSession::take_output`] still has tells the encoder why.
+
+pub mod amf0;
+pub mod chunk;
+mod command;
+mod handshake;
+mod media;
+mod message;
+mod session;
+
+pub use amf0::Value;
+pub use session::RtmpSession;
+
+use crate::error::Error;
+use crate::media::{Frame, Track};
+
+/// Bounds of one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest message; the protocol cannot announce more than 16 MiB.
+    pub max_message: usize,
+    /// Longest message before the publish is accepted, and bytes held unparsed beside the message being assembled.
+    pub max_unparsed: usize,
+    /// Chunk streams of one connection.
+    pub max_chunk_streams: usize,
+    /// Bytes waiting for [`RtmpSession::take_output`].
+    pub max_output: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_message: 16 << 20, max_unparsed: 256 << 10, max_chunk_streams: 64, max_output: 64 << 10 }
+    }
+}
+
+/// What a connection says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The encoder asks to publish; the session waits for the decision.
+    Publish(Publish),
+    /// A track, new or with a changed configuration; frames that follow belong to it.
+    Track(Track),
+    /// One access unit.
+    Frame(Frame),
+    /// `onMetaData`.
+    Metadata(Metadata),
+    /// Any other data message (`onAdCue`, `onTextData`, …).
+    Data {
+        /// Name of the handler.
+        name: String,
+        /// Milliseconds on the clock of the frames.
+        time: i64,
+        /// Its arguments.
+        values: Vec<Value>,
+    },
+    /// Something was dropped; the session goes on.
+    Warning(Error),
+    /// The encoder ended its publish: no track, frame or data follows. It closes the connection itself once it said good-bye; one that does
+    /// not is for the idle limit.
+    End,
+}
+
+/// The wish to publish. Names are as sent, but without surrounding slashes and without a query.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Publish {
+    /// Application name: the first part of the URL's path, as the encoder divides it.
+    pub app: String,
+    /// Stream name: the rest of the path; empty when the encoder puts all of it in `app`.
+    pub stream: String,
+    /// Query of the application, then that of the stream, joined by `&`, without `?`.
+    pub query: String,
+    /// `tcUrl` as sent.
+    pub tc_url: String,
+    /// `flashVer` as sent: the name of the encoder.
+    pub flash_ver: String,
+}
+
+/// What `onMetaData` announces; zero or empty where it says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Metadata {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second as a ratio; (0, 1) when unknown.
+    pub frame_rate: (u32, u32),
+    /// Bits per second.
+    pub video_bitrate: u32,
+    /// Bits per second.
+    pub audio_bitrate: u32,
+    /// Name of the encoder.
+    pub encoder: String,
+    /// ISO 639-2 code of the audio; empty when not sent.
+    pub language: String,
+}

@@ -1,0 +1,156 @@
+//! MPEG-2 transport stream segments (ISO 13818-1), as HLS has them (RFC 8216 3.2).
+//!
+//! What comes in: the pieces of a segment's video, of its audio, or of both. What goes out: whole packets: PAT and PMT first and before
+//! every key frame, the PCR with every picture (or every audio PES packet), pictures and audio in decode order. Segments are rendered
+//! apart from each other, from the same pieces always to the same bytes, and still follow on each other: times come from the media alone
+//! and the packets of an elementary stream are a multiple of sixteen in every segment.
+
+mod packet;
+mod pes;
+mod psi;
+
+use self::packet::{Adaptation, Channel, PACKET_SIZE, Pid};
+use super::{AccessUnit, Piece, collect_units, decode_times, wrong_kind};
+use crate::error::Result;
+use crate::media::Codec;
+use crate::time::rescale;
+
+/// Added to every media time in 90 kHz ticks, so that the clock reference, which runs ahead, is not negative when media time starts at zero.
+pub const TIME_OFFSET: i64 = 90_000;
+
+/// Writes one segment. `None` for a track that the presentation does not have, an empty list where it has a gap.
+pub fn write_segment(video: Option<&[Piece<'_>]>, audio: Option<&[Piece<'_>]>) -> Result<Vec<u8>> {
+    let pictures = collect_units(video.unwrap_or_default())?;
+    let sounds = collect_units(audio.unwrap_or_default())?;
+    let groups = group_audio(&sounds);
+    let bytes: usize = pictures.iter().chain(&sounds).map(|unit| unit.data.len()).sum();
+    let mut segment = Segment::new(video.is_some(), audio.is_some(), pictures.is_empty(), bytes);
+    let mut groups = groups.into_iter().peekable();
+    let decode_times = decode_times(&pictures);
+    for (position, (picture, decode)) in pictures.iter().zip(decode_times).enumerate() {
+        // On equal times the picture goes first: a segment should open with its key frame.
+        while let Some(group) = groups.next_if(|group| ticks(group[0].decode, &group[0]) < ticks(decode, picture)) {
+            segment.write_audio(group, groups.peek().is_none())?;
+        }
+        segment.write_picture(picture, decode, position + 1 == pictures.len())?;
+    }
+    while let Some(group) = groups.next() {
+        segment.write_audio(group, groups.peek().is_none())?;
+    }
+    Ok(segment.out)
+}
+
+/// Cuts the frames into runs for one PES packet each, without a hole in time.
+fn group_audio<'a, 'b>(frames: &'a [AccessUnit<'b>]) -> Vec<&'a [AccessUnit<'b>]> {
+    let mut groups = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for position in 1..frames.len() {
+        let (first, before, frame) = (&frames[start], &frames[position - 1], &frames[position]);
+        size += pes::audio_size(before.data);
+        let follows = before.decode.saturating_add(i64::from(before.duration)) == frame.decode;
+        let fits = size + pes::audio_size(frame.data) <= pes::AUDIO_CAPACITY;
+        if !follows || !fits || end_ticks(frame).saturating_sub(ticks(first.decode, first)) > AUDIO_PES_TICKS {
+            groups.push(&frames[start..position]);
+            (start, size) = (position, 0);
+        }
+    }
+    if start < frames.len() {
+        groups.push(&frames[start..]);
+    }
+    groups
+}
+
+/// A time of the unit in 90 kHz ticks.
+fn ticks(time: i64, unit: &AccessUnit<'_>) -> i64 {
+    rescale(time, unit.timescale, 90_000)
+}
+
+/// A time of the unit as it is written, before it wraps.
+fn stamp(time: i64, unit: &AccessUnit<'_>) -> i64 {
+    ticks(time, unit).saturating_add(TIME_OFFSET)
+}
+
+/// Where the unit ends in 90 kHz ticks.
+fn end_ticks(unit: &AccessUnit<'_>) -> i64 {
+    ticks(unit.decode.saturating_add(i64::from(unit.duration)), unit)
+}
+
+struct Segment {
+    out: Vec<u8>,
+    association: (Channel, Vec<u8>),
+    map: (Channel, Vec<u8>),
+    video: Channel,
+    audio: Channel,
+    audio_is_clock: bool,
+    /// Kept between access units for its memory.
+    pes: Vec<u8>,
+}
+
+impl Segment {
+    fn new(video: bool, audio: bool, audio_is_clock: bool, bytes: usize) -> Self {
+        let clock = if audio_is_clock { Pid::AUDIO } else { Pid::VIDEO };
+        let mut segment = Self {
+            out: Vec::with_capacity(bytes + bytes / 16 + 64 * PACKET_SIZE),
+            association: (Channel::new(Pid::ASSOCIATION), psi::association()),
+            map: (Channel::new(Pid::MAP), psi::map(video, audio, clock)),
+            video: Channel::new(Pid::VIDEO),
+            audio: Channel::new(Pid::AUDIO),
+            audio_is_clock,
+            pes: Vec::new(),
+        };
+        segment.write_tables();
+        segment
+    }
+
+    fn write_tables(&mut self) {
+        for (channel, payload) in [&mut self.association, &mut self.map] {
+            channel.write_section(payload, &mut self.out);
+        }
+    }
+
+    fn write_picture(&mut self, picture: &AccessUnit<'_>, decode: i64, last: bool) -> Result<()> {
+        let Codec::Avc(config) = picture.codec else { return Err(wrong_kind("video")) };
+        let pts = stamp(picture.composition, picture);
+        let dts = stamp(decode, picture);
+        // The segment opens with the tables already.
+        if picture.sync && self.out.len() > 2 * PACKET_SIZE {
+            self.write_tables();
+        }
+        pes::write_video(picture.data, picture.sync, config, pts, dts, &mut self.pes)?;
+        let adaptation = Adaptation { random_access: picture.sync, clock: Some(clock(dts)), ..Adaptation::default() };
+        self.video.write_pes(&self.pes, adaptation, last, &mut self.out);
+        Ok(())
+    }
+
+    fn write_audio(&mut self, frames: &[AccessUnit<'_>], last: bool) -> Result<()> {
+        let pts = stamp(frames[0].decode, &frames[0]);
+        let mut raw = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let Codec::Aac(config) = frame.codec else { return Err(wrong_kind("audio")) };
+            raw.push((config, frame.data));
+        }
+        pes::write_audio(raw.into_iter(), pts, &mut self.pes)?;
+        let mut adaptation = Adaptation::default();
+        if self.audio_is_clock {
+            let half = end_ticks(&frames[frames.len() - 1]).saturating_sub(ticks(frames[0].decode, &frames[0])) / 2;
+            adaptation.random_access = true;
+            adaptation.clock = Some(clock(pts));
+            adaptation.middle_clock = Some(clock(pts.saturating_add(half)));
+        }
+        self.audio.write_pes(&self.pes, adaptation, last, &mut self.out);
+        Ok(())
+    }
+}
+
+/// The clock reference that goes with a decode time: what it stamps is there that long before it is decoded.
+fn clock(dts: i64) -> u64 {
+    dts.saturating_sub(CLOCK_LEAD) as u64
+}
+
+/// Longer than an audio PES packet, so that its last frame too is there in time; far below the second of ISO 13818-1 2.4.2.6.
+const CLOCK_LEAD: i64 = 36_000;
+/// Clock references may not lie further apart than 100 ms (2.7.2): an audio PES packet that is the clock carries two.
+const AUDIO_PES_TICKS: i64 = 18_000;
+
+#[cfg(test)]
+mod tests;

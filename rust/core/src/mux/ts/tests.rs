@@ -1,0 +1,221 @@
+//! A small demultiplexer reads segments back, with the checks of a strict receiver.
+
+use super::*;
+use crate::codec::nal;
+use crate::mux::tests::{StoredTrack, pictures, sounds};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Stream {
+    /// Presentation time, decode time and content of every PES packet.
+    packets: Vec<(u64, u64, Vec<u8>)>,
+    clocks: Vec<u64>,
+    random_access: Vec<usize>,
+    transport_packets: usize,
+}
+
+/// Reads concatenated segments; panics where a strict receiver would complain.
+fn demux(stream: &[u8]) -> BTreeMap<u16, Stream> {
+    assert_eq!(stream.len() % PACKET_SIZE, 0);
+    let mut streams: BTreeMap<u16, Stream> = BTreeMap::new();
+    let mut raw: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
+    let mut counters: BTreeMap<u16, u8> = BTreeMap::new();
+    for packet in stream.chunks(PACKET_SIZE) {
+        assert_eq!(packet[0], 0x47);
+        let pid = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
+        let (starts, adapted) = (packet[1] & 0x40 != 0, packet[3] & 0x20 != 0);
+        assert_ne!(packet[3] & 0x10, 0, "every packet has a payload");
+        let field = if adapted { &packet[5..5 + usize::from(packet[4])] } else { &[] };
+        let payload = &packet[4 + if adapted { 1 + field.len() } else { 0 }..];
+        assert!(!payload.is_empty());
+        let flags = field.first().copied().unwrap_or(0);
+        let counter = packet[3] & 15;
+        if let Some(last) = counters.insert(pid, counter) {
+            assert!(flags & 0x80 != 0 || counter == (last + 1) & 15, "counter of PID {pid}");
+        }
+        if pid == Pid::ASSOCIATION.0 || pid == Pid::MAP.0 {
+            let length = usize::from(u16::from_be_bytes([payload[2] & 15, payload[3]]));
+            assert_eq!(psi::crc32_mpeg(&payload[1..4 + length]), 0);
+            continue;
+        }
+        let stream = streams.entry(pid).or_default();
+        stream.transport_packets += 1;
+        let pes = raw.entry(pid).or_default();
+        if starts {
+            pes.push(Vec::new());
+            if flags & 0x40 != 0 {
+                stream.random_access.push(pes.len() - 1);
+            }
+        }
+        if flags & 0x10 != 0 {
+            let base = field[1..6].iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte)) >> 7;
+            stream.clocks.push(base);
+        }
+        pes.last_mut().expect("a PES packet starts").extend_from_slice(payload);
+    }
+    for (pid, packets) in raw {
+        for pes in packets {
+            assert_eq!(pes[..3], [0, 0, 1]);
+            let length = usize::from(u16::from_be_bytes([pes[4], pes[5]]));
+            assert!(length == pes.len() - 6 || (length == 0 && pid == Pid::VIDEO.0));
+            let time = |at: usize| {
+                assert!(pes[at] & pes[at + 2] & pes[at + 4] & 1 == 1, "marker bits");
+                u64::from(pes[at] >> 1 & 7) << 30
+                    | u64::from(u16::from_be_bytes([pes[at + 1], pes[at + 2]]) >> 1) << 15
+                    | u64::from(u16::from_be_bytes([pes[at + 3], pes[at + 4]]) >> 1)
+            };
+            let pts = time(9);
+            let dts = if pes[7] == 0xc0 { time(14) } else { pts };
+            let content = pes[9 + usize::from(pes[8])..].to_vec();
+            streams.entry(pid).or_default().packets.push((pts, dts, content));
+        }
+    }
+    streams
+}
+
+/// The NAL units of the samples and of the PES packets, but for delimiters and parameter sets.
+fn slices<'a>(units: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    units.filter(|unit| !matches!(nal::unit_type(unit), nal::AUD | nal::SPS | nal::PPS)).map(<[u8]>::to_vec).collect()
+}
+
+fn assert_same_video(track: &StoredTrack, stream: &Stream) {
+    let units: Vec<_> = track.piece().access_units().map(|unit| unit.expect("consistent")).collect();
+    assert_eq!(stream.packets.len(), units.len());
+    for (unit, (pts, dts, content)) in units.iter().zip(&stream.packets) {
+        let wrap = |time: i64| (time + 90_000) as u64 & 0x1_ffff_ffff;
+        assert_eq!((*pts, *dts), (wrap(unit.composition), wrap(unit.decode)));
+        assert_eq!(slices(nal::annexb_units(content)), slices(nal::units(unit.data, 4).map_while(Result::ok)));
+        let kinds: Vec<_> = nal::annexb_units(content).map(nal::unit_type).collect();
+        assert_eq!(kinds, if unit.sync { vec![9, 7, 8, 5] } else { vec![9, 1] });
+    }
+}
+
+fn assert_same_audio(track: &StoredTrack, stream: &Stream) {
+    let mut units = track.piece().access_units().map(|unit| unit.expect("consistent"));
+    for (pts, dts, content) in &stream.packets {
+        assert_eq!(pts, dts);
+        let mut rest = content.as_slice();
+        let mut first = true;
+        while !rest.is_empty() {
+            assert_eq!(rest[..2], [0xff, 0xf1]);
+            let size = usize::from(rest[3] & 3) << 11 | usize::from(rest[4]) << 3 | usize::from(rest[5] >> 5);
+            let unit = units.next().expect("no more frames than went in");
+            assert_eq!(&rest[7..size], unit.data);
+            if first {
+                assert_eq!(*pts, (rescale(unit.decode, 48_000, 90_000) + 90_000) as u64 & 0x1_ffff_ffff);
+            }
+            (rest, first) = (&rest[size..], false);
+        }
+    }
+    assert!(units.next().is_none(), "a frame is missing");
+}
+
+#[test]
+fn segments_follow_on_each_other_over_the_wrap() {
+    // The second segment's times pass 2^33.
+    let start = (1u64 << 33) - 90_000 - 3600 * 15;
+    let mut whole = Vec::new();
+    let mut video = BTreeMap::new();
+    for number in 0..3u64 {
+        let pictures = pictures(start + number * 36_000, 5, &[900, 10, 0, 184, 4000, 700, 20, 30, 40, 50]);
+        let sounds = sounds((start + number * 36_000) * 48 / 90, &[341; 18]);
+        let segment = write_segment(Some(&[pictures.piece()]), Some(&[sounds.piece()])).expect("valid");
+        let streams = demux(&segment);
+        assert_same_video(&pictures, &streams[&Pid::VIDEO.0]);
+        assert_same_audio(&sounds, &streams[&Pid::AUDIO.0]);
+        assert_eq!(streams[&Pid::VIDEO.0].random_access, [0, 5]);
+        assert_eq!(segment[..3], [0x47, 0x40, 0x00], "the PAT is first");
+        assert_eq!(segment[188..191], [0x47, 0x50, 0x00], "the PMT is second");
+        video.insert(number, streams[&Pid::VIDEO.0].packets.clone());
+        whole.extend(segment);
+    }
+    let all = demux(&whole);
+    assert_eq!(all[&Pid::VIDEO.0].packets, video.into_values().flatten().collect::<Vec<_>>());
+}
+
+#[test]
+fn decode_times_make_room_for_negative_composition_offsets() {
+    let mut track = pictures(90_000, 6, &[100; 12]);
+    for sample in &mut track.samples {
+        sample.composition -= 3600;
+    }
+    let segment = write_segment(Some(&[track.piece()]), None).expect("valid");
+    let packets = &demux(&segment)[&Pid::VIDEO.0].packets;
+    assert!(packets.iter().all(|(pts, dts, _)| dts <= pts));
+    assert!(packets.windows(2).all(|pair| pair[0].1 < pair[1].1));
+    assert_eq!(packets[0].1, 180_000, "the key frame keeps its time");
+    let pts: Vec<_> = packets.iter().map(|packet| packet.0 - 180_000).collect();
+    assert_eq!(pts[..6], [0, 7200, 3600, 10_800, 18_000, 14_400]);
+}
+
+#[test]
+fn parameter_sets_in_band_are_not_doubled() {
+    let mut track = pictures(0, 1, &[100]);
+    let own = [0, 0, 0, 4, 0x67, 0x42, 0xc0, 0x1f, 0, 0, 0, 2, 0x68, 0xcf];
+    track.payload.splice(0..0, own);
+    track.samples[0].size += own.len() as u32;
+    let segment = write_segment(Some(&[track.piece()]), None).expect("valid");
+    let packets = &demux(&segment)[&Pid::VIDEO.0].packets;
+    let units: Vec<_> = nal::annexb_units(&packets[0].2).collect();
+    assert_eq!(units[1..3], [&own[4..8], &own[12..]]);
+    assert_eq!(units.len(), 4);
+}
+
+#[test]
+fn clock_references_are_close_and_ahead() {
+    let sounds = sounds(1 << 40, &[400; 200]);
+    let streams = demux(&write_segment(None, Some(&[sounds.piece()])).expect("valid"));
+    let audio = &streams[&Pid::AUDIO.0];
+    assert!(audio.clocks.windows(2).all(|pair| pair[1] - pair[0] <= 9000));
+    assert!(audio.packets.iter().zip(audio.clocks.iter().step_by(2)).all(|((_, dts, _), clock)| dts - clock == 36_000));
+    assert_eq!(audio.random_access.len(), audio.packets.len());
+}
+
+#[test]
+fn a_hole_in_time_starts_a_new_audio_packet() {
+    let (before, behind) = (sounds(0, &[100; 3]), sounds(10_000, &[100; 3]));
+    let pieces = [before.piece(), behind.piece()];
+    let streams = demux(&write_segment(None, Some(&pieces)).expect("valid"));
+    let times: Vec<_> = streams[&Pid::AUDIO.0].packets.iter().map(|packet| packet.0).collect();
+    assert_eq!(times, [90_000, 90_000 + 10_000 * 90 / 48]);
+}
+
+#[test]
+fn what_cannot_be_carried_is_an_error() {
+    let code = |result: Result<Vec<u8>>| result.expect_err("refused").code;
+    let (video, audio) = (pictures(0, 1, &[10]), sounds(0, &[9000]));
+    assert_eq!(code(write_segment(None, Some(&[audio.piece()]))), "ADTS_UNSUPPORTED");
+    assert_eq!(code(write_segment(None, Some(&[video.piece()]))), "TRACK_KIND");
+    let mut broken = video.clone();
+    broken.payload[3] = 99;
+    assert_eq!(code(write_segment(Some(&[broken.piece()]), None)), "NAL_TRUNCATED");
+    broken.payload.clear();
+    assert_eq!(code(write_segment(Some(&[broken.piece()]), None)), "CHUNK_INCONSISTENT");
+}
+
+proptest! {
+    #[test]
+    fn what_goes_in_comes_out(
+        start in 0u64..1 << 36,
+        video in prop::collection::vec(0usize..3000, 0..30),
+        audio in prop_oneof![prop::collection::vec(0usize..2000, 0..60), prop::collection::vec(0usize..30, 0..60)],
+        gop in 1usize..12,
+    ) {
+        let (pictures, sounds) = (pictures(start, gop, &video), sounds(start * 48 / 90, &audio));
+            let segment = write_segment(Some(&[pictures.piece()]), Some(&[sounds.piece()])).expect("valid");
+        let streams = demux(&segment.repeat(2));
+        let none = Stream::default();
+        for (pid, stream) in &streams {
+            prop_assert_eq!(stream.transport_packets % 32, 0, "two times a multiple of sixteen on PID {}", pid);
+        }
+        let streams = demux(&segment);
+        assert_same_video(&pictures, streams.get(&Pid::VIDEO.0).unwrap_or(&none));
+        assert_same_audio(&sounds, streams.get(&Pid::AUDIO.0).unwrap_or(&none));
+        let clock = if video.is_empty() { Pid::AUDIO } else { Pid::VIDEO };
+        if let Some(stream) = streams.get(&clock.0) {
+            prop_assert!(stream.clocks.len() >= stream.packets.len());
+            prop_assert!(stream.clocks.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) & 0x1_ffff_ffff <= 9000));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! A CMAF fragment on its way to the disk: the head is its own, the payload is shared with the chunk it came from.
+
+use pypackager_core::media::Chunk;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+/// `moof` and `mdat` of one stored chunk, ready to be written.
+#[derive(Debug, Clone)]
+pub struct Fragment {
+    head: Arc<[u8]>,
+    chunk: Arc<Chunk>,
+    crc: u32,
+}
+
+impl Fragment {
+    /// A fragment of `head` (`moof` and the header of `mdat`) and the payload of `chunk`.
+    pub fn new(head: Vec<u8>, chunk: Arc<Chunk>) -> Self {
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&head), &chunk.payload);
+        Self { head: head.into(), chunk, crc }
+    }
+
+    /// `moof` and the header of `mdat`.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The samples' bytes.
+    pub fn payload(&self) -> &[u8] {
+        &self.chunk.payload
+    }
+
+    /// Bytes of head and payload.
+    pub fn size(&self) -> usize {
+        self.head.len() + self.chunk.payload.len()
+    }
+
+    /// CRC32C of head and payload.
+    pub fn crc(&self) -> u32 {
+        self.crc
+    }
+
+    /// Both parts, for a vectored write.
+    pub(crate) fn slices(&self) -> [IoSlice<'_>; 2] {
+        [IoSlice::new(&self.head), IoSlice::new(&self.chunk.payload)]
+    }
+}

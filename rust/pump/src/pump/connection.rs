@@ -1,0 +1,339 @@
+//! One connection: its socket, its session, its limits.
+
+use super::context::Context;
+use super::event::{Answer, Event, Number};
+use super::located;
+use super::session::{Outlet, Session, State};
+use super::shared::Counters;
+use super::socket::{Read, Socket};
+use pypackager_core::error::{Error, Result};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Whether the peer can be told something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    Open,
+    /// It knows that nothing more comes.
+    Ended,
+    /// It takes nothing any more; what it sent before is still to be read.
+    Deaf,
+}
+
+/// A connection that the loop owns.
+pub(super) struct Connection {
+    number: Number,
+    socket: Socket,
+    /// Gone when the connection is over for everybody but its peer, who may still read the last answer.
+    session: Option<Box<dyn Session>>,
+    state: State,
+    /// When `state` began; while closing, when that began.
+    since: Instant,
+    last_input: Instant,
+    held: bool,
+    output: Vec<u8>,
+    writing: Writing,
+    interest: EventFlags,
+    counters: Arc<Counters>,
+    /// Nothing is left to do: the socket can go.
+    gone: bool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        number: Number,
+        socket: Socket,
+        session: Box<dyn Session>,
+        counters: Arc<Counters>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            number,
+            socket,
+            state: session.state(),
+            session: Some(session),
+            since: now,
+            last_input: now,
+            held: false,
+            output: Vec::new(),
+            writing: Writing::Open,
+            interest: EventFlags::empty(),
+            counters,
+            gone: false,
+        }
+    }
+
+    /// Reads what the socket has, within the turn's bound. True when there may be more.
+    pub(super) fn drain(&mut self, cx: &mut Context) -> bool {
+        let mut buffer = std::mem::take(&mut cx.buffer);
+        let mut total = 0;
+        let more = loop {
+            if !self.readable() {
+                break false;
+            }
+            if total >= cx.options.turn_bytes {
+                break true;
+            }
+            match self.socket.read(&mut buffer) {
+                Ok(Read::Bytes(count)) => {
+                    total += count;
+                    self.take(&buffer[..count], cx);
+                    // A read that leaves room has emptied the socket: asking again costs a system call a turn and connection.
+                    if count < buffer.len() {
+                        break total >= cx.options.busy_bytes;
+                    }
+                }
+                Ok(Read::Empty) => break false,
+                Ok(Read::End) => {
+                    self.end_of_input(cx);
+                    break false;
+                }
+                Err(errno) => {
+                    self.lost(errno, cx);
+                    break false;
+                }
+            }
+        };
+        cx.buffer = buffer;
+        more
+    }
+
+    pub(super) fn accept(&mut self, cx: &mut Context) {
+        self.act(cx, |session, out| session.accept(out));
+        // A short body came along with its head or waits in the socket already.
+        self.last_input = cx.now;
+        self.state = self.session.as_ref().map_or(State::Closing, |session| session.state());
+        self.drain(cx);
+    }
+
+    pub(super) fn bind(&mut self, clock: u64, cx: &mut Context) {
+        self.act(cx, |session, out| session.bind(clock, out));
+        self.last_input = cx.now;
+    }
+
+    pub(super) fn respond(&mut self, answer: &Answer, cx: &mut Context) {
+        self.act(cx, |session, out| session.respond(answer, out));
+    }
+
+    pub(super) fn refuse(&mut self, code: &str, description: &str) {
+        if let Some(session) = &mut self.session {
+            session.refuse(code, description);
+        }
+    }
+
+    pub(super) fn hold(&mut self, held: bool, cx: &Context) {
+        self.held = held;
+        // The peer could not send meanwhile: its silence starts anew.
+        self.rest(cx);
+    }
+
+    /// Excuses the peer's silence so far.
+    pub(super) fn rest(&mut self, cx: &Context) {
+        if self.session.is_some() {
+            self.last_input = cx.now;
+            self.since = cx.now;
+        }
+    }
+
+    /// Ends the connection in good order; its output is still sent.
+    pub(super) fn close(&mut self, cx: &mut Context) {
+        self.finish("", Cow::Borrowed(""), cx);
+    }
+
+    /// Ends the connection because of a fault, and tells the peer.
+    pub(super) fn fail(&mut self, error: &Error, cx: &mut Context) {
+        if let Some(session) = &mut self.session {
+            session.fail(error);
+            let output = session.take_output();
+            self.output.extend(output);
+        }
+        self.finish(error.code, Cow::Owned(located(error)), cx);
+    }
+
+    /// Ends the connection without a word, after a fault of ours.
+    pub(super) fn abandon(&mut self, cx: &mut Context) {
+        if let Some(session) = self.session.take() {
+            // Dropped without a call: it is the session that failed.
+            drop(session);
+            self.report("INTERNAL", Cow::Borrowed("a fault in the session, reported on standard error"), cx);
+        }
+    }
+
+    /// When the connection's patience ends.
+    pub(super) fn deadline(&self, cx: &Context) -> Option<Instant> {
+        let idle = cx.options.idle_timeout;
+        match (&self.session, self.state) {
+            (None, _) => Some(self.since + LINGER),
+            (_, State::Waiting) => Some(self.since + cx.options.decision_timeout),
+            _ if self.held => None,
+            (_, State::Media) => Some(self.last_input + idle),
+            (_, State::Talking { .. } | State::Closing) => Some(self.since + idle),
+        }
+    }
+
+    /// Acts on the [`deadline`](Self::deadline) when it has passed.
+    pub(super) fn expire(&mut self, cx: &mut Context) {
+        if self.deadline(cx).is_none_or(|deadline| deadline > cx.now) {
+            return;
+        }
+        let at = self.counters.received();
+        match (&self.session, self.state) {
+            (None, _) => self.gone = true,
+            (_, State::Talking { quiet: true } | State::Closing) => self.close(cx),
+            (_, State::Waiting) => {
+                let error = Error::new("DECISION_TIMEOUT", at, "the server did not decide in time").with_status(503);
+                self.fail(&error, cx);
+            }
+            (_, State::Talking { quiet: false } | State::Media) => {
+                let detail = format!("nothing complete for {} ms", cx.options.idle_timeout.as_millis());
+                self.fail(&Error::new("IDLE_TIMEOUT", at, detail).with_status(408), cx);
+            }
+        }
+    }
+
+    /// Whether the tick is to read this socket.
+    pub(super) fn ticks(&self) -> bool {
+        self.readable() && (self.session.is_none() || self.state == State::Media)
+    }
+
+    /// Sends output and follows the session's state. False when the connection can be dropped.
+    pub(super) fn settle(&mut self, cx: &mut Context) -> bool {
+        if let Some(session) = &mut self.session {
+            let output = session.take_output();
+            self.output.extend(output);
+            let state = session.state();
+            if state != self.state {
+                (self.state, self.since) = (state, cx.now);
+            }
+            if state == State::Closing {
+                self.close(cx);
+            }
+        }
+        self.send(cx);
+        if self.session.is_none() && self.output.is_empty() && self.writing == Writing::Open {
+            self.writing = Writing::Ended;
+            self.socket.end();
+        }
+        let watched = self.watch(cx);
+        if let Err(errno) = watched {
+            self.lost(errno, cx);
+        }
+        if self.gone {
+            self.interest = EventFlags::empty();
+        }
+        !self.gone
+    }
+
+    fn readable(&self) -> bool {
+        !self.gone
+            && match (&self.session, self.state) {
+                // What still comes is thrown away, so that closing does not reset the connection under the last answer.
+                (None, _) => true,
+                (_, State::Talking { .. } | State::Media) => !self.held,
+                (_, State::Waiting | State::Closing) => false,
+            }
+    }
+
+    fn take(&mut self, bytes: &[u8], cx: &mut Context) {
+        if self.session.is_none() {
+            return;
+        }
+        self.last_input = cx.now;
+        self.counters.count(bytes.len(), cx.elapsed());
+        self.act(cx, |session, out| session.feed(bytes, out));
+        if let Some(session) = &self.session {
+            let state = session.state();
+            if state != self.state {
+                (self.state, self.since) = (state, cx.now);
+            }
+        }
+    }
+
+    fn end_of_input(&mut self, cx: &mut Context) {
+        self.act(cx, |session, out| session.end_of_input(out));
+        self.close(cx);
+        // One who ended its side may still read, but not for long, and what does not fit its window now is not worth waiting for.
+        self.send(cx);
+        self.gone = true;
+    }
+
+    fn act(&mut self, cx: &mut Context, call: impl FnOnce(&mut dyn Session, &mut Outlet<'_>) -> Result<()>) {
+        let Some(session) = &mut self.session else { return };
+        let mut out = Outlet { conn: self.number, events: &mut cx.events, clocks: &mut cx.clocks };
+        if let Err(error) = call(session.as_mut(), &mut out) {
+            self.fail(&error, cx);
+        }
+    }
+
+    fn finish(&mut self, code: &'static str, detail: Cow<'static, str>, cx: &mut Context) {
+        let Some(mut session) = self.session.take() else { return };
+        let mut out = Outlet { conn: self.number, events: &mut cx.events, clocks: &mut cx.clocks };
+        session.detach(&mut out);
+        self.output.extend(session.take_output());
+        self.report(code, detail, cx);
+    }
+
+    fn report(&mut self, code: &'static str, detail: Cow<'static, str>, cx: &mut Context) {
+        (self.state, self.since) = (State::Closing, cx.now);
+        let bytes_received = self.counters.received();
+        cx.shared.forget(self.number);
+        cx.events.push(Event::Closed { conn: self.number, code, detail, bytes_received });
+    }
+
+    fn lost(&mut self, errno: Errno, cx: &mut Context) {
+        self.output.clear();
+        // Encoders that have said good-bye do not wait for the answer, which the kernel reports as a reset.
+        let orderly = self.state == State::Talking { quiet: true };
+        let code = if orderly { "" } else { "CONNECTION_LOST" };
+        self.finish(code, Cow::Owned(errno.to_string()), cx);
+        self.gone = true;
+    }
+
+    fn send(&mut self, cx: &mut Context) {
+        if self.writing == Writing::Open && !self.output.is_empty() && !self.gone {
+            match self.socket.write(&self.output) {
+                Ok(count) => drop(self.output.drain(..count)),
+                Err(_) => self.writing = Writing::Deaf,
+            }
+        }
+        if self.writing == Writing::Deaf {
+            self.output.clear();
+            self.gone |= self.session.is_none();
+        }
+        if self.output.len() > MAX_OUTPUT {
+            self.output.clear();
+            self.finish("OUTPUT_LIMIT", Cow::Borrowed("the peer does not read its answers"), cx);
+            self.gone = true;
+        }
+    }
+
+    /// Asks the kernel for just what is to be acted on at once.
+    fn watch(&mut self, cx: &Context) -> std::result::Result<(), Errno> {
+        let mut wanted = EventFlags::empty();
+        if !self.gone {
+            let talking = self.session.is_some() && matches!(self.state, State::Talking { .. });
+            wanted.set(EventFlags::IN, talking && self.readable());
+            wanted.set(EventFlags::OUT, !self.output.is_empty());
+        }
+        if wanted == self.interest {
+            return Ok(());
+        }
+        let data = EventData::new_u64(self.number);
+        let before = std::mem::replace(&mut self.interest, wanted);
+        if wanted.is_empty() {
+            epoll::delete(&cx.epoll, &self.socket)
+        } else if before.is_empty() {
+            epoll::add(&cx.epoll, &self.socket, data, wanted)
+        } else {
+            epoll::modify(&cx.epoll, &self.socket, data, wanted)
+        }
+    }
+}
+
+/// How long a peer may take to read the last answer and end its side.
+const LINGER: Duration = Duration::from_secs(2);
+/// Answers are short: a peer that leaves this much unread does not read.
+const MAX_OUTPUT: usize = 256 << 10;

@@ -1,0 +1,120 @@
+//! What the pump reports and what it is told.
+
+use pypackager_core::demux::http::RequestHead;
+use pypackager_core::demux::rtmp::Publish;
+use pypackager_core::error::Error;
+use pypackager_core::media::{Chunk, Kind, Track};
+use std::borrow::Cow;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Number of a connection, never used twice.
+pub type Number = u64;
+
+/// One thing that happened; events of one connection are in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An HTTP request head; the body waits for a decision.
+    Request {
+        /// The connection.
+        conn: Number,
+        /// Method, target and headers.
+        head: RequestHead,
+    },
+    /// An RTMP publish; media waits for a decision.
+    PublishRequested {
+        /// The connection.
+        conn: Number,
+        /// What is to be published.
+        publish: Publish,
+    },
+    /// A track's header arrived, first, again or changed; chunks that follow belong to it.
+    TrackFound {
+        /// The connection.
+        conn: Number,
+        /// The track.
+        track: Track,
+    },
+    /// The first frame of an RTMP connection, or the first after a jump of its timestamps; media waits for the clock it runs on.
+    NeedClock {
+        /// The connection.
+        conn: Number,
+        /// The session's number of the frame's track.
+        track: u32,
+        /// Decode time of the frame in ticks of `timescale`.
+        time: i64,
+        /// Ticks per second.
+        timescale: u32,
+        /// Whether the connection had a clock before.
+        jump: bool,
+    },
+    /// A chunk is complete.
+    ChunkReady {
+        /// The connection.
+        conn: Number,
+        /// The chunk.
+        chunk: Arc<Chunk>,
+        /// What its track carries.
+        kind: Kind,
+    },
+    /// The body of an accepted request is complete; the answer is due.
+    BodyEnd {
+        /// The connection.
+        conn: Number,
+    },
+    /// A fault that did not end the connection.
+    Warned {
+        /// The connection.
+        conn: Number,
+        /// What was wrong.
+        error: Error,
+    },
+    /// The connection is over.
+    Closed {
+        /// The connection.
+        conn: Number,
+        /// Stable code; empty for an orderly end.
+        code: &'static str,
+        /// For a person.
+        detail: Cow<'static, str>,
+        /// Bytes received over its whole life.
+        bytes_received: u64,
+    },
+}
+
+/// What speaks on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// RTMP publishers.
+    Rtmp,
+    /// HTTP/1.1 requests with fragmented MP4 bodies.
+    Http,
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// `Content-Type`; empty for none.
+    pub content_type: String,
+    /// Further header fields.
+    pub headers: Vec<(String, String)>,
+    /// The content.
+    pub body: Vec<u8>,
+    /// Whether the connection ends with it.
+    pub close: bool,
+}
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum Command {
+    Add { conn: Number, socket: OwnedFd, protocol: Protocol },
+    Accept(Number),
+    Bind { conn: Number, clock: u64 },
+    Respond { conn: Number, answer: Answer },
+    Refuse { conn: Number, code: String, description: String },
+    Close(Number),
+    Hold { conn: Number, held: bool },
+    Stop,
+}

@@ -1,0 +1,276 @@
+//! The thread: waits, reads, publishes.
+
+use super::Options;
+use super::clocks::Clocks;
+use super::connection::Connection;
+use super::context::Context;
+use super::event::{Command, Event, Number, Protocol};
+use super::http::HttpConnection;
+use super::rtmp::RtmpConnection;
+use super::session::Session;
+use super::shared::Shared;
+use super::socket::Socket;
+use pypackager_core::demux::cut::CutOptions;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// All connections and what they share.
+pub(super) struct Loop {
+    connections: BTreeMap<Number, Connection>,
+    cx: Context,
+    next_tick: Option<Instant>,
+    stopped: bool,
+}
+
+impl Loop {
+    pub(super) fn new(options: Options, shared: Arc<Shared>) -> rustix::io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &shared.wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+        let buffer = vec![0; options.buffer_bytes];
+        let clocks = Clocks::new(CutOptions {
+            audio_grid_ms: options.audio_grid.as_millis() as i64,
+            max_pending_bytes: options.max_fragment,
+            ..CutOptions::default()
+        });
+        let now = Instant::now();
+        let cx = Context { epoll, options, shared, clocks, events: Vec::new(), buffer, now };
+        Ok(Self { connections: BTreeMap::new(), cx, next_tick: None, stopped: false })
+    }
+
+    /// Runs until the stop.
+    pub(super) fn run(mut self) {
+        while !self.stopped {
+            let ready = self.wait();
+            self.cx.now = Instant::now();
+            for number in ready {
+                if number == WAKE {
+                    self.cx.shared.wake.clear();
+                    self.obey();
+                } else {
+                    self.touch(number, |connection, cx| {
+                        connection.drain(cx);
+                    });
+                }
+            }
+            self.tick();
+            self.expire();
+            self.cx.shared.publish(&mut self.cx.events);
+        }
+    }
+
+    /// Sleeps until a socket that is watched has something, a command comes, the tick is due or somebody's patience ends.
+    fn wait(&mut self) -> Vec<Number> {
+        let now = Instant::now();
+        if self.connections.values().any(Connection::ticks) {
+            self.next_tick.get_or_insert(now + self.cx.options.tick);
+        } else {
+            self.next_tick = None;
+        }
+        let deadlines = self.connections.values().filter_map(|connection| connection.deadline(&self.cx));
+        let until = deadlines.chain(self.next_tick).min();
+        let timeout = until.map(|until| timespec(until.saturating_duration_since(now)));
+        let mut ready = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 64];
+        match epoll::wait(&self.cx.epoll, &mut ready[..], timeout.as_ref()) {
+            Ok(count) => ready[..count].iter().map(|event| event.data.u64()).collect(),
+            // Interrupted: the caller's turn is empty, and the next one waits again.
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn tick(&mut self) {
+        let Some(due) = self.next_tick.filter(|due| *due <= self.cx.now) else { return };
+        // Nobody fetches what was read: reading on would only fill the memory.
+        let congested = self.cx.shared.waiting_bytes() > self.cx.options.max_waiting;
+        let mut busy = false;
+        let numbers: Vec<Number> =
+            self.connections.iter().filter(|(_, connection)| connection.ticks()).map(|(&number, _)| number).collect();
+        for number in numbers {
+            self.touch(number, |connection, cx| {
+                if congested {
+                    connection.rest(cx);
+                } else {
+                    busy |= connection.drain(cx);
+                }
+            });
+        }
+        let next = if busy { self.cx.now + BUSY_PAUSE } else { due + self.cx.options.tick };
+        self.next_tick = Some(if next > self.cx.now { next } else { self.cx.now + self.cx.options.tick });
+    }
+
+    fn expire(&mut self) {
+        let now = self.cx.now;
+        let due = |connection: &Connection| connection.deadline(&self.cx).is_some_and(|deadline| deadline <= now);
+        let numbers: Vec<Number> =
+            self.connections.iter().filter(|(_, connection)| due(connection)).map(|(&number, _)| number).collect();
+        for number in numbers {
+            self.touch(number, Connection::expire);
+        }
+    }
+
+    fn obey(&mut self) {
+        for command in self.cx.shared.take_commands() {
+            match command {
+                Command::Add { conn, socket, protocol } => self.add(conn, socket, protocol),
+                Command::Accept(conn) => self.touch(conn, Connection::accept),
+                Command::Bind { conn, clock } => self.touch(conn, |connection, cx| connection.bind(clock, cx)),
+                Command::Respond { conn, answer } => {
+                    self.touch(conn, |connection, cx| connection.respond(&answer, cx));
+                }
+                Command::Refuse { conn, code, description } => {
+                    self.touch(conn, |connection, _| connection.refuse(&code, &description));
+                }
+                Command::Close(conn) => self.touch(conn, Connection::close),
+                Command::Hold { conn, held } => self.touch(conn, |connection, cx| connection.hold(held, cx)),
+                Command::Stop => {
+                    self.stopped = true;
+                    let numbers: Vec<Number> = self.connections.keys().copied().collect();
+                    for number in numbers {
+                        self.touch(number, Connection::close);
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, number: Number, socket: OwnedFd, protocol: Protocol) {
+        let counters = self.cx.shared.counters(number);
+        let (Ok(socket), Some(counters)) = (Socket::new(socket), counters) else {
+            self.cx.shared.forget(number);
+            let detail = Cow::Borrowed("not a socket");
+            self.cx.events.push(Event::Closed { conn: number, code: "CONNECTION_LOST", detail, bytes_received: 0 });
+            return;
+        };
+        let session: Box<dyn Session> = match protocol {
+            Protocol::Rtmp => Box::new(RtmpConnection::new(&self.cx.options)),
+            Protocol::Http => Box::new(HttpConnection::new(&self.cx.options)),
+        };
+        self.connections.insert(number, Connection::new(number, socket, session, counters, self.cx.now));
+        // The peer spoke first, most likely before the socket came here.
+        self.touch(number, |connection, cx| {
+            connection.drain(cx);
+        });
+    }
+
+    /// Lets one connection act. A panic is that connection's end, and nobody else's.
+    fn touch(&mut self, number: Number, act: impl FnOnce(&mut Connection, &mut Context)) {
+        let Some(mut connection) = self.connections.remove(&number) else { return };
+        let cx = &mut self.cx;
+        let start = cx.events.len();
+        let kept = catch_unwind(AssertUnwindSafe(|| {
+            act(&mut connection, cx);
+            connection.settle(cx)
+        }));
+        let kept = kept.unwrap_or_else(|_| {
+            cx.buffer.resize(cx.options.buffer_bytes, 0);
+            cx.clocks.evict(number, &mut cx.events);
+            connection.abandon(cx);
+            connection.settle(cx)
+        });
+        limit_warnings(&mut cx.events, start);
+        if kept {
+            self.connections.insert(number, connection);
+        }
+    }
+}
+
+/// Leaves the first few warnings of a turn: a peer that sends nothing but faults must not flood the one who reads them.
+fn limit_warnings(events: &mut Vec<Event>, start: usize) {
+    let (mut index, mut warnings) = (0, 0);
+    events.retain(|event| {
+        index += 1;
+        let warned = index > start && matches!(event, Event::Warned { .. });
+        warnings += usize::from(warned);
+        !warned || warnings <= MAX_WARNINGS
+    });
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    // epoll_wait(2) counts in milliseconds: rounded down it would return early and spin.
+    let milliseconds = duration.as_micros().div_ceil(1000);
+    Timespec { tv_sec: (milliseconds / 1000) as i64, tv_nsec: (milliseconds % 1000) as i64 * 1_000_000 }
+}
+
+/// Warnings of one connection in one turn.
+const MAX_WARNINGS: usize = 8;
+const WAKE: Number = Number::MAX;
+/// After a turn that left something in a socket: long enough for the next one to read much at once.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use super::super::session::{Outlet, State};
+    use super::*;
+    use pypackager_core::error::{Error, Result};
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    /// Panics when it is fed, for a fault that nobody has found yet.
+    struct Faulty;
+
+    impl Session for Faulty {
+        fn feed(&mut self, _: &[u8], _: &mut Outlet<'_>) -> Result<()> {
+            panic!("a fault in a session");
+        }
+        fn accept(&mut self, _: &mut Outlet<'_>) -> Result<()> {
+            Ok(())
+        }
+        fn refuse(&mut self, _: &str, _: &str) {}
+        fn end_of_input(&mut self, _: &mut Outlet<'_>) -> Result<()> {
+            Ok(())
+        }
+        fn fail(&mut self, _: &Error) {}
+        fn detach(&mut self, _: &mut Outlet<'_>) {}
+        fn take_output(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+        fn state(&self) -> State {
+            State::Media
+        }
+    }
+
+    #[test]
+    fn a_flood_of_warnings_is_cut_and_nothing_else() {
+        let warned = || Event::Warned { conn: 1, error: Error::new("X", 0, "x") };
+        let mut events = vec![warned(), Event::BodyEnd { conn: 1 }];
+        for _ in 0..100 {
+            events.extend([warned(), Event::BodyEnd { conn: 1 }]);
+        }
+        limit_warnings(&mut events, 2);
+        assert_eq!(events.iter().filter(|event| matches!(event, Event::BodyEnd { .. })).count(), 101);
+        assert_eq!(events.len(), 101 + 1 + MAX_WARNINGS);
+    }
+
+    #[test]
+    fn a_panic_ends_its_own_connection() {
+        let shared = Arc::new(Shared::new().expect("an eventfd"));
+        let mut pump = Loop::new(Options::default(), Arc::clone(&shared)).expect("an epoll set");
+        let (mut faulty, socket) = UnixStream::pair().expect("a socket pair");
+        let number = shared.enroll();
+        let counters = shared.counters(number).expect("just enrolled");
+        let socket = Socket::new(socket.into()).expect("a socket");
+        pump.connections.insert(number, Connection::new(number, socket, Box::new(Faulty), counters, pump.cx.now));
+        let (mut other, socket) = UnixStream::pair().expect("a socket pair");
+        let neighbour = shared.enroll();
+        pump.add(neighbour, socket.into(), Protocol::Http);
+
+        faulty.write_all(b"x").expect("room in the socket");
+        pump.touch(number, |connection, cx| {
+            connection.drain(cx);
+        });
+        let closed = |event: &Event| matches!(event, Event::Closed { conn, code: "INTERNAL", .. } if *conn == number);
+        assert!(matches!(pump.cx.events.as_slice(), [event] if closed(event)), "{:?}", pump.cx.events);
+        assert_eq!(faulty.read(&mut [0; 8]).expect("an end"), 0);
+
+        other.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("room in the socket");
+        pump.touch(neighbour, |connection, cx| {
+            connection.drain(cx);
+        });
+        assert!(matches!(pump.cx.events.last(), Some(Event::Request { .. })), "{:?}", pump.cx.events);
+    }
+}

@@ -1,0 +1,58 @@
+//! `pypackager._core`: conversions between Python and the Rust crates, with the GIL released where bytes are worked on.
+//!
+//! What comes in: calls from Python. What goes out: values of the crates as frozen Python classes. Never: a decision.
+#![deny(unsafe_code)]
+#![allow(clippy::needless_pass_by_value)] // converted arguments belong to the call
+
+mod checksum;
+mod chunk;
+mod error;
+mod event;
+mod gzip;
+mod header;
+mod networks;
+mod pump;
+mod ranges;
+mod remux;
+mod replay;
+mod writer;
+
+use pyo3::prelude::*;
+
+/// The native core.
+#[pymodule]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::checksum::crc32c;
+    #[pymodule_export]
+    use super::chunk::{Chunk, MuxedFragment};
+    #[pymodule_export]
+    use super::error::CoreError;
+    #[pymodule_export]
+    use super::event::{
+        BodyEnd, ChunkReady, Closed, ConnectionStats, NeedClock, PublishRequested, Request, TrackFound, Warned,
+    };
+    #[pymodule_export]
+    use super::gzip::{DeflatedBlock, assemble_gzip, deflate_block};
+    #[pymodule_export]
+    use super::header::{TrackHeader, read_init};
+    #[pymodule_export]
+    use super::networks::Networks;
+    #[pymodule_export]
+    use super::pump::Pump;
+    #[pymodule_export]
+    use super::ranges::read_ranges;
+    #[pymodule_export]
+    use super::remux::{f4f_bootstrap, f4f_fragment, flv_metadata, smooth_fragment, ts_segment};
+    #[pymodule_export]
+    use super::replay::{RecordedTrack, Replay, StreamStats, read_recording};
+    #[pymodule_export]
+    use super::writer::Writer;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::event::add_union(module)
+    }
+}

@@ -1,0 +1,107 @@
+//! The ingest pump.
+
+use crate::event::{ConnectionStats, convert};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pypackager_pump::pump::{Answer, Number, Options, Protocol, Pump as Inner};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// One thread with an epoll set of ingest sockets.
+#[pyclass(frozen, module = "pypackager._core")]
+pub struct Pump(Inner);
+
+#[pymethods]
+impl Pump {
+    #[new]
+    #[pyo3(signature = (
+        *, tick_ms=50, idle_timeout_ms=60_000, max_unparsed=262_144, max_fragment=33_554_432, audio_grid_ms=2000
+    ))]
+    fn new(
+        tick_ms: u64,
+        idle_timeout_ms: u64,
+        max_unparsed: usize,
+        max_fragment: usize,
+        audio_grid_ms: u64,
+    ) -> PyResult<Self> {
+        let options = Options {
+            tick: Duration::from_millis(tick_ms.max(1)),
+            idle_timeout: Duration::from_millis(idle_timeout_ms),
+            max_unparsed,
+            max_fragment,
+            audio_grid: Duration::from_millis(audio_grid_ms.max(1)),
+            ..Options::default()
+        };
+        Ok(Self(Inner::new(options)?))
+    }
+
+    fn fileno(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    fn events(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        self.0.events().into_iter().map(|event| convert(py, event)).collect()
+    }
+
+    #[pyo3(signature = (fd, protocol, peer))]
+    fn add(&self, fd: RawFd, protocol: &str, peer: &str) -> PyResult<Number> {
+        // The address is the caller's business; a log line of the thread would be the only use for it here.
+        let _ = peer;
+        let protocol = match protocol {
+            "rtmp" => Protocol::Rtmp,
+            "http" => Protocol::Http,
+            other => return Err(PyValueError::new_err(format!("protocol {other:?} is neither 'rtmp' nor 'http'"))),
+        };
+        if fd < 0 {
+            return Err(PyValueError::new_err(format!("{fd} is no descriptor")));
+        }
+        // SAFETY: the descriptor is open and the caller gives it away with this call (`socket.detach()`), so nobody else closes it.
+        #[allow(unsafe_code)]
+        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(self.0.add(socket, protocol))
+    }
+
+    fn accept(&self, conn: Number) {
+        self.0.accept(conn);
+    }
+
+    fn bind(&self, conn: Number, clock: u64) {
+        self.0.bind(conn, clock);
+    }
+
+    fn respond(
+        &self,
+        conn: Number,
+        status: u16,
+        content_type: String,
+        body: &[u8],
+        headers: Vec<(String, String)>,
+        close: bool,
+    ) {
+        self.0.respond(conn, Answer { status, content_type, headers, body: body.to_vec(), close });
+    }
+
+    fn refuse(&self, conn: Number, code: &str, description: &str) {
+        self.0.refuse(conn, code, description);
+    }
+
+    fn close(&self, conn: Number) {
+        self.0.close(conn);
+    }
+
+    fn hold(&self, conn: Number, held: bool) {
+        self.0.hold(conn, held);
+    }
+
+    fn stats(&self) -> Vec<ConnectionStats> {
+        self.0.stats().into_iter().map(ConnectionStats::from).collect()
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.0.stop());
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Pump(connections={})", self.0.stats().len())
+    }
+}

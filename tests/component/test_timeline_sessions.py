@@ -1,0 +1,216 @@
+"""Which encoder session a connection belongs to: resent, late, restarted, half-open. A wrong answer costs hours of media."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pypackager.model.records import FLAG_GAP, FLAG_PERIOD, Row
+from tests.helpers.timeline_rig import Chunk, Header, Rig
+
+VIDEO = 90_000
+GOP = 2 * VIDEO
+
+
+def layer(name: str, **changes: object) -> list[Header]:
+    return [Header(1, "video", name=name, **changes)]  # type: ignore[arg-type]
+
+
+def gop(start_s: int, **changes: object) -> Chunk:
+    return Chunk(1, start_s * VIDEO, GOP, **changes)  # type: ignore[arg-type]
+
+
+def seconds(rows: Sequence[Row]) -> list[int]:
+    return [row.time // VIDEO for row in rows if not row.flags & FLAG_GAP]
+
+
+def test_a_layer_that_joins_with_a_fragment_behind_the_edge_stays_on_its_encoders_clock() -> None:
+    rig = Rig()
+    one = rig.connect(layer("one"), stream="one")
+    for start in (100, 102, 104):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    two = rig.connect(layer("two"), stream="two")
+    rig.wait(1)
+    rig.send(two, gop(104))
+    for start in (106, 108):
+        rig.wait(2)
+        rig.send(one, gop(start))
+        rig.send(two, gop(start))
+    assert seconds(rig.rows("two")) == [106, 108]
+    assert rig.offsets() == [0]
+
+
+def test_a_slow_resend_is_no_restart() -> None:
+    rig = Rig()
+    conns = [rig.connect(layer(name), stream=name) for name in ("one", "two")]
+    for start in range(100, 110, 2):
+        rig.wait(2)
+        for conn in conns:
+            rig.send(conn, gop(start))
+    rig.disconnect(conns[1])
+    again = rig.connect(layer("two"), stream="two")
+    rig.wait(1.8)
+    rig.send(again, gop(106))
+    rig.wait(1.5)
+    rig.send(conns[0], gop(110))
+    rig.send(again, gop(108), gop(110))
+    rig.wait(2)
+    rig.send(conns[0], gop(112))
+    rig.send(again, gop(112))
+    assert rig.offsets() == [0]
+    assert seconds(rig.rows("two")) == seconds(rig.rows("one"))
+
+
+def test_a_restart_at_zero_beside_a_half_open_connection_goes_on() -> None:
+    rig = Rig()
+    one = rig.connect(layer("v"), stream="v")
+    for start in range(0, 200, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    rig.wait(5)
+    two = rig.connect(layer("v"), stream="v")
+    for start in range(0, 20, 2):
+        rig.wait(2)
+        rig.send(two, gop(start))
+    assert len(seconds(rig.rows("v"))) == 110
+    assert len(rig.store.periods) == 2
+
+
+def test_a_restart_is_seen_when_every_fragment_comes_in_a_post_of_its_own() -> None:
+    rig = Rig()
+    for _ in range(2):
+        for start in range(0, 100, 2):
+            rig.wait(2)
+            conn = rig.connect(layer("v"), stream="v")
+            rig.send(conn, gop(start))
+            rig.disconnect(conn)
+    # At most the few seconds until it is plain that nothing new comes.
+    assert len(seconds(rig.rows("v"))) >= 95
+    assert len(rig.store.periods) == 2
+
+
+def test_a_restart_faster_than_real_time_is_seen() -> None:
+    rig = Rig()
+    for _ in range(2):
+        conn = rig.connect(layer("v"), stream="v")
+        for start in range(0, 400, 2):
+            rig.wait(0.01)
+            rig.send(conn, gop(start))
+        rig.disconnect(conn)
+        rig.wait(1)
+    assert len(seconds(rig.rows("v"))) == 400
+
+
+def test_an_encoder_that_leaps_to_utc_gets_an_offset() -> None:
+    rig = Rig()
+    conn = rig.connect(layer("v"), stream="v")
+    for start in (0, 2, 4):
+        rig.wait(2)
+        rig.send(conn, gop(start))
+    rig.disconnect(conn)
+    rig.wait(1)
+    conn = rig.connect(layer("v"), stream="v")
+    for start in (0, 2, 4):
+        rig.wait(2)
+        rig.send(conn, gop(1_790_000_000 + start))
+    found = seconds(rig.rows("v"))
+    assert len(found) == 6
+    assert found[-1] < 30, "players compute the live edge from the wall clock: media time must not leave it"
+
+
+def test_layers_that_reconnect_one_after_the_other_lose_nothing() -> None:
+    rig = Rig()
+    names = ("one", "two", "three")
+    conns = [rig.connect(layer(name), stream=name) for name in names]
+    for start in range(100, 108, 2):
+        rig.wait(2)
+        for conn in conns:
+            rig.send(conn, gop(start))
+    for conn in conns:
+        rig.disconnect(conn)
+    rig.wait(5)
+    again = []
+    for name in names:
+        again.append(rig.connect(layer(name), stream=name))
+        # The last two fragments again, of which the server saw one, and what was encoded meanwhile.
+        rig.send(again[-1], gop(106), gop(108), gop(110))
+        rig.wait(0.4)
+    for start in (112, 114):
+        rig.wait(2)
+        for conn in again:
+            rig.send(conn, gop(start))
+    for name in names:
+        assert seconds(rig.rows(name)) == list(range(100, 116, 2)), name
+        assert not any(row.flags & FLAG_GAP for row in rig.rows(name)), name
+
+
+def test_rtmp_restart_within_three_seconds_of_the_start() -> None:
+    rig = Rig("rtmp", "utc")
+    one = rig.connect(layer(""), stream="v1")
+    other = rig.connect(layer(""), stream="v2")
+    first = rig.timeline.place(one, 0, 1000, rig.now)
+    assert rig.timeline.place(other, 40, 1000, rig.now) == first
+    rig.wait(2)
+    rig.send(one, gop(0))
+    rig.send(other, gop(0))
+    rig.disconnect(one)
+    again = rig.connect(layer(""), stream="v1")
+    second = rig.timeline.place(again, 0, 1000, rig.now)
+    assert second != first
+    rig.disconnect(other)
+    other = rig.connect(layer(""), stream="v2")
+    assert rig.timeline.place(other, 20, 1000, rig.now) == second
+
+
+def test_two_rtmp_publishers_on_one_url_are_merged() -> None:
+    rig = Rig("rtmp", "utc")
+    one = rig.connect(layer(""), stream="v")
+    first = rig.timeline.place(one, 0, 1000, rig.now)
+    for start in range(0, 8, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    two = rig.connect(layer(""), stream="v")
+    assert rig.timeline.place(two, 8000, 1000, rig.now) == first
+    for start in range(8, 16, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+        rig.send(two, gop(start))
+    # `one` is half-open from here on and never says so.
+    for start in range(16, 24, 2):
+        rig.wait(2)
+        rig.send(two, gop(start))
+    rows = rig.rows("v")
+    assert [row.time - rows[0].time for row in rows] == [n * GOP for n in range(12)]
+    assert sum(bool(row.flags & FLAG_PERIOD) for row in rows) == 1
+
+
+def test_another_header_is_taken_once_the_old_source_is_silent() -> None:
+    rig = Rig()
+    old = rig.connect(layer("v"), stream="v")
+    for start in (100, 102):
+        rig.wait(2)
+        rig.send(old, gop(start))
+    rig.wait(9)
+    new = rig.connect(layer("v", codec_private=b"other"), stream="v")
+    for start in (114, 116):
+        rig.wait(2)
+        rig.send(new, gop(start))
+    assert seconds(rig.rows("v"))[-2:] == [114, 116]
+    assert "HEADER_MISMATCH" in rig.codes()
+    assert len(rig.store.periods) == 2
+
+
+def test_a_resolution_change_in_mid_stream_is_a_period_and_an_alert() -> None:
+    rig = Rig("rtmp", "utc")
+    conn = rig.connect(layer(""), stream="v")
+    rig.timeline.place(conn, 0, 1000, rig.now)
+    for start in (0, 2):
+        rig.wait(2)
+        rig.send(conn, gop(start))
+    rig.announce(conn, layer("", codec_private=b"1080", width=1920, height=1080))
+    for start in (4, 6):
+        rig.wait(2)
+        rig.send(conn, gop(start))
+    assert len(seconds(rig.rows("v"))) == 4
+    assert len(rig.store.periods) == 2
+    assert rig.codes() == ["HEADER_MISMATCH"]

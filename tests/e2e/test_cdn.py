@@ -1,0 +1,87 @@
+"""Players behind a cache: the origin is asked once per segment, manifests stay fresh, errors are not kept."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+
+from tests.helpers.browser import chromium, watch
+from tests.helpers.daemon import Channel, running_daemon
+from tests.helpers.edge import running_edge
+from tests.helpers.encoders import push_isml
+from tests.helpers.media import LADDER, LADDER_SHORT, material
+from tests.helpers.presentation import read_dash, read_hls
+
+pytestmark = pytest.mark.e2e
+
+QUICK = Channel("news", settings="fragments_per_segment = 1")
+ROOT = "news/news.ism/"
+HLS, DASH = ROOT + "manifest(format=m3u8-cmaf)", ROOT + "manifest(format=mpd-time-cmaf)"
+
+
+def is_media(path: str) -> bool:
+    """Whether a path names a segment, not a manifest or a page."""
+    return path.startswith("/news/") and "manifest" not in path and not path.endswith((".m3u8", ".mpd", "/time"))
+
+
+@pytest.mark.xdist_group("browser")
+def test_players_share_one_request_a_segment(tmp_path: Path) -> None:
+    source = material(LADDER)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, QUICK))
+        stack.enter_context(push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True))
+        daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
+        edge = stack.enter_context(running_edge(tmp_path / "edge", daemon.port("origin")))
+        time.sleep(6)
+        browser = stack.enter_context(chromium())
+        players = [stack.enter_context(watch(browser, edge.url(f"play/news?muted=1&format={name}"))) for name in ("hls", "hls", "dash")]
+        for player in players:
+            player.wait_until_playing()
+        for player in players:
+            player.assert_plays(5, stalls=1)
+        media = {path: count for path, count in edge.asked_of_origin().items() if is_media(path)}
+        assert len(media) > 10
+        assert max(media.values()) == 1, {path: count for path, count in media.items() if count > 1}
+
+
+def test_manifests_stay_fresh_and_errors_are_not_kept(tmp_path: Path) -> None:
+    source = material(LADDER_SHORT)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, QUICK))
+        edge = stack.enter_context(running_edge(tmp_path / "edge", daemon.port("origin")))
+        client = daemon.client
+        assert client.get(edge.url(HLS)).status_code == 404, "nothing yet"
+        stack.enter_context(push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True))
+        master = daemon.wait_for(daemon.origin(HLS), "#EXT-X-STREAM-INF")
+        # Kept for a second at most.
+        daemon.wait_for(edge.url(HLS), "#EXT-X-STREAM-INF", 2)
+        variant = next(line for line in master.splitlines() if line and not line.startswith("#"))
+        worst = 0.0
+        for _ in range(40):
+            behind, ours = (client.get(urljoin(base, variant)).text.count("#EXTINF") for base in (edge.url(HLS), daemon.origin(HLS)))
+            # Half a fragment of cache and the time between two requests: never two segments late.
+            assert ours - behind <= 1, f"the edge lists {behind} segments, the origin {ours}"
+            worst = max(worst, ours - behind)
+            time.sleep(0.1)
+        through = {track.label: track.digests() for track in read_hls(daemon.fetch, edge.url(HLS))}
+        direct = {track.label: track.digests() for track in read_hls(daemon.fetch, daemon.origin(HLS))}
+        assert all(direct[label][: len(digests)] == digests for label, digests in through.items())
+        assert read_dash(daemon.fetch, edge.url(DASH))
+
+
+def test_the_window_plays_on_while_the_origin_restarts(tmp_path: Path) -> None:
+    source = material(LADDER_SHORT)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, QUICK))
+        push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
+        daemon.wait_for(daemon.origin(HLS), "#EXT-X-STREAM-INF")
+        edge = stack.enter_context(running_edge(tmp_path / "edge", daemon.port("origin")))
+        before = [track.digests() for track in read_hls(daemon.fetch, edge.url(HLS))]
+        daemon.stop()
+        time.sleep(2)
+        assert [track.digests() for track in read_hls(daemon.fetch, edge.url(HLS))] == before
+        daemon.start()

@@ -1,0 +1,57 @@
+"""The disk stops taking bytes and takes them again: what was listed stays, the hole is said, the feed goes on by itself."""
+
+from __future__ import annotations
+
+import re
+import resource
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.daemon import Channel, Daemon, running_daemon
+from tests.helpers.encoders import push_isml, wait_until
+from tests.helpers.media import SINGLE, material
+
+pytestmark = pytest.mark.e2e
+
+
+def listed(daemon: Daemon) -> list[str]:
+    """Media URLs of the video playlist."""
+    master = daemon.fetch(daemon.presentation("full", "master.m3u8")).decode()
+    playlist = next(line for line in master.splitlines() if line.startswith("hls/"))
+    text = daemon.fetch(daemon.presentation("full", playlist)).decode()
+    return [line for line in text.splitlines() if line.endswith(".m4s")]
+
+
+def let_write(daemon: Daemon, limit: int) -> None:
+    """Lets the daemon's files grow to `limit` bytes: a write beyond it fails as on a full disk."""
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_costs_what_could_not_be_written_and_nothing_else(tmp_path: Path) -> None:
+    source = material(SINGLE)
+    with running_daemon(tmp_path, Channel("full", settings="fragments_per_segment = 1")) as daemon:
+        with push_isml(daemon.ingest("full"), source, tmp_path / "encoder.log", loop=True) as encoder:
+            wait_until(lambda: daemon.probe(daemon.presentation("full", "master.m3u8")), "nothing is published")
+            wait_until(lambda: len(listed(daemon)) >= 3, "three fragments are listed")
+            before = listed(daemon)
+            let_write(daemon, 1)
+            wait_until(lambda: b"DISK_WRITE_FAILED" in daemon.fetch(daemon.control("healthz")), "the alert is raised")
+            time.sleep(4)
+            assert encoder.running(), "a full disk must not end the encoder's connection"
+            let_write(daemon, resource.RLIM_INFINITY)
+            count = len(listed(daemon))
+            wait_until(lambda: len(listed(daemon)) >= count + 2, "it goes on when there is space")
+        after = listed(daemon)
+        assert after[: len(before)] == before
+        for name in after:
+            body = daemon.fetch(daemon.presentation("full", "hls/" + name))
+            assert body[4:8] == b"moof"
+        times = [int(re.findall(r"/(\d+)\.m4s", name)[0]) for name in after]
+        assert times == sorted(set(times))
+        assert max(b - a for a, b in pairwise(times)) > 180_000, "the hole is in the timeline"
+        daemon.kill()
+        daemon.start()
+        assert listed(daemon)[: len(after)] == after, "a restart shows the same"

@@ -1,0 +1,249 @@
+"""A real daemon for a test: `pypackager serve` as a child process, on ports that the kernel chooses.
+
+In: channels. Out: addresses, URLs and the log. Every exit is judged: a daemon that is stopped must end in time, with code 0, and must not
+have logged a fault of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+
+from tests.helpers.presentation import body_of
+
+_START_SECONDS = 15.0
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel of the test's configuration, with one published program of the same name."""
+
+    name: str
+    protocol: str = "fmp4"
+    window: str = "1h"
+    program: str = "running"
+    settings: str = ""
+    """More lines of its TOML table."""
+
+    def toml(self) -> str:
+        """Its part of the configuration file."""
+        return (
+            f'[[channel]]\nname = "{self.name}"\nprotocol = "{self.protocol}"\ningest_allow = ["127.0.0.1"]\n{self.settings}\n'
+            f'[[channel.program]]\nname = "{self.name}"\nlocator = "{self.name}"\n'
+            f'archive_window = "{self.window}"\nstate = "{self.program}"\n'
+        )
+
+
+class Daemon:
+    """A daemon and what a test needs to know of it."""
+
+    def __init__(self, directory: Path, channels: Sequence[Channel], tuning: str = "") -> None:
+        """Nothing runs until `start`."""
+        self.directory = directory
+        self.data = directory / "data"
+        self.log_path = directory / "daemon.log"
+        self.channels = list(channels)
+        self.tuning = tuning
+        self.addresses: dict[str, list[str]] = {}
+        self.client = httpx.Client(timeout=10.0, trust_env=False)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # --- its life
+
+    def start(self) -> None:
+        """Starts it and waits until it is ready; a second start uses the ports of the first, so that encoders find it again."""
+        config = self._write_config()
+        run = self.data / "run.json"
+        run.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "pypackager.cli.main", "serve", "--config", str(config)]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + _START_SECONDS
+        while not (run.exists() and self._ready(run)):
+            assert self._process.poll() is None, f"the daemon ended with code {self._process.returncode}:\n{self.tail()}"
+            assert time.monotonic() < deadline, f"the daemon is not ready after {_START_SECONDS} s:\n{self.tail()}"
+            time.sleep(0.02)
+
+    def stop(self, sign: signal.Signals = signal.SIGINT) -> float:
+        """Ends it as an operator does, and returns how many seconds that took."""
+        process = self._running()
+        began = time.monotonic()
+        process.send_signal(sign)
+        try:
+            code = process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the daemon did not end within {_STOP_SECONDS} s:\n{self.tail()}") from None
+        self._process = None
+        assert code == 0, f"the daemon ended with code {code}:\n{self.tail()}"
+        assert "Traceback" not in self.log(), f"the daemon logged a fault of its own:\n{self.tail()}"
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        process = self._running()
+        process.kill()
+        process.wait()
+        self._process = None
+
+    def settle(self, channel: str, seconds: float = 4.5) -> None:
+        """Waits until the published edge stands still: a track that may still come is waited for, a fragment long."""
+        url, known, since = self.presentation(channel, "manifest(format=mpd-time-cmaf)"), b"", time.monotonic()
+        while time.monotonic() - since < seconds:
+            body = self.get(url).content.partition(b"<Period")[2]
+            if body != known:
+                known, since = body, time.monotonic()
+            time.sleep(0.1)
+
+    def end_program(self, channel: str) -> None:
+        """Stops a channel's program by its configuration and waits until the presentation is video on demand."""
+        self.settle(channel)
+        self.channels = [replace(entry, program="stopped") if entry.name == channel else entry for entry in self.channels]
+        self._write_config()
+        self._running().send_signal(signal.SIGHUP)
+        self.wait_for(self.presentation(channel, "manifest(format=mpd-time-cmaf)"), 'type="static"')
+
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def close(self, *, judge: bool) -> None:
+        """Ends it whatever happened; `judge` demands that it ends well."""
+        self.client.close()
+        if self._process is None:
+            return
+        if judge:
+            self.stop()
+        else:
+            self.kill()
+
+    # --- what it says
+
+    def log(self) -> str:
+        """Everything it wrote, over all its lives."""
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._running().pid
+
+    def probe(self, url: str) -> bool:
+        """Whether a URL answers with 200."""
+        return self.client.get(url).status_code == 200
+
+    def tail(self) -> str:
+        """The end of its log without the access log, for a failure's message."""
+        code = self._process.poll() if self._process else None
+        lines = [line for line in self.log().splitlines() if '"log": "access"' not in line]
+        return "\n".join([*lines[-60:], f"exit code: {code}"])
+
+    def memory_kib(self) -> int:
+        """Anonymous memory of the process."""
+        status = Path(f"/proc/{self._running().pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+
+    # --- where it is
+
+    def port(self, listener: str) -> int:
+        """The port of a listener: rtmp, ingest, control, origin."""
+        return int(self.addresses[listener][0].rpartition(":")[2])
+
+    def ingest(self, channel: str, stream: str = "ladder", side: str = "") -> str:
+        """Where fragmented MP4 is POSTed."""
+        return f"http://127.0.0.1:{self.port('ingest')}/{channel}/{side and side + '/'}ingest.isml/Streams({stream})"
+
+    def rtmp(self, channel: str, side: str = "") -> str:
+        """Where RTMP is published, without the track's name."""
+        return f"rtmp://127.0.0.1:{self.port('rtmp')}/{channel}{side and '/' + side}"
+
+    def origin(self, path: str = "") -> str:
+        """A URL of the streaming endpoint."""
+        return f"http://127.0.0.1:{self.port('origin')}/{path}"
+
+    def presentation(self, channel: str, manifest: str = "") -> str:
+        """The root of a channel's published program, or one of its manifests."""
+        return self.origin(f"{channel}/{channel}.ism/{manifest}")
+
+    def control(self, path: str = "") -> str:
+        """A URL of the control listener."""
+        return f"http://127.0.0.1:{self.port('control')}/{path}"
+
+    def fetch(self, url: str) -> bytes:
+        """Fetches with status 200."""
+        return body_of(self.get(url))
+
+    def get(self, url: str) -> httpx.Response:
+        """Asks once, whatever the answer.
+
+        Raises:
+            AssertionError: there is none; with the daemon's last words.
+        """
+        try:
+            return self.client.get(url)
+        except httpx.TransportError as fault:
+            # A daemon that dies closes its listeners first and says why a moment later.
+            time.sleep(3)
+            raise AssertionError(f"{url}: {fault}\n{self.tail()}") from None
+
+    def wait_for(self, url: str, text: str = "", seconds: float = 20.0) -> str:
+        """Waits until a URL answers 200 with `text` in its body."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.get(url)
+            if answer.status_code == httpx.codes.OK and text in answer.text:
+                return answer.text
+            assert time.monotonic() < deadline, f"after {seconds} s {url} answers {answer.status_code}: {answer.text[:1000]}\n{self.tail()}"
+            time.sleep(0.1)
+
+    # --- inside
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the daemon does not run"
+        return self._process
+
+    def _ready(self, run: Path) -> bool:
+        try:
+            self.addresses = json.loads(run.read_text())
+            return self.client.get(self.control("readyz")).status_code == httpx.codes.OK
+        except (json.JSONDecodeError, httpx.TransportError):
+            return False
+
+    def _write_config(self) -> Path:
+        listen = "".join(
+            f'{listener} = ["{self.addresses[listener][0] if self.addresses else "127.0.0.1:0"}"]\n'
+            for listener in ("rtmp", "ingest", "control", "origin")
+        )
+        head = f'data_dir = "{self.data}"\nlog = "json"\n\n[listen]\n{listen}\n[tuning]\n{self.tuning}\n\n'
+        endpoint = '[[streaming_endpoint]]\nname = "default"\nstate = "running"\n'
+        path = self.directory / "pypackager.toml"
+        path.write_text(head + "\n".join(channel.toml() for channel in self.channels) + "\n" + endpoint)
+        return path
+
+
+@contextmanager
+def running_daemon(directory: Path, *channels: Channel, tuning: str = "") -> Iterator[Daemon]:
+    """A daemon that runs, and is ended and judged at the end."""
+    directory.mkdir(parents=True, exist_ok=True)
+    daemon = Daemon(directory, channels, tuning)
+    judge = False
+    try:
+        daemon.start()
+        yield daemon
+        judge = True
+    finally:
+        if not judge and os.environ.get("PYPACKAGER_SHOW_LOG"):
+            sys.stderr.write(daemon.log())
+        daemon.close(judge=judge)

@@ -1,0 +1,223 @@
+"""A timeline with a store of its own and made-up chunks: media time, arrival and faults are the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+
+from pypackager._core import Chunk as NativeChunk
+from pypackager._core import CoreError, TrackHeader
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, ClockPlaced, Row
+from pypackager.model.track import TrackConfig, TrackInfo
+from pypackager.timeline.clocks import Mode
+from pypackager.timeline.feeds import Now
+from pypackager.timeline.ports import Options
+from pypackager.timeline.timeline import Timeline
+from pypackager.timeline.times import SECOND_NS, rescale
+
+UTC0 = 1_790_000_000 * SECOND_NS
+
+
+class Header(msgspec.Struct):
+    """A track header as the native core gives it."""
+
+    number: int
+    kind: str
+    timescale: int = 90_000
+    stored_timescale: int = 90_000
+    codec: str = "avc1.42C01E"
+    codec_private: bytes = b"cfg"
+    name: str = ""
+    language: str = "und"
+    bitrate: int = 0
+    frame_rate: tuple[int, int] = (25, 1)
+    width: int = 640
+    height: int = 360
+    pixel_aspect: tuple[int, int] = (1, 1)
+    sample_rate: int = 0
+    channels: int = 0
+    frame_ticks: int = 0
+
+    def init(self, track_id: int, timescale: int, language: str) -> bytes:
+        return b"init:%d:%d:%s:%s" % (track_id, timescale, language.encode(), self.codec_private)
+
+
+def audio_header(number: int = 2, **changes: Any) -> Header:
+    """A 48 kHz AAC header."""
+    values: dict[str, Any] = {
+        "kind": "audio",
+        "timescale": 48_000,
+        "stored_timescale": 48_000,
+        "codec": "mp4a.40.2",
+        "sample_rate": 48_000,
+        "channels": 2,
+    }
+    return Header(number, **(values | changes))
+
+
+class Muxed(msgspec.Struct):
+    """A muxed fragment: times and size only."""
+
+    time: int
+    duration: int
+    size: int
+    crc: int = 0
+    samples: int = 1
+
+
+class Chunk(msgspec.Struct):
+    """A chunk: times and size only."""
+
+    track: int
+    time: int
+    duration: int
+    timescale: int = 90_000
+    size: int = 1000
+    samples: int = 50
+    sync: bool = True
+    partial: bool = False
+    index: int | None = None
+
+    def mux(self, track_id: int, sequence: int, timescale: int, offset: int) -> Muxed:
+        begin = rescale(self.time, self.timescale, timescale) + offset
+        if begin < 0:
+            raise CoreError("TIME_NEGATIVE")
+        end = rescale(self.time + self.duration, self.timescale, timescale) + offset
+        return Muxed(begin, end - begin, self.size + 100)
+
+
+class MemoryStore:
+    """Keeps what the timeline journals; fragments are written when `flush` is called, or at once."""
+
+    def __init__(self) -> None:
+        self.tracks: list[TrackInfo] = []
+        self.configs: list[tuple[int, TrackConfig]] = []
+        self.records: list[Any] = []
+        self.fragments: dict[tuple[int, int], Muxed] = {}
+        self.rows: list[Row] = []
+        self.periods: list[int] = []
+        self.queued: list[int] = []
+        self.rolls = 0
+        self._ticket = 0
+
+    def add_track(self, info: TrackInfo) -> int:
+        self.tracks.append(info)
+        return self._next()
+
+    def add_config(self, track: int, value: TrackConfig) -> int:
+        self.configs.append((track, value))
+        return len(self.configs)
+
+    def put_fragment(self, track: int, fragment: Any, config: int, flags: int) -> int:
+        assert not any(row.track == track and row.time == fragment.time for row in self.rows), "a time was used twice"
+        self.fragments[track, fragment.time] = fragment
+        self.queued.append(self._next())
+        return self._ticket
+
+    def append(self, record: Any) -> int:
+        self.records.append(record)
+        return self._next()
+
+    def open_period(self, start_ns: int) -> int:
+        self.periods.append(start_ns)
+        return self._next()
+
+    def publish(self, rows: Sequence[Row]) -> int:
+        for row in rows:
+            last = next((old for old in reversed(self.rows) if old.track == row.track), None)
+            assert last is None or row.time > last.time, f"{row} after {last}"
+            assert last is None or row.segment >= last.segment, f"{row} after {last}"
+            assert row.flags & FLAG_GAP or (row.track, row.time) in self.fragments, f"{row} was never written"
+            self.rows.append(row)
+        return self._next()
+
+    def roll_due(self, now_ns: int) -> bool:
+        return False
+
+    def roll(self, now_ns: int) -> None:
+        self.rolls += 1
+
+    def knows(self, track: int, time: int) -> bool:
+        return any(row.track == track and row.time == time and not row.flags & FLAG_GAP for row in self.rows)
+
+    def _next(self) -> int:
+        self._ticket += 1
+        return self._ticket
+
+
+class Rig:
+    """One channel's timeline at a moment that the test moves."""
+
+    def __init__(self, protocol: str = "fmp4", mode: Mode = "source", **options: Any) -> None:
+        self.store = MemoryStore()
+        self.alerts: list[tuple[str, str]] = []
+        self.now = Now(UTC0, 1_000 * SECOND_NS)
+        self.timeline = Timeline(
+            Options(protocol=protocol, mode=mode, **options), self.store, lambda code, text: self.alerts.append((code, text))
+        )
+        self._conn = 0
+
+    def wait(self, seconds: float) -> None:
+        """Time passes; deadlines are met."""
+        target = self.now.mono_ns + int(seconds * SECOND_NS)
+        while self.timeline.wake_ns is not None and self.timeline.wake_ns <= target:
+            step = max(0, self.timeline.wake_ns - self.now.mono_ns)
+            self._shift(step)
+            self.timeline.advance(self.now)
+        self._shift(target - self.now.mono_ns)
+        self.timeline.advance(self.now)
+
+    def connect(self, headers: Sequence[Header], stream: str = "ladder", side: str = "primary") -> int:
+        """A connection that announces tracks."""
+        self._conn += 1
+        self.timeline.open_feed(self._conn, side, stream, self.now)
+        self.announce(self._conn, headers)
+        return self._conn
+
+    def announce(self, conn: int, headers: Sequence[Header]) -> None:
+        """A connection announces tracks, or changes them."""
+        for header in headers:
+            self.timeline.track_found(conn, cast(TrackHeader, header))
+        self.timeline.admit(conn, self.now)
+
+    def disconnect(self, conn: int) -> None:
+        """The connection is gone."""
+        self.timeline.close_feed(conn, self.now)
+        self.timeline.advance(self.now)
+
+    def send(self, conn: int, *chunks: Chunk, errno: int = 0) -> None:
+        """Chunks arrive together and are written at once."""
+        for chunk in chunks:
+            self.timeline.chunk(conn, cast(NativeChunk, chunk), self.now)
+        self.flush(errno)
+        self.timeline.advance(self.now)
+
+    def flush(self, errno: int = 0) -> None:
+        """The writer finishes everything."""
+        for ticket in self.store.queued:
+            self.timeline.written(ticket, errno)
+        self.store.queued.clear()
+
+    def rows(self, track: str) -> list[Row]:
+        """Published rows of a track."""
+        number = next(info.number for info in self.store.tracks if info.id == track)
+        return [row for row in self.store.rows if row.track == number]
+
+    def codes(self) -> list[str]:
+        """Alert codes so far, each once."""
+        return list(dict.fromkeys(code for code, _ in self.alerts))
+
+    def offsets(self) -> list[int]:
+        """Offsets of the clocks placed so far, in seconds."""
+        return [record.offset_s for record in self.store.records if isinstance(record, ClockPlaced)]
+
+    def _shift(self, ns: int) -> None:
+        self.now = Now(self.now.utc_ns + ns, self.now.mono_ns + ns)
+
+
+def shown(rows: Sequence[Row]) -> list[str]:
+    """Rows as short text: start-end, segment, G gap, O opens, P period."""
+    marks = ((FLAG_GAP, "G"), (FLAG_OPENS, "O"), (FLAG_PERIOD, "P"))
+    return [f"{row.time}+{row.duration} s{row.segment}" + "".join(m for flag, m in marks if row.flags & flag) for row in rows]

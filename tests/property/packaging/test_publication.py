@@ -1,0 +1,214 @@
+"""What every presentation keeps to, however its window moves: listed URLs are served, keep their content, and caches change nothing."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from random import Random
+from unittest import mock
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from yt_dlp.downloader.f4m import build_fragments_list, read_bootstrap_info
+
+from pypackager.model.errors import PackagerError
+from pypackager.model.plan import Published, Stored, TsSegment
+from pypackager.model.presentation import Presentation
+from pypackager.packaging import answer, hds, rows
+from tests.helpers import fake_core
+from tests.helpers.presentations import Row, Spec, Track, audio, avc, body_of, present, video
+
+MPD = "{urn:mpeg:dash:schema:mpd:2011}"
+MANIFESTS = ("manifest", "master.m3u8", "manifest(format=m3u8-aapl)", "manifest(format=m3u8-aapl-v3)", "manifest.mpd", "manifest.f4m")
+
+
+def life(seed: int) -> tuple[Spec, Random]:
+    """A channel with up to three layers and two audio tracks: regular or not, with gaps, periods, and a layer of its own mind."""
+    draw = Random(seed)
+    count = draw.randint(1, 40)
+    steps = draw.choices([180_000, 180_000, 180_000, 90_000, 183_600], k=count) if draw.random() < 0.5 else [180_000] * count
+    breaks = set(draw.sample(range(1, 40), draw.randint(0, 2)))
+    tracks: list[Track] = []
+    for number in range(1, draw.randint(0, 3) + 1):
+        own = [216_000] * count if number == 3 and draw.random() < 0.5 else steps
+        picture = list(_rows(90_000, own, breaks, set(draw.sample(range(40), draw.randint(0, 4)))))
+        tracks.append(video(number, picture, configs={1: avc(1280, 720), 2: avc(640, 360), 3: avc(320, 180)}))
+    for number in range(4, 4 + draw.randint(0 if tracks else 1, 2)):
+        sound = list(_rows(48_000, [step * 48 // 90 for step in steps], breaks, set(draw.sample(range(40), draw.randint(0, 4)))))
+        track = audio(number, sound, language="eng")
+        tracks.append(replace(track, configs=dict.fromkeys((1, 2, 3), track.configs[1])))
+    return Spec(tracks, fragments_per_segment=draw.randint(1, 3), ended=draw.random() < 0.5), draw
+
+
+lives = st.integers(0, 2**32).map(life)
+"""A hundred small choices are one seed: drawing them one by one takes longer than the tests."""
+
+
+def _rows(timescale: int, steps: list[int], breaks: set[int], gaps: set[int]) -> Iterator[Row]:
+    time = 0
+    for number, step in enumerate(steps):
+        period = sum(each <= number for each in breaks)
+        yield Row(time + period * timescale // 2, step, period=period, config=1 + period, gap=number in gaps)
+        time += step
+
+
+def _try(presentation: Presentation, path: str) -> Published | None:
+    try:
+        return answer(presentation, path, "")
+    except PackagerError as error:
+        if error.code != "NOT_READY":
+            raise
+        return None
+
+
+def _text(published: Published | None) -> str:
+    return "" if published is None else body_of(published).decode()
+
+
+def _listed(presentation: Presentation) -> Iterator[str]:
+    """Every URL of a segment or header that the manifests name."""
+    for name in MANIFESTS[1:4]:
+        for playlist in set(re.findall(r'URI="(.+?)"', text := _text(_try(presentation, name)))) | set(
+            re.findall(r"^[^#].*$", text, re.MULTILINE)
+        ):
+            found = _text(answer(presentation, playlist, ""))
+            gap = False
+            for line in found.splitlines():
+                if line.startswith("#EXT-X-MAP"):
+                    yield line.split('"../')[1][:-1]
+                elif not line.startswith("#"):
+                    if not gap:
+                        yield line.removeprefix("../")
+                    gap = False
+                gap = gap or line == "#EXT-X-GAP"
+    yield from _listed_in_mpd(_text(_try(presentation, "manifest.mpd")))
+    yield from _listed_in_smooth(_text(_try(presentation, "manifest")))
+    yield from _listed_in_hds(presentation, _text(_try(presentation, "manifest.f4m")))
+
+
+def _listed_in_mpd(text: str) -> Iterator[str]:
+    for representation in etree.fromstring(text.encode()).iter(f"{MPD}Representation") if text else ():
+        template = representation.find(f"{MPD}SegmentTemplate")
+        yield template.get("initialization").replace("$RepresentationID$", representation.get("id"))
+        time = -1
+        for element in template.iter(f"{MPD}S"):
+            assert int(element.get("t", time)) >= time
+            time = int(element.get("t", time))
+            for _ in range(int(element.get("r", 0)) + 1):
+                yield f"{representation.get('id')}/{time}.m4s"
+                time += int(element.get("d"))
+
+
+def _listed_in_smooth(text: str) -> Iterator[str]:
+    for stream in etree.fromstring(text.encode()).iter("StreamIndex") if text else ():
+        for level in stream.iter("QualityLevel"):
+            time = -1
+            for element in stream.iter("c"):
+                time = int(element.get("t", time))
+                for _ in range(int(element.get("r", 1))):
+                    yield stream.get("Url").replace("{bitrate}", level.get("Bitrate")).replace("{start time}", str(time))
+                    time += int(element.get("d"))
+
+
+def _listed_in_hds(presentation: Presentation, text: str) -> Iterator[str]:
+    for url in re.findall(r'<media[^>]* url="([^"]+)"', text):
+        found = read_bootstrap_info(body_of(answer(presentation, f"{url}.abst", "")))
+        for segment, number in build_fragments_list(found | {"live": False}):
+            yield f"{url}Seg{segment}-Frag{number}"
+
+
+@settings(max_examples=30, deadline=None)
+@given(lives)
+def test_a_url_keeps_its_content_and_caches_change_nothing(drawn: tuple[Spec, Random]) -> None:
+    spec, draw = drawn
+    length = max(len(track.rows) for track in spec.tracks)
+    seen: dict[str, Published] = {}
+    first = last = 0
+    with mock.patch.object(rows, "BLOCK", 4), mock.patch.object(hds, "_core", fake_core), mock.patch.object(rows, "_core", fake_core):
+        while last < length:
+            last = min(length, last + draw.randint(1, 12))
+            first = draw.randint(first, max(first, last - 3))
+            live = replace(spec, ended=spec.ended and last == length)
+            warm = present(live, rows=slice(first, last), version=last)
+            cold = present(replace(live, caches={}), rows=slice(first, last), version=last)
+            for name in MANIFESTS:
+                _same(_try(warm, name), _try(cold, name))
+            for url in _listed(warm):
+                published = answer(warm, url, "")
+                assert published.lifetime == "immutable"
+                assert published == seen.setdefault(url, published), url
+                _same(published, answer(cold, url, ""))
+            for track in warm.tracks:
+                for folder in ("hls", "ts", "ts3"):
+                    _same(_try(warm, f"{folder}/{track.info.id}.m3u8"), _try(cold, f"{folder}/{track.info.id}.m3u8"))
+
+
+def _same(warm: Published | None, cold: Published | None) -> None:
+    assert warm == cold
+    if warm is not None and warm.gzip is not None:
+        assert gzip.decompress(warm.gzip) == body_of(warm)
+
+
+@settings(max_examples=30, deadline=None)
+@given(lives)
+def test_muxed_segments_share_the_audio_out(drawn: tuple[Spec, Random]) -> None:
+    spec, _ = drawn
+    presentation = present(replace(spec, ended=True))
+    for playlist in re.findall(r"^ts3/(video.*)\.m3u8$", _text(_try(presentation, "manifest(format=m3u8-aapl-v3)")), re.MULTILINE):
+        muxed: list[tuple[str, int, int]] = []
+        for url in re.findall(r"^\.\./(.*\+.*)$", _text(answer(presentation, f"ts3/{playlist}.m3u8", "")), re.MULTILINE):
+            with suppress(PackagerError):  # a segment that is all gap
+                body = answer(presentation, url, "").body
+                assert isinstance(body, TsSegment)
+                muxed += body.audio.ranges if body.audio else ()
+        assert muxed == sorted(set(muxed), key=lambda each: each[1])
+        layer = next(track for track in spec.tracks if track.info.id == playlist)
+        sound = next((track for track in presentation.tracks if track.info.kind == "audio" and track.size.any()), None)
+        if sound is not None and not any(row.gap or row.period for row in layer.rows):
+            ends = layer.rows[-1].time + layer.rows[-1].duration
+            inside = sound.time * 90_000 < (ends - 9_000) * sound.info.timescale
+            assert len(muxed) == int((sound.size[inside] > 0).sum())
+
+
+@settings(max_examples=30, deadline=None)
+@given(lives)
+def test_an_hls_segment_is_the_dash_segments_of_its_time(drawn: tuple[Spec, Random]) -> None:
+    spec, _ = drawn
+    presentation = present(spec)
+    for track in presentation.tracks:
+        text = _text(_try(presentation, f"hls/{track.info.id}.m3u8"))
+        total = sum(round(float(value) * 1_000_000) for value in re.findall(r"#EXTINF:([\d.]+),", text))
+        urls = [line[3:] for line in text.splitlines() if line.startswith("../")]
+        assert abs(total - _span_us(presentation, track.info.id, urls)) <= len(set(track.period.tolist())) + 1
+        for url in urls:
+            if (several := re.fullmatch(r".*/(\d+)-(\d+)\.m4s", url)) and (body := _stored(presentation, url)):
+                start = track.time.tolist().index(int(several[1]))
+                single = [
+                    _stored(presentation, f"{track.info.id}/{time}.m4s") for time in track.time.tolist()[start : start + int(several[2])]
+                ]
+                assert sum(size for each in single for _, _, size in each) == sum(size for _, _, size in body)
+
+
+def _span_us(presentation: Presentation, name: str, urls: list[str]) -> int:
+    track = next(track for track in presentation.tracks if track.info.id == name)
+    times = track.time.tolist()
+    total = 0
+    for url in urls:
+        found = re.fullmatch(r".*/(\d+)(?:-(\d+))?\.m4s", url)
+        assert found
+        start = times.index(int(found[1]))
+        total += sum(track.duration.tolist()[start : start + int(found[2] or 1)])
+    return total * 1_000_000 // track.info.timescale
+
+
+def _stored(presentation: Presentation, url: str) -> tuple[tuple[str, int, int], ...]:
+    try:
+        body = answer(presentation, url, "").body
+    except PackagerError:
+        return ()
+    assert isinstance(body, Stored)
+    return body.ranges

@@ -1,0 +1,132 @@
+"""Columns and runs against a list of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pypackager.dvr.index import Columns, find, runs
+
+Rows = list[tuple[int, int, int, int]]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Rows, int, int]:
+    """(time, duration, size, flags) of rows with holes between them, the first row's number, and how many are trimmed."""
+    rows = []
+    time = draw(st.integers(0, 5))
+    for _ in range(draw(st.integers(0, 40))):
+        duration = draw(st.integers(1, 4))
+        rows.append((time, duration, draw(st.integers(0, 9)), draw(st.sampled_from([0, 8]))))
+        time += duration + draw(st.sampled_from([0, 0, 0, 1, 5]))
+    return rows, draw(st.integers(0, 1000)), draw(st.integers(0, 45))
+
+
+def fill(rows: Rows, first: int, trim: int) -> Columns:
+    columns = Columns(first, 2)
+    for i, (time, duration, size, flags) in enumerate(rows):
+        columns.append(time, duration, size, i // 3, flags, 1, 0, 0, 7, i)
+    columns.trim(first + trim)
+    return columns
+
+
+@given(histories(), st.integers(-1, 250))
+def test_look_ups_agree_with_a_list(history: tuple[Rows, int, int], at: int) -> None:
+    rows, first, trim = history
+    columns = fill(rows, first, trim)
+    kept = [(first + i, *row) for i, row in enumerate(rows)][trim:]
+    end = first + len(rows)
+    assert (len(columns), columns.end, columns.first) == (len(kept), end, end - len(kept))
+    assert columns.first_from(at) == next((n for n, time, *_ in kept if time >= at), end)
+    assert columns.first_ending_after(at) == next((n for n, time, duration, *_ in kept if time + duration > at), end)
+    assert columns.first_of_segment(at) == next((n for n, *_ in kept if (n - first) // 3 >= at), end)
+    assert columns.next_flagged(first + at, 8) == next((n for n, *_, flags in kept if n >= first + at and flags & 8), end)
+    assert columns.last_flagged(first + at, 8) == next(
+        (n for n, *_, flags in reversed(kept) if n <= first + at and flags & 8), end - len(kept) - 1
+    )
+    low = columns.first + len(kept) // 3
+    assert columns.size_between(low, end) == sum(size for n, _, _, size, _ in kept if n >= low)
+    assert columns.window(low, end)[0].tolist() == [time for n, time, *_ in kept if n >= low]
+
+
+@given(histories())
+def test_views_never_change(history: tuple[Rows, int, int]) -> None:
+    rows, first, trim = history
+    columns = Columns(first, 1)
+    views = []
+    for i, (time, duration, size, flags) in enumerate(rows):
+        columns.append(time, duration, size, i, flags, 1, 0, 0, 7, i)
+        view = columns.window(columns.first, columns.end)
+        views.append((view, [column.tolist() for column in view]))
+        if i == trim // 2:
+            columns.trim(first + trim // 3)
+            columns.make_gap(columns.end - 1, 4)
+            # The view just taken shows the row as it was.
+    assert all([column.tolist() for column in view] == shown for view, shown in views)
+
+
+def test_views_are_read_only_and_share_the_table() -> None:
+    columns = fill([(i, 1, 10, 0) for i in range(10)], 0, 0)
+    time = columns.window(2, 8)[0]
+    with pytest.raises(ValueError, match="read-only"):
+        time[0] = 1
+    assert np.shares_memory(time, columns.window(5, 9)[0])
+
+
+def test_a_gap_takes_its_bytes_from_the_sums() -> None:
+    columns = fill([(i, 1, 10, 0) for i in range(10)], 0, 3)
+    columns.make_gap(5, 4)
+    assert columns.size_between(3, 10) == 60
+    assert columns.size_between(5, 6) == 0
+    assert [int(column[0]) for column in columns.window(5, 6)] == [5, 1, 0, 1, 4, 1, 0, 0, -1, 0]
+    columns.append(10, 1, 10, 4, 0, 1, 0, 0, 7, 0)
+    assert columns.size_between(4, 11) == 60
+
+
+def test_a_frozen_copy_stays() -> None:
+    columns = fill([(i, 1, 10, 0) for i in range(5)], 7, 1)
+    copy = columns.frozen()
+    columns.append(5, 1, 10, 4, 0, 1, 0, 0, 7, 0)
+    columns.trim(11)
+    assert (copy.first, copy.end, copy.window(8, 12)[0].tolist()) == (8, 12, [1, 2, 3, 4])
+    with pytest.raises(ValueError, match="frozen"):
+        copy.append(5, 1, 10, 4, 0, 1, 0, 0, 7, 0)
+
+
+@pytest.mark.parametrize("rows", [(-1, 3), (0, 11), (6, 5), (11, 11)])
+def test_rows_outside_are_refused(rows: tuple[int, int]) -> None:
+    columns = fill([(i, 1, 10, 0) for i in range(10)], 0, 0)
+    with pytest.raises(IndexError):
+        columns.window(*rows)
+    with pytest.raises(IndexError):
+        columns.size_between(*rows)
+    with pytest.raises(IndexError):
+        columns.time_at(10)
+
+
+def test_times_rise() -> None:
+    columns = fill([(5, 1, 1, 0)], 0, 0)
+    with pytest.raises(ValueError, match="not after"):
+        columns.append(5, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0, 0, 0, 2])), max_size=60))
+def test_runs_say_what_the_rows_say(steps: list[tuple[int, int]]) -> None:
+    rows, time = [], 0
+    for duration, hole in steps:
+        time += hole
+        rows.append((time, duration))
+        time += duration
+    times = np.array([time for time, _ in rows], dtype=np.int64)
+    durations = np.array([duration for _, duration in rows], dtype=np.int64)
+    starts, lengths, repeats = runs(times, durations)
+    said = [(t + k * d, d) for t, d, r in zip(starts.tolist(), lengths.tolist(), repeats.tolist(), strict=True) for k in range(r + 1)]
+    assert said == rows
+    # No two neighbours could be one run.
+    for i in range(len(starts) - 1):
+        follows = starts[i + 1] == starts[i] + (repeats[i] + 1) * lengths[i]
+        assert not (follows and lengths[i] == lengths[i + 1])
+    assert [find(times, time) for time, _ in rows] == list(range(len(rows)))
+    assert find(times, -1) == -1

@@ -1,0 +1,74 @@
+"""Listeners: who is not in any list gets no byte in; a failing accept does not end the listening."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Self, cast
+
+import trio
+
+from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
+
+
+class Taker:
+    """Keeps the sockets that it is given."""
+
+    def __init__(self) -> None:
+        self.taken: list[socket.socket] = []
+
+    def add(self, fd: int, protocol: IngestProtocol, peer: str) -> int:
+        self.taken.append(socket.socket(fileno=fd))
+        return len(self.taken)
+
+
+async def serve(protocol: IngestProtocol, *, allow: bool) -> tuple[list[tuple[int, str, str]], bytes | None]:
+    """What one connection led to: who was admitted, and what the peer read if the socket was closed."""
+    taker, admitted = Taker(), []
+    listener = open_listener("127.0.0.1", 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_listener, listener, protocol, taker, lambda _: allow, lambda *what: admitted.append(what))
+        stream = await trio.open_tcp_stream("127.0.0.1", listener.getsockname()[1])
+        read: bytes | None = None
+        with trio.move_on_after(0.3):
+            read = bytes(await stream.receive_some(1))
+        await stream.aclose()
+        nursery.cancel_scope.cancel()
+    for taken in taker.taken:
+        taken.close()
+    return admitted, read
+
+
+def test_an_rtmp_peer_in_no_list_is_dropped_before_it_speaks() -> None:
+    assert trio.run(lambda: serve("rtmp", allow=False)) == ([], b"")
+
+
+def test_a_listed_rtmp_peer_is_handed_over() -> None:
+    assert trio.run(lambda: serve("rtmp", allow=True)) == ([(1, "127.0.0.1", "rtmp")], None)
+
+
+def test_an_http_peer_is_handed_over_to_be_told_why_not() -> None:
+    assert trio.run(lambda: serve("http", allow=False)) == ([(1, "127.0.0.1", "http")], None)
+
+
+def test_a_failing_accept_is_not_the_end() -> None:
+    class Failing:
+        calls = 0
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing to close."""
+
+        async def accept(self) -> Any:
+            self.calls += 1
+            await trio.lowlevel.checkpoint()
+            raise OSError(24, "too many open files")
+
+    async def run() -> int:
+        failing = Failing()
+        with trio.move_on_after(0.35):
+            await serve_listener(cast(Any, failing), "rtmp", Taker(), lambda _: True, lambda *_: None)
+        return failing.calls
+
+    assert 2 <= trio.run(run) <= 5

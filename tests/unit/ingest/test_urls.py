@@ -1,0 +1,96 @@
+"""Ingest URLs: any text is a target or a refusal, and what real encoders send is understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
+from pypackager.model.errors import PackagerError
+
+PIECES = st.sampled_from(
+    ["/", "news", "ingest.isml", "INGEST.ISML", "Streams(", ")", "secondary", "..", ".", "%2e", "%", "%00", "Events(", "?", "é"]
+)
+TEXT = st.text() | st.lists(PIECES).map("".join)
+
+
+def outcome(parse: Callable[[], Target]) -> Target | PackagerError:
+    try:
+        return parse()
+    except PackagerError as error:
+        return error
+
+
+@given(TEXT)
+def test_any_text_is_a_target_or_a_refusal(text: str) -> None:
+    found = outcome(partial(parse_http_target, text))
+    if isinstance(found, PackagerError):
+        assert found.code in ("INGEST_URL_INVALID", "EVENTS_REFUSED")
+        assert 400 <= found.status < 500
+        assert len(found.detail) < 400
+        return
+    assert found.side in ("primary", "secondary")
+    assert 0 < len(found.stream) <= 256
+    assert "/" not in found.channel
+    assert found.channel not in ("", ".", "..")
+
+
+@given(TEXT, TEXT)
+def test_any_application_and_stream_is_a_target_or_a_refusal(app: str, stream: str) -> None:
+    target = outcome(partial(parse_rtmp_target, app, stream))
+    if isinstance(target, PackagerError):
+        assert target.code == "INGEST_URL_INVALID"
+        assert len(target.detail) < 400
+        return
+    assert target.side in ("primary", "secondary")
+    assert all(0 < len(part) <= 256 and part not in (".", "..") and "/" not in part for part in (target.channel, target.stream))
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("/news/ingest.isml/Streams(720p)", Target("news", "primary", "720p")),
+        ("/news/ingest.isml/streams(720p)", Target("news", "primary", "720p")),
+        ("/news/Ingest.ISML/STREAMS(a b)", Target("news", "primary", "a b")),
+        ("/news/ingest.isml/Streams%28720p%29", Target("news", "primary", "720p")),
+        ("/news/secondary/ingest.isml/Streams(v)?key=1", Target("news", "secondary", "v")),
+        ("//news//ingest.isml//Streams(v)", Target("news", "primary", "v")),
+    ],
+)
+def test_http_targets(text: str, target: Target) -> None:
+    assert parse_http_target(text) == target
+
+
+@pytest.mark.parametrize(
+    ("app", "stream", "target"),
+    [
+        ("news", "v1", Target("news", "primary", "v1")),
+        ("news/secondary", "v1", Target("news", "secondary", "v1")),
+        ("news", "secondary/v1", Target("news", "secondary", "v1")),
+        ("", "news/v1", Target("news", "primary", "v1")),
+        ("news/", "/v1", Target("news", "primary", "v1")),
+    ],
+)
+def test_rtmp_targets(app: str, stream: str, target: Target) -> None:
+    assert parse_rtmp_target(app, stream) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("/news/ingest.isml/Events(x)", "EVENTS_REFUSED"),
+        ("/news/ingest.isml/Streams()", "INGEST_URL_INVALID"),
+        ("/ingest.isml/Streams(v)", "INGEST_URL_INVALID"),
+        ("/a/b/c/ingest.isml/Streams(v)", "INGEST_URL_INVALID"),
+        ("/../ingest.isml/Streams(v)", "INGEST_URL_INVALID"),
+        ("/news/ingest.isml/Streams(" + "x" * 5000 + ")", "INGEST_URL_INVALID"),
+    ],
+)
+def test_refused_http_targets(text: str, code: str) -> None:
+    with pytest.raises(PackagerError) as refused:
+        parse_http_target(text)
+    assert refused.value.code == code

@@ -1,0 +1,69 @@
+"""MPDs against the schema, and the clock that they state."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from pypackager.packaging import answer, dash, timing
+from tests.helpers.presentations import GOLDEN, NOON_NS, NS, Spec, present, regular, single, video
+
+SCHEMA = Path(os.environ.get("PYPACKAGER_DASH_SCHEMA", Path(__file__).parents[4] / "shared/data/dash_schema/DASH-MPD.xsd"))
+MPD = "{urn:mpeg:dash:schema:mpd:2011}"
+
+
+def _mpd(name: str) -> bytes:
+    body = answer(present(GOLDEN[name]()), "manifest.mpd", "").body
+    assert isinstance(body, bytes)
+    return body
+
+
+@pytest.mark.skipif(not SCHEMA.exists(), reason="the MPD schema is not in the project; PYPACKAGER_DASH_SCHEMA names it")
+@pytest.mark.parametrize("name", GOLDEN)
+def test_mpds_are_valid(name: str) -> None:
+    schema = etree.XMLSchema(etree.parse(SCHEMA))
+    schema.assertValid(etree.fromstring(_mpd(name)))
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_every_listed_time_is_served(name: str) -> None:
+    presentation = present(GOLDEN[name]())
+    count = 0
+    for representation in etree.fromstring(_mpd(name)).iter(f"{MPD}Representation"):
+        template = representation.find(f"{MPD}SegmentTemplate")
+        init = template.get("initialization").replace("$RepresentationID$", representation.get("id"))
+        assert answer(presentation, init, "").lifetime == "immutable"
+        time = 0
+        for element in template.iter(f"{MPD}S"):
+            time = int(element.get("t", time))
+            for _ in range(int(element.get("r", 0)) + 1):
+                path = template.get("media").replace("$RepresentationID$", representation.get("id")).replace("$Time$", str(time))
+                assert answer(presentation, path, "").lifetime == "immutable"
+                time += int(element.get("d"))
+                count += 1
+    assert count > 8
+
+
+@pytest.mark.parametrize("anchor_ns", [NOON_NS, NOON_NS + 123_456_789, 0])
+def test_presentation_time_is_utc_of_the_media(anchor_ns: int) -> None:
+    start = 0 if anchor_ns else NOON_NS // NS * 90_000
+    presentation = present(Spec([video(1, regular(6, start=start + 45_000))], anchor_ns=anchor_ns))
+    body = answer(presentation, "manifest.mpd", "").body
+    assert isinstance(body, bytes)
+    tree = etree.fromstring(body)
+    template = next(tree.iter(f"{MPD}SegmentTemplate"))
+    period = next(tree.iter(f"{MPD}Period"))
+    first = int(next(tree.iter(f"{MPD}S")).get("t")) - int(template.get("presentationTimeOffset"))
+    seconds = float(period.get("start")[2:-1]) + first / 90_000
+    said = dash.start_ns(presentation) + round(seconds * NS)
+    assert abs(said - (anchor_ns + (start + 45_000) * NS // 90_000)) < NS // 90_000
+    assert tree.get("availabilityStartTime") == timing.utc_text(dash.start_ns(presentation))
+
+
+def test_start_stays_while_the_window_moves() -> None:
+    spec = single()
+    starts = {dash.start_ns(present(spec, rows=slice(first, first + 5))) for first in range(6)}
+    assert len(starts) == 1

@@ -1,0 +1,124 @@
+"""HLS: what is listed, and what stays when the window moves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from pypackager.model.errors import PackagerError
+from pypackager.model.presentation import Presentation
+from pypackager.packaging import answer
+from pypackager.packaging.languages import bcp47
+from tests.helpers.presentations import Row, Spec, aac, audio, body_of, cut_at_frames, ladder, periods, present, regular, single, video
+
+
+def _text(presentation: Presentation, path: str) -> str:
+    return body_of(answer(presentation, path, "")).decode()
+
+
+def test_a_segment_is_listed_when_it_is_full_or_the_next_one_opens() -> None:
+    assert _text(present(single(), rows=slice(0, 3)), "hls/video-1.m3u8").count("#EXTINF") == 1
+    assert _text(present(single(), rows=slice(0, 5)), "hls/video-1.m3u8").count("#EXTINF") == 1
+    early = [replace(row, opens=number in {0, 2}) for number, row in enumerate(regular(4))]
+    assert "0-2.m4s" in _text(present(Spec([video(1, early)])), "hls/video-1.m3u8")
+
+
+def test_before_the_first_segment_is_full_there_is_no_playlist() -> None:
+    for path in ("master.m3u8", "hls/video-1.m3u8", "ts3/video-1.m3u8", "manifest(format=m3u8-aapl)"):
+        with pytest.raises(PackagerError) as caught:
+            answer(present(single(), rows=slice(0, 2)), path, "")
+        assert (caught.value.status, caught.value.code) == (404, "NOT_READY")
+
+
+def test_sequences_go_on_while_the_window_slides() -> None:
+    text = _text(present(periods(), rows=slice(6, None)), "hls/video-1.m3u8")
+    assert "#EXT-X-MEDIA-SEQUENCE:2\n" in text
+    assert "#EXT-X-DISCONTINUITY\n" in text
+    text = _text(present(periods(), rows=slice(7, None)), "hls/video-1.m3u8")
+    assert "#EXT-X-MEDIA-SEQUENCE:3\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n" in text
+    assert "#EXT-X-DISCONTINUITY\n" not in text
+
+
+def test_a_period_without_a_segment_counts_as_a_discontinuity() -> None:
+    rows = regular(3) + [replace(row, period=2) for row in regular(3, start=900_000)]
+    text = _text(present(Spec([video(1, rows)])), "hls/video-1.m3u8")
+    assert "#EXT-X-DISCONTINUITY\n#EXT-X-DISCONTINUITY\n" in text
+
+
+def test_the_playlist_of_a_segment_stays_until_the_next() -> None:
+    spec = single()
+    first, second, third = (answer(present(spec, rows=slice(0, last), version=last), "hls/video-1.m3u8", "") for last in (6, 7, 9))
+    assert first is second
+    assert first.etag != third.etag
+
+
+def test_durations_never_drift() -> None:
+    rows = regular(3000, 180_180)
+    text = _text(present(Spec([video(1, rows)], fragments_per_segment=1)), "hls/video-1.m3u8")
+    total = sum(int(value.replace(".", "")) for value in re.findall(r"#EXTINF:([\d.]+),", text))
+    assert abs(total - 3000 * 2_002_000) <= 1
+
+
+def test_a_partly_listed_segment_is_not_served() -> None:
+    presentation = present(single())
+    for path in ("video-1/0-2.m4s", "video-1/180000-3.m4s", "video-1/1620000-2.m4s", "video-1/0-1.ts", "video-1/0-4.ts"):
+        with pytest.raises(PackagerError) as caught:
+            answer(presentation, path, "")
+        assert (caught.value.status, caught.value.code) == (404, "NO_SUCH_SEGMENT")
+    assert answer(presentation, "video-1/0-3.ts", "").content_type == "video/mp2t"
+
+
+def test_every_segment_of_a_fragment_that_starts_without_a_key_frame_is_not_independent() -> None:
+    rows = [replace(row, sync=number != 3) for number, row in enumerate(regular(12))]
+    spec = Spec([video(1, rows)])
+    assert "INDEPENDENT" not in _text(present(spec), "hls/video-1.m3u8")
+    assert "INDEPENDENT" not in _text(present(spec), "master.m3u8")
+    assert "INDEPENDENT" in _text(present(spec, rows=slice(6, None)), "hls/video-1.m3u8")
+
+
+def test_audio_of_two_codecs_makes_two_groups() -> None:
+    low = replace(audio(3, cut_at_frames(9), language="ger"), configs={1: aac(codec="mp4a.40.5")})
+    text = _text(present(Spec([video(1, regular(9)), audio(2, cut_at_frames(9), language="eng"), low])), "master.m3u8")
+    variants = re.findall(r'CODECS="([^"]+)".*AUDIO="([^"]+)"', text)
+    assert variants == [("avc1.4D401F,mp4a.40.2", "audio-mp4a.40.2"), ("avc1.4D401F,mp4a.40.5", "audio-mp4a.40.5")]
+    assert text.count("DEFAULT=YES") == 2
+
+
+def test_equal_names_are_told_apart() -> None:
+    spec = Spec([video(1, regular(9)), *(audio(number, cut_at_frames(9), language="eng") for number in (2, 3))])
+    assert re.findall(r'NAME="([^"]+)"', _text(present(spec), "master.m3u8")) == ["en (audio-2)", "en (audio-3)"]
+
+
+def test_muxed_audio_waits_for_its_end() -> None:
+    rows: list[Row] = cut_at_frames(8)
+    spec = Spec([video(1, regular(9)), audio(2, rows)])
+    assert _text(present(spec), "ts/video-1.m3u8").count("#EXTINF") == 3
+    assert _text(present(spec), "ts3/video-1.m3u8").count("#EXTINF") == 2
+    stopped = Spec([video(1, regular(9)), audio(2, rows[:5])])
+    assert _text(present(stopped), "ts3/video-1.m3u8").count("#EXTINF") == 3
+
+
+def test_queries_that_are_not_known_change_nothing() -> None:
+    presentation = present(ladder())
+    assert answer(presentation, "master.m3u8", "x=1&%zz").body == answer(presentation, "master.m3u8", "").body
+
+
+@pytest.mark.parametrize(
+    ("code", "tag"),
+    [
+        ("eng", "en"),
+        ("ger", "de"),
+        ("deu", "de"),
+        ("fre", "fr"),
+        ("en", "en"),
+        ("und", ""),
+        ("", ""),
+        ("pt-BR", "pt-BR"),
+        ("haw", "haw"),
+        ("CHI", "zh"),
+    ],
+)
+def test_languages_are_as_short_as_they_can_be(code: str, tag: str) -> None:
+    assert bcp47(code) == tag

@@ -1,0 +1,88 @@
+"""The TOML file: values, defaults, and faults that say where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pypackager.config.load import load_config, parse_config
+from pypackager.config.reference import render_reference
+from pypackager.config.scalars import format_duration, parse_address, parse_duration
+from pypackager.model.errors import PackagerError
+
+GOOD = """\
+data_dir = "/var/lib/pypackager"
+
+[listen]
+rtmp = ["0.0.0.0:1935", "[::]:1935"]
+
+[[channel]]
+name = "news"
+protocol = "rtmp"
+ingest_allow = ["127.0.0.1", "10.0.0.1/22", "10.0.0.1(255.255.252.0)"]
+
+[[channel.program]]
+name = "show"
+archive_window = "1h"
+locator = true
+"""
+
+
+def test_values_and_defaults() -> None:
+    config = parse_config(GOOD)
+    channel = config.channel[0]
+    assert (channel.name, channel.protocol, channel.state, channel.preview_window) == ("news", "rtmp", "running", "5m")
+    assert channel.program[0].locator is True
+    assert config.listen.origin == ["0.0.0.0:8080"]
+    assert config.streaming_endpoint == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ('protocol = "rtmp"', "protocol = 5", ":8: channel[0].protocol", ""),
+        ('protocol = "rtmp"', 'protocoll = "rtmp"', ":8: channel[", "protocoll"),
+        ('name = "show"', 'name = "sh/ow"', "channel[0].program[0].name", ""),
+        ('archive_window = "1h"', 'archive_window = "26h"', ":13: channel[0].program[0].archive_window", "between 5m and 25h"),
+        ('archive_window = "1h"', 'archive_window = "1 hour"', ":13: channel[0].program[0].archive_window", "duration"),
+        ('"0.0.0.0:1935"', '"0.0.0.0"', ":4: listen.rtmp[0]", "host:port"),
+        ('"10.0.0.1/22"', '"10.0.0.1/44"', ":9: channel[0].ingest_allow", "10.0.0.1/44"),
+        ("locator = true", "locator = ", "", ""),
+        ("locator = true", 'locator = "play"', ":14: channel[0].program[0].locator", "own"),
+    ],
+)
+def test_faults_name_the_line_and_the_key(old: str, new: str, place: str, words: str) -> None:
+    with pytest.raises(PackagerError) as caught:
+        parse_config(GOOD.replace(old, new), "p.toml")
+    assert caught.value.code == "CONFIG_INVALID"
+    assert caught.value.fault == "operator"
+    assert place in caught.value.where, caught.value.where
+    assert words in caught.value.detail
+
+
+def test_names_are_unique() -> None:
+    with pytest.raises(PackagerError, match="two channels"):
+        parse_config('[[channel]]\nname = "a"\n[[channel]]\nname = "a"\n')
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PackagerError) as caught:
+        load_config(tmp_path / "none.toml")
+    assert caught.value.code == "CONFIG_MISSING"
+
+
+def test_durations_and_addresses() -> None:
+    assert parse_duration("1h30m") == 5_400_000_000_000
+    assert parse_duration("2.002s") == 2_002_000_000
+    assert [format_duration(parse_duration(text)) for text in ("5m", "90s", "1500ms", "25h")] == ["5m", "90s", "1500ms", "25h"]
+    address = parse_address("[::1]:0")
+    assert (address.host, address.port, str(address)) == ("::1", 0, "[::1]:0")
+    for bad in ("", "s", "5", "5 parsecs", "-1s"):
+        with pytest.raises(PackagerError):
+            parse_duration(bad)
+
+
+def test_the_reference_page_is_the_schema() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "config.md"
+    assert page.read_text() == render_reference(), "run: python -m pypackager.config.reference > docs/reference/config.md"

@@ -1,0 +1,39 @@
+"""Back-pressure engages above a bound, releases below another, and misses no connection."""
+
+from __future__ import annotations
+
+from pypackager.runtime.pressure import HIGH_BYTES, LOW_BYTES, Pressure
+
+
+class Pump:
+    """Remembers which connections are held."""
+
+    def __init__(self) -> None:
+        self.held: set[int] = set()
+
+    def hold(self, conn: int, held: bool) -> None:
+        (self.held.add if held else self.held.discard)(conn)
+
+
+class Channel:
+    """Remembers alerts."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+
+    def alert(self, code: str, detail: str) -> None:
+        self.codes.append(code)
+
+
+def test_it_holds_between_two_bounds() -> None:
+    pump, channel = Pump(), Channel()
+    pressure = Pressure(pump)
+    pressure.check(HIGH_BYTES, [1, 2], [channel])
+    assert pump.held == set()
+    pressure.check(HIGH_BYTES + 1, [1, 2], [channel])
+    assert pump.held == {1, 2}
+    pressure.check(LOW_BYTES + 1, [1, 2, 3], [channel])
+    assert pump.held == {1, 2, 3}, "a connection that came later waits too"
+    pressure.check(LOW_BYTES - 1, [2, 3], [channel])
+    assert pump.held <= {1}, "1 is gone, the others are read again"
+    assert channel.codes == ["DISK_SLOW"]
