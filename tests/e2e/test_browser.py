@@ -90,9 +90,7 @@ def test_feeds_without_picture_or_sound_play(recipe: Recipe, tmp_path: Path) -> 
         time.sleep(6)
         browser = stack.enter_context(chromium())
         page = daemon.origin("play/news?muted=1&format=")
-        # dash.js asks for no fragment of a Smooth presentation that has no video.
-        names = ("hls", "dash", "smooth") if recipe.layers else ("hls", "dash")
-        players = {name: stack.enter_context(watch(browser, page + name)) for name in names}
+        players = {name: stack.enter_context(watch(browser, page + name)) for name in ("hls", "dash", "smooth")}
         assert_all_play(players, 8)
 
 

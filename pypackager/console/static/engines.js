@@ -91,6 +91,14 @@ async function dash({ site, url, video, report, clock, time }) {
     const gone = error?.code === dashjs.MediaPlayer.errors.DOWNLOAD_ERROR_ID_CONTENT_CODE;
     report(`dash.js: ${error?.code ?? ""} ${error?.message ?? error}`, !gone);
   });
+  player.on(dashjs.MediaPlayer.events.MANIFEST_LOADED, ({ data }) => {
+    // MssParser takes its buffer's goal from the first video fragment; without video it is NaN, and nothing is ever asked for.
+    if (!Number.isNaN(player.getSettings().streaming.buffer.bufferTimeDefault)) return;
+    const { timescale, SegmentTimeline } = data.Period[0].AdaptationSet[0].SegmentTemplate;
+    // What MssParser leaves of its live delay, four fragments, for the buffer.
+    const goal = (2.5 * SegmentTimeline.S[0].d) / timescale;
+    player.updateSettings({ streaming: { buffer: { bufferTimeDefault: goal, bufferTimeAtTopQuality: goal, bufferTimeAtTopQualityLongForm: goal } } });
+  });
   player.initialize(video, url, false);
   const tracks = (type) => player.getTracksFor(type) ?? [];
   const layers = () => (player.isReady() ? player.getRepresentationsByType("video") ?? [] : []);
