@@ -236,6 +236,15 @@ class ChannelStore:
             self._turn()
         return done
 
+    @property
+    def newest(self) -> int:
+        """The newest ticket."""
+        return self._ticket
+
+    def settled(self, ticket: int) -> bool:
+        """Whether the writer has answered for every record up to a ticket: the ledger has them, or they failed."""
+        return all(entry.ticket > ticket for entry in (*self._in_flight.values(), *self._held))
+
     # --- files
 
     def roll_due(self, now_ns: int) -> bool:

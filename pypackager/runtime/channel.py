@@ -120,8 +120,10 @@ class LiveChannel:
         )
         self.timeline = Timeline(options, _JournalStore(store), self.alert)
         resume_timeline(self.timeline, store.ledger, now())
-        self._programs = Programs(config.name, store, assets, self._log)
+        self._programs = Programs(config.name, store, self.timeline, assets, self._log)
         self._programs.apply(config.program, now().utc_ns)
+        # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
+        self.advance()
 
     @classmethod
     def open(
@@ -181,6 +183,8 @@ class LiveChannel:
     def advance(self) -> None:
         """Moves the published edge as far as it goes."""
         self._guard("advance", lambda: self.timeline.advance(self._now()))
+        if self._programs.stopping:
+            self._guard("stop", lambda: self._programs.settle(self._now().utc_ns))
 
     def _guard(self, what: str, act: Callable[[], object]) -> None:
         """Does something for this channel; a fault of ours, or of its disk, must not end the others."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import msgspec
 
 from pypackager.config.scalars import parse_duration
 from pypackager.config.schema import Program
@@ -14,22 +16,47 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 
 
+class Edge(Protocol):
+    """The channel's timeline, as its programs see it."""
+
+    def behind(self) -> dict[str, int]:
+        """Where the newest fragment that waits behind the published edge starts, by track id."""
+
+    def passed(self, marks: Mapping[str, int]) -> bool:
+        """Whether the published edge has passed all that `behind` named."""
+
+
+class _Stopping(msgspec.Struct):
+    """A program that was told to stop: it ends when what had been taken by then is published and in the ledger."""
+
+    asset: Asset
+    marks: dict[str, int]
+    ticket: int | None = None
+    """The store's newest one when the edge had passed the marks."""
+
+
 class Programs:
     """Brings the assets of a channel into the state that its [[channel.program]] tables ask for.
+
+    A program that is told to stop ends a moment later, with everything that the channel had taken before: fragments that still wait for
+    those of other tracks are published first, at the latest at the deadline of the published edge.
 
     Args:
         channel: the channel's name.
         store: its store.
+        edge: its timeline.
         assets: directory of all assets.
         log: a bound structured logger.
     """
 
-    def __init__(self, channel: str, store: ChannelStore, assets: Path, log: Any) -> None:
+    def __init__(self, channel: str, store: ChannelStore, edge: Edge, assets: Path, log: Any) -> None:
         self._channel = channel
         self._store = store
+        self._edge = edge
         self._assets = assets
         self._log = log
         self._by_name: dict[str, Asset] = {}
+        self._stopping: dict[str, _Stopping] = {}
 
     def apply(self, tables: Sequence[Program], now_ns: int) -> None:
         """Starts, resumes and stops. A program whose table is gone keeps what it does; an asset that ended stays ended."""
@@ -38,6 +65,20 @@ class Programs:
                 self._apply(table, now_ns)
             except (OSError, PackagerError) as error:
                 self._log.error("program failed", program=table.name, detail=str(error))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a program was told to stop and has not ended."""
+        return bool(self._stopping)
+
+    def settle(self, now_ns: int) -> None:
+        """Ends the programs that were told to stop, as far as everything that they owe is published."""
+        for name, stopping in list(self._stopping.items()):
+            if stopping.ticket is None and self._edge.passed(stopping.marks):
+                stopping.ticket = self._store.newest
+            if stopping.ticket is not None and self._store.settled(stopping.ticket):
+                del self._stopping[name]
+                self._stop(name, stopping.asset, now_ns)
 
     def present(self, name: str) -> Presentation:
         """What a program shows.
@@ -75,13 +116,23 @@ class Programs:
             return
         self._by_name[table.name] = asset
         if asset.running and table.state == "stopped":
-            asset.stop(now_ns)
-            # Sealed files are immutable: what the channel publishes next goes to new ones.
-            self._store.roll(now_ns)
-            self._store.sync()
-            self._log.info("program stopped", program=table.name, asset=name)
-        elif not asset.running and table.state == "running":
+            self._stopping.setdefault(table.name, _Stopping(asset, self._edge.behind()))
+            self.settle(now_ns)
+        elif asset.running:
+            self._stopping.pop(table.name, None)
+        elif table.state == "running":
             self._log.warning("program ended before", program=table.name, asset=name, remedy="give the next event a program of its own")
+
+    def _stop(self, name: str, asset: Asset, now_ns: int) -> None:
+        try:
+            asset.stop(now_ns)
+        except OSError as error:
+            self._log.error("program failed", program=name, detail=str(error))
+            return
+        # Sealed files are immutable: what the channel publishes next goes to new ones.
+        self._store.roll(now_ns)
+        self._store.sync()
+        self._log.info("program stopped", program=name, asset=asset.description.name)
 
     def _find(self, directory: Path) -> Asset:
         description = read_description(directory)

@@ -8,6 +8,8 @@ an argument.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pypackager._core import Chunk, CoreError, TrackHeader
 from pypackager.model.errors import PackagerError
 from pypackager.model.records import FLAG_PARTIAL, FLAG_SYNC, Anchored, ClockPlaced
@@ -153,6 +155,14 @@ class Timeline:
     def advance(self, now: Now) -> None:
         """Publishes every slot that is complete or past its deadline; `wake_ns` says when to call again."""
         self.wake_ns = self.publisher.advance(self.feeds.values(), now)
+
+    def behind(self) -> dict[str, int]:
+        """Where the newest fragment that waits behind the published edge starts, by track id."""
+        return {line.info.id: line.waiting[-1].time for line in self.lines.values() if line.waiting}
+
+    def passed(self, marks: Mapping[str, int]) -> bool:
+        """Whether the published edge has passed all that `behind` named: the deadline of the edge sees to it."""
+        return not any(self.lines[name].waiting and self.lines[name].waiting[0].time <= time for name, time in marks.items())
 
     # --- inside
 

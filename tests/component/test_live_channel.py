@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-import structlog
 
-from pypackager.config.schema import Channel, Tuning
-from pypackager.dvr.store import ChannelStore
+from pypackager.config.schema import Channel
 from pypackager.model.records import Anchored
-from pypackager.runtime.channel import LiveChannel
-from pypackager.runtime.metrics import Metrics
-from pypackager.timeline.feeds import Now
-from tests.helpers.fake_writer import FakeWriter
+from tests.helpers.channel_node import ChannelNode
 from tests.helpers.timeline_rig import UTC0
 
 
-class Node:
-    """A channel and its writer."""
-
-    def __init__(self, directory: Path) -> None:
-        self.writer = FakeWriter()
-        self.now = Now(UTC0, 1_000_000_000_000)
-        store = ChannelStore.open(directory / "channel", cast(Any, self.writer), UTC0)
-        config = Channel(name="news", protocol="rtmp", ingest_allow=["192.0.2.1"])
-        log = structlog.get_logger()
-        self.channel = LiveChannel(config, Tuning(), store, directory / "assets", lambda: self.now, Metrics(), log)
-
-    def settle(self) -> None:
-        self.writer.step()
-        for ticket, errno in self.writer.done():
-            self.channel.finished(ticket, errno)
-
-
 def test_a_reload_changes_who_may_push_and_nothing_that_runs(tmp_path: Path) -> None:
-    channel = Node(tmp_path).channel
+    channel = ChannelNode(tmp_path, "rtmp", ()).channel
     channel.apply(Channel(name="news", protocol="fmp4", state="stopped", ingest_allow=["198.51.100.0/24"]))
     assert channel.protocol == "rtmp"
     assert channel.running
@@ -45,7 +22,7 @@ def test_a_reload_changes_who_may_push_and_nothing_that_runs(tmp_path: Path) -> 
 
 
 def test_a_fault_of_one_channel_is_its_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    channel = Node(tmp_path).channel
+    channel = ChannelNode(tmp_path, "rtmp", ()).channel
 
     def fault(*_: object) -> None:
         raise ZeroDivisionError
@@ -58,7 +35,7 @@ def test_a_fault_of_one_channel_is_its_alert(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_decision_that_the_disk_did_not_take_is_recorded_later(tmp_path: Path) -> None:
-    node = Node(tmp_path)
+    node = ChannelNode(tmp_path, "rtmp", ())
     node.settle()
     node.writer.room = 0
     node.channel.store.append(Anchored(UTC0))

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from pypackager._core import crc32c
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.records import FLAG_GAP, FLAG_PERIOD
 from pypackager.runtime.channel import _JournalStore
@@ -18,19 +17,10 @@ from pypackager.timeline.feeds import Now
 from pypackager.timeline.ports import Options
 from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS
-from tests.helpers.fake_writer import FakeFragment, FakeWriter
-from tests.helpers.timeline_rig import UTC0, Chunk, Header, audio_header
+from tests.helpers.fake_writer import FakeWriter
+from tests.helpers.timeline_rig import UTC0, Chunk, Header, Stored, audio_header
 
 VIDEO = 90_000
-
-
-class Stored(Chunk):
-    """A chunk whose bytes can be checked."""
-
-    def mux(self, track_id: int, sequence: int, timescale: int, offset: int) -> Any:
-        muxed = super().mux(track_id, sequence, timescale, offset)
-        data = b"%d %d %d" % (track_id, muxed.time, self.size)
-        return FakeFragment(muxed.time, muxed.duration, data, crc32c(data))
 
 
 class Node:

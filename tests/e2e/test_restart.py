@@ -86,7 +86,7 @@ def test_an_encoder_that_restarts_at_zero_opens_a_period(again: Recipe, tmp_path
     with running_daemon(tmp_path, Channel("news", settings=QUICK)) as daemon:
         recorder = Recorder(daemon, "news")
         push_isml(daemon.ingest("news"), first, tmp_path / "first.log", rate=0).finish()
-        daemon.settle("news")
+        daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
         recorder.take()
         # In real time: what comes faster than anyone encodes is a resend, not a restart.
         push_isml(daemon.ingest("news"), second, tmp_path / "second.log").finish()

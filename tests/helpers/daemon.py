@@ -98,18 +98,16 @@ class Daemon:
         process.wait()
         self._process = None
 
-    def settle(self, channel: str, seconds: float = 4.5) -> None:
-        """Waits until the published edge stands still: a track that may still come is waited for, a fragment long."""
-        url, known, since = self.presentation(channel, "manifest(format=mpd-time-cmaf)"), b"", time.monotonic()
-        while time.monotonic() - since < seconds:
-            body = self.get(url).content.partition(b"<Period")[2]
-            if body != known:
-                known, since = body, time.monotonic()
-            time.sleep(0.1)
+    def wait_for_encoders(self, seconds: float = 10.0) -> None:
+        """Waits until the daemon has seen the end of every ingest connection: what an ended process sent may still be on its way."""
+        deadline = time.monotonic() + seconds
+        while "pypackager_ingest_connections 0.0" not in self.fetch(self.control("metrics")).decode():
+            assert time.monotonic() < deadline, f"encoders are still connected:\n{self.tail()}"
+            time.sleep(0.02)
 
     def end_program(self, channel: str) -> None:
-        """Stops a channel's program by its configuration and waits until the presentation is video on demand."""
-        self.settle(channel)
+        """Stops a channel's program by its configuration, once its encoders have gone, and waits until it is video on demand."""
+        self.wait_for_encoders()
         self.channels = [replace(entry, program="stopped") if entry.name == channel else entry for entry in self.channels]
         self._write_config()
         self._running().send_signal(signal.SIGHUP)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from pypackager._core import Chunk as NativeChunk
-from pypackager._core import CoreError, TrackHeader
+from pypackager._core import CoreError, TrackHeader, crc32c
 from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, ClockPlaced, Row
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.clocks import Mode
@@ -16,6 +16,7 @@ from pypackager.timeline.feeds import Now
 from pypackager.timeline.ports import Options
 from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS, rescale
+from tests.helpers.fake_writer import FakeFragment
 
 UTC0 = 1_790_000_000 * SECOND_NS
 
@@ -86,6 +87,15 @@ class Chunk(msgspec.Struct):
             raise CoreError("TIME_NEGATIVE")
         end = rescale(self.time + self.duration, self.timescale, timescale) + offset
         return Muxed(begin, end - begin, self.size + 100)
+
+
+class Stored(Chunk):
+    """A chunk whose bytes can be checked."""
+
+    def mux(self, track_id: int, sequence: int, timescale: int, offset: int) -> Any:
+        muxed = super().mux(track_id, sequence, timescale, offset)
+        data = b"%d %d %d" % (track_id, muxed.time, self.size)
+        return FakeFragment(muxed.time, muxed.duration, data, crc32c(data))
 
 
 class MemoryStore:

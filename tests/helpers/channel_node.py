@@ -1,0 +1,95 @@
+"""A channel of the daemon on a real directory, with a writer that does what the test says, at a moment that the test moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import structlog
+
+from pypackager.config.schema import Channel, Program, Tuning
+from pypackager.dvr.store import ChannelStore
+from pypackager.model.records import FLAG_GAP
+from pypackager.runtime.channel import LiveChannel
+from pypackager.runtime.metrics import Metrics
+from pypackager.timeline.feeds import Now
+from pypackager.timeline.times import SECOND_NS
+from tests.helpers.fake_writer import FakeWriter
+from tests.helpers.timeline_rig import UTC0, Header, Stored
+
+VIDEO = 90_000
+SHOW = Program("show")
+
+
+class ChannelNode:
+    """A channel and its writer."""
+
+    def __init__(self, directory: Path, protocol: Any = "fmp4", programs: tuple[Program, ...] = (SHOW,)) -> None:
+        self.directory = directory
+        self.config = Channel(name="news", protocol=protocol, ingest_allow=["192.0.2.1"], program=list(programs))
+        self.now = Now(UTC0, 1_000 * SECOND_NS)
+        self._start()
+
+    def _start(self) -> None:
+        self.writer = FakeWriter()
+        store = ChannelStore.open(self.directory / "channel", cast(Any, self.writer), self.now.utc_ns)
+        log = structlog.get_logger()
+        self.channel = LiveChannel(self.config, Tuning(), store, self.directory / "assets", lambda: self.now, Metrics(), log)
+
+    def settle(self) -> None:
+        """The writer does everything, and what follows from it."""
+        while True:
+            self.writer.step()
+            done = self.writer.done()
+            if not done:
+                return
+            for ticket, errno in done:
+                self.channel.finished(ticket, errno)
+            self.channel.advance()
+
+    def wait(self, seconds: float) -> None:
+        """Time passes; deadlines are met."""
+        target = self.now.mono_ns + int(seconds * SECOND_NS)
+        while (wake := self.channel.timeline.wake_ns) is not None and wake <= target:
+            self._shift(max(0, wake - self.now.mono_ns))
+            self.channel.advance()
+            self.settle()
+        self._shift(target - self.now.mono_ns)
+
+    def connect(self, conn: int, stream: str) -> None:
+        """A connection with one video layer."""
+        self.channel.open_feed(conn, "primary", stream)
+        self.channel.track_found(conn, cast(Any, Header(1, "video")))
+        self.channel.admit(conn)
+
+    def send(self, conn: int, *starts_s: int) -> None:
+        """Fragments of two seconds arrive."""
+        for start_s in starts_s:
+            self.channel.chunk(conn, cast(Any, Stored(1, start_s * VIDEO, 2 * VIDEO)))
+        self.channel.advance()
+
+    def stop_program(self) -> None:
+        """The operator asks for it."""
+        self.config = msgspec.structs.replace(self.config, program=[msgspec.structs.replace(SHOW, state="stopped")])
+        self.channel.apply(self.config)
+
+    def restart(self) -> None:
+        """An orderly end, and a new process."""
+        self.settle()
+        self.channel.close()
+        self.writer.step()
+        self._start()
+
+    def ended(self) -> bool:
+        """Whether the program is video on demand."""
+        return self.channel.program("show").ended
+
+    def times(self, track: str) -> list[int]:
+        """Start of each of the program's fragments in seconds; a gap is negative."""
+        (shown,) = (found for found in self.channel.program("show").tracks if found.info.id == track)
+        signs = [-1 if flag & FLAG_GAP else 1 for flag in shown.flags.tolist()]
+        return [sign * time // VIDEO for sign, time in zip(signs, shown.time.tolist(), strict=True)]
+
+    def _shift(self, ns: int) -> None:
+        self.now = Now(self.now.utc_ns + ns, self.now.mono_ns + ns)
