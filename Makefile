@@ -70,6 +70,7 @@ check: setup-python ## every static check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/python -m mypy.stubtest --allowlist .ci/stubtest-allowlist pypackager._core pypackager.dvr.index
 	$(BIN)/lint-imports
 	$(CARGO) fmt --all --check

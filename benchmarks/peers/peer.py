@@ -13,9 +13,12 @@ class Peer(Protocol):
     @property
     def name(self) -> str:
         """For the table."""
+        ...
 
     def missing(self) -> str:
         """What has to be installed first; empty when nothing is."""
+        ...
 
     def running(self, work: Path) -> AbstractContextManager[tuple[int, str]]:
         """The server while the context lasts: its process, and the URL for `pypackager push`."""
+        ...

@@ -31,11 +31,19 @@ def run(options: argparse.Namespace) -> int:
     try:
         trio.run(Daemon(config, reload=lambda: load_config(options.config)).run)
     except BaseExceptionGroup as group:
-        # A nursery wraps what ended it; the operator is to read what it was.
-        cause: BaseException = group
-        while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
-            cause = cause.exceptions[0]
-        if isinstance(cause, PackagerError):
+        cause = sole_cause(group)
+        if cause is not None:
             raise cause from None
         raise
     return 0
+
+
+def sole_cause(group: BaseExceptionGroup[BaseException]) -> PackagerError | None:
+    """The one fault that ended the daemon, out of the groups that nurseries wrapped it in; None when there is more to tell."""
+    ours, others = group.split(PackagerError)
+    while ours is not None and others is None and len(ours.exceptions) == 1:
+        cause = ours.exceptions[0]
+        if isinstance(cause, PackagerError):
+            return cause
+        ours = cause
+    return None

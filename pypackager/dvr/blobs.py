@@ -14,15 +14,19 @@ class BlobStore(Protocol):
 
     def path(self, name: str) -> str:
         """Absolute path of a file, for response plans."""
+        ...
 
     def size(self, name: str) -> int:
         """Bytes in a file; -1 when it is not there."""
+        ...
 
     def link(self, name: str, source: BlobStore) -> None:
         """Takes over a file of another store without a copy; fine when it is here already."""
+        ...
 
     def unlink(self, name: str) -> None:
         """Gives up a file; fine when it is gone."""
+        ...
 
 
 class LocalBlobs:

@@ -137,7 +137,7 @@ def _missing(directory: Path, ledger: Ledger) -> list[tuple[int, int]]:
 
 
 def _changed(directory: Path, replay: Replay) -> list[tuple[int, int]]:
-    lost = []
+    lost: list[tuple[int, int]] = []
     for fragment in replay.recent:
         blob = replay.ledger.blobs.get(fragment.blob)
         if blob is None or not _stands(replay.ledger, fragment):

@@ -28,18 +28,23 @@ class Writing(Protocol):
 
     def open(self, path: str) -> int:
         """Opens or creates a file at once; returns its handle."""
+        ...
 
     def append(self, handle: int, data: bytes) -> int:
         """Appends to a file, all or nothing."""
+        ...
 
     def write_fragment(self, blob: int, offset: int, fragment: Any, journal: int, record: bytes) -> int:
         """Writes a fragment into its blob and then its record; a failed first write skips the second."""
+        ...
 
     def sync(self, handles: list[int]) -> int:
         """fdatasync of each file in order."""
+        ...
 
     def close_file(self, handle: int) -> int:
         """Closes a file."""
+        ...
 
 
 class FileWatcher(Protocol):
@@ -48,15 +53,19 @@ class FileWatcher(Protocol):
     @property
     def window_ns(self) -> int:
         """How much media time it covers."""
+        ...
 
     def trim(self) -> None:
         """The channel is about to give up files that are behind everyone's window: give up those behind yours."""
+        ...
 
     def file_opened(self, name: str) -> None:
         """A journal file or blob begins."""
+        ...
 
     def file_dropped(self, name: str) -> None:
         """The channel gives up a file for lack of space: everyone has to."""
+        ...
 
 
 class Completion(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ class Taker(Protocol):
 
     def add(self, fd: int, protocol: IngestProtocol, peer: str) -> int:
         """Takes over a connected socket and returns its connection number."""
+        ...
 
 
 def open_listener(host: str, port: int, *, backlog: int = 512) -> trio.socket.SocketType:

@@ -36,22 +36,28 @@ class Intake(Protocol):
     @property
     def protocol(self) -> str:
         """Its ingest protocol, `fmp4` or `rtmp`."""
+        ...
 
     @property
     def running(self) -> bool:
         """Whether it takes data."""
+        ...
 
     def admits(self, address: str) -> bool:
         """Whether its ingest allow-list has the address."""
+        ...
 
     def open_feed(self, conn: int, side: str, stream: str) -> None:
         """A connection was admitted to a stream."""
+        ...
 
     def close_feed(self, conn: int) -> None:
         """The connection is gone."""
+        ...
 
     def track_found(self, conn: int, header: TrackHeader) -> None:
         """It announced a track."""
+        ...
 
     def admit(self, conn: int) -> None:
         """Judges all that it announced together.
@@ -59,21 +65,27 @@ class Intake(Protocol):
         Raises:
             PackagerError: the connection is to be refused.
         """
+        ...
 
     def place(self, conn: int, time: int, timescale: int) -> int:
         """Number of the source clock of a frame-wise connection whose first frame is at `time`."""
+        ...
 
     def chunk(self, conn: int, chunk: Chunk) -> None:
         """It sent a chunk."""
+        ...
 
     def settled(self, conn: int) -> bool:
         """Whether every fragment of the connection is in the journal."""
+        ...
 
     def advance(self) -> None:
         """Moves the published edge."""
+        ...
 
     def alert(self, code: str, detail: str) -> None:
         """Tells the operator."""
+        ...
 
 
 class Answers(Protocol):
@@ -81,15 +93,19 @@ class Answers(Protocol):
 
     def accept(self, conn: int) -> None:
         """Lets the request or publish go on."""
+        ...
 
     def bind(self, conn: int, clock: int) -> None:
         """Puts a connection on a source clock."""
+        ...
 
     def respond(self, conn: int, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]], close: bool) -> None:
         """Answers an HTTP request."""
+        ...
 
     def refuse(self, conn: int, code: str, description: str) -> None:
         """Answers an RTMP publish with an error."""
+        ...
 
 
 class Log(Protocol):
@@ -97,12 +113,15 @@ class Log(Protocol):
 
     def info(self, event: str, **values: object) -> None:
         """Logs what happened."""
+        ...
 
     def warning(self, event: str, **values: object) -> None:
         """Logs what is wrong."""
+        ...
 
     def exception(self, event: str, **values: object) -> None:
         """Logs the exception at hand with its traceback: a fault of ours."""
+        ...
 
 
 class Connection(msgspec.Struct):
@@ -212,7 +231,7 @@ class Router:
             self._log.warning("ingest", conn=event.conn, code=event.code, detail=event.detail, offset=event.offset, **where)
             if channel is not None:
                 channel.alert(event.code, event.detail)
-        elif isinstance(event, Closed):
+        else:
             self._closed(connection, event)
 
     def _request(self, connection: Connection, request: Request) -> None:

@@ -24,4 +24,4 @@ class PackagerError(Exception):
         self.detail = detail
         self.status = status
         self.where = where
-        self.fault = fault
+        self.fault: Fault = fault

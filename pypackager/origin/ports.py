@@ -31,15 +31,19 @@ class Catalog(Protocol):
 
     def preview(self, channel: str, client: str) -> Presentation | None:
         """The preview of a channel for a viewer at address `client`; None when there is no such channel."""
+        ...
 
     def located(self, locator: str, asset: str) -> Presentation | None:
         """What a locator publishes under the asset's name; None when there is no such locator or it is another asset's."""
+        ...
 
     def asset(self, locator: str) -> str | None:
         """Name of the asset that a locator publishes; None when there is no such locator."""
+        ...
 
     def health(self) -> Health:
         """How the program is; asked before anything is ready."""
+        ...
 
 
 class Packager(Protocol):
@@ -51,6 +55,7 @@ class Packager(Protocol):
         Raises:
             PackagerError: not there (404), not there yet (412), or badly asked (400).
         """
+        ...
 
 
 class Core(Protocol):
@@ -58,9 +63,11 @@ class Core(Protocol):
 
     def read_ranges(self, ranges: list[Range]) -> bytes:
         """As stored."""
+        ...
 
     def ts_segment(self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range]) -> bytes:
         """An MPEG-TS segment."""
+        ...
 
     def smooth_fragment(
         self,
@@ -75,11 +82,13 @@ class Core(Protocol):
         inband: bool,
     ) -> bytes:
         """A Smooth Streaming fragment."""
+        ...
 
     def f4f_fragment(
         self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range], time_ms: int, origin_ns: int
     ) -> bytes:
         """An HDS fragment."""
+        ...
 
 
 class Pages(Protocol):
@@ -93,9 +102,11 @@ class Pages(Protocol):
             root: of the presentation, relative to the site's root, without slashes at its ends.
             title: what it is called.
         """
+        ...
 
     def static(self, name: str) -> Published | None:
         """A file below /static/."""
+        ...
 
 
 class Recorder(Protocol):
@@ -110,6 +121,7 @@ class Recorder(Protocol):
             seconds: until the answer was ready to be sent.
             sent: bytes of the body.
         """
+        ...
 
 
 class AccessLog(Protocol):
@@ -117,9 +129,12 @@ class AccessLog(Protocol):
 
     def info(self, event: str, **fields: Any) -> Any:
         """Something happened."""
+        ...
 
     def error(self, event: str, **fields: Any) -> Any:
         """Something is wrong on our side."""
+        ...
 
     def exception(self, event: str, **fields: Any) -> Any:
         """The same, with the traceback of the exception that is being handled."""
+        ...

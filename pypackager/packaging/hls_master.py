@@ -71,7 +71,7 @@ def _independent(presentation: Presentation, track: TrackWindow) -> bool:
 
 
 def _ready(presentation: Presentation, kind: Kind) -> list[TrackWindow]:
-    tracks = []
+    tracks: list[TrackWindow] = []
     for track in playable(presentation, kind):
         start, stop = listed(presentation, track)
         if start < stop:
@@ -121,7 +121,7 @@ def _default(presentation: Presentation, tracks: list[TrackWindow]) -> TrackWind
 
 def _renditions(presentation: Presentation, flavour: Flavour, group: str, tracks: list[TrackWindow]) -> list[str]:
     default = _default(presentation, tracks)
-    lines = []
+    lines: list[str] = []
     for track, name in zip(tracks, names(tracks), strict=True):
         language = bcp47(track.info.language)
         attributes = [

@@ -20,7 +20,7 @@ _PAIRS = (  # noqa: SIM905 -- a list of 400 quoted strings can not be read
     "zha za zho zh zul zu alb sq arm hy baq eu bur my chi zh cze cs dut nl fre fr geo ka ger de gre el ice is mac mk mao mi may ms "
     "per fa rum ro slo sk tib bo wel cy"
 ).split()
-_SHORT = dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True))
+_SHORT: dict[str, str] = dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True))
 
 _UNKNOWN = {"", "und", "mis", "mul", "zxx"}
 

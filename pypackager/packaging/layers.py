@@ -24,7 +24,7 @@ def aligned_layers(presentation: Presentation) -> list[TrackWindow]:
                 break
         else:
             groups.append([layer])
-    return max(groups, key=len, default=[])
+    return max(groups, key=len) if groups else []
 
 
 def _within(presentation: Presentation, longest: TrackWindow, layer: TrackWindow) -> bool:

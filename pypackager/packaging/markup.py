@@ -9,8 +9,13 @@ import re
 
 _PLAIN = re.compile(r"[ !#-%'-;=?-~]*")
 # XML 1.0 2.2 has no place for control characters; a line end in an attribute would be read as a space.
-_ESCAPES: dict[int, str] = dict.fromkeys((*range(0x20), 0x7F, 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)), " ")
-_ESCAPES |= {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"}
+_ESCAPES: dict[int, str] = {
+    **dict.fromkeys((*range(0x20), 0x7F, 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)), " "),
+    ord("&"): "&amp;",
+    ord("<"): "&lt;",
+    ord(">"): "&gt;",
+    ord('"'): "&quot;",
+}
 
 
 def escape(text: str) -> str:

@@ -124,7 +124,8 @@ def _page(presentation: Presentation) -> Page:
 
 def _duration(listed: list[tuple[Stream, int]]) -> int:
     """From the first fragment to the end of the last, in the manifest's timescale."""
-    starts, ends = [], []
+    starts: list[int] = []
+    ends: list[int] = []
     for stream, stop in listed:
         chunks = stream.tracks[0]
         starts.append(to_ns(int(chunks.time[0]), chunks.info.timescale))

@@ -22,7 +22,7 @@ Flavour = Literal["cmaf", "ts", "ts3"]
 """HLS with CMAF segments; with TS segments and separate audio (version 4); with muxed TS segments (version 3)."""
 
 FOLDERS: dict[Flavour, str] = {"cmaf": "hls", "ts": "ts", "ts3": "ts3"}
-_FLAVOURS = {folder: flavour for flavour, folder in FOLDERS.items()}
+_FLAVOURS: dict[str, Flavour] = {folder: flavour for flavour, folder in FOLDERS.items()}
 
 
 class SmoothManifest(msgspec.Struct, frozen=True):

@@ -17,12 +17,15 @@ class Trimmable(Protocol):
 
     def alert(self, code: str, detail: str) -> None:
         """Tells the operator."""
+        ...
 
     def depth_ns(self) -> int:
         """Media time that it keeps."""
+        ...
 
     def trim_oldest(self) -> bool:
         """Gives up its oldest files; False when there are none to give."""
+        ...
 
 
 def free_bytes(directory: Path) -> int:

@@ -16,6 +16,7 @@ class Holding(Protocol):
 
     def hold(self, conn: int, held: bool) -> None:
         """Stops or resumes reading a connection."""
+        ...
 
 
 class Alarming(Protocol):
@@ -23,6 +24,7 @@ class Alarming(Protocol):
 
     def alert(self, code: str, detail: str) -> None:
         """Tells the operator."""
+        ...
 
 
 class Pressure:

@@ -21,9 +21,11 @@ class Edge(Protocol):
 
     def behind(self) -> dict[str, int]:
         """Where the newest fragment that waits behind the published edge starts, by track id."""
+        ...
 
     def passed(self, marks: Mapping[str, int]) -> bool:
         """Whether the published edge has passed all that `behind` named."""
+        ...
 
 
 class _Stopping(msgspec.Struct):

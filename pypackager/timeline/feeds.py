@@ -70,7 +70,7 @@ class Clocks:
     """The source clocks of a channel, newest last, and the decision which of them a connection runs on."""
 
     def __init__(self, mode: Mode, placed: Callable[[Clock], None]) -> None:
-        self.mode = mode
+        self.mode: Mode = mode
         self.all: list[Clock] = []
         self._placed = placed
 

@@ -13,22 +13,27 @@ class Header(Protocol):
     @property
     def number(self) -> int:
         """Number within its stream."""
+        ...
 
     @property
     def kind(self) -> str:
         """`video` or `audio`."""
+        ...
 
     @property
     def name(self) -> str:
         """`trackName` of the live manifest; else empty."""
+        ...
 
     @property
     def language(self) -> str:
         """ISO 639-2/T code."""
+        ...
 
     @property
     def bitrate(self) -> int:
         """Announced bits per second."""
+        ...
 
 
 class Rule(Protocol):
@@ -37,10 +42,12 @@ class Rule(Protocol):
     @property
     def match(self) -> str:
         """What it speaks of."""
+        ...
 
     @property
     def id(self) -> str | None:
         """Track id to use."""
+        ...
 
 
 R = TypeVar("R", bound=Rule)

@@ -26,10 +26,12 @@ class Naming(Rule, Protocol):
     @property
     def language(self) -> str | None:
         """Language that the operator states."""
+        ...
 
     @property
     def role(self) -> str:
         """DASH role."""
+        ...
 
 
 class Store(Protocol):
@@ -37,30 +39,39 @@ class Store(Protocol):
 
     def add_track(self, info: TrackInfo) -> int:
         """Journals a new track."""
+        ...
 
     def add_config(self, track: int, value: TrackConfig) -> int:
         """Journals a configuration and returns its number within the track."""
+        ...
 
     def put_fragment(self, track: int, fragment: MuxedFragment, config: int, flags: int) -> int:
         """Writes a fragment and its record."""
+        ...
 
     def append(self, record: Decision) -> int:
         """Journals a decision."""
+        ...
 
     def open_period(self, start_ns: int) -> int:
         """Journals that what is published from here on belongs to a new period."""
+        ...
 
     def publish(self, rows: Sequence[Row]) -> int:
         """Journals that the edge moved."""
+        ...
 
     def roll_due(self, now_ns: int) -> bool:
         """Whether files are to roll over at the next segment start."""
+        ...
 
     def roll(self, now_ns: int) -> None:
         """Rolls the files over."""
+        ...
 
     def knows(self, track: int, time: int) -> bool:
         """Whether a fragment was published at exactly this time and is still kept."""
+        ...
 
 
 class Options(msgspec.Struct, frozen=True):

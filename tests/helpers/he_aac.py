@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.stream import Stream
 
 from tests.helpers.media import VIDEO_ONLY, material
 
@@ -60,7 +61,7 @@ def he_aac_material(sound: HeAac, path: Path) -> Path:
         video = out.add_stream_from_template(source.streams.video[0])
         audio = out.add_stream_from_template(recording.streams.audio[0])
         audio.codec_context.extradata = bytes.fromhex(sound.config)
-        packets: list[tuple[Fraction, av.Packet[Any], av.stream.Stream]] = [
+        packets: list[tuple[Fraction, av.Packet[Any], Stream]] = [
             (packet.dts * packet.time_base, packet, video) for packet in source.demux() if packet.dts is not None
         ]
         for n, frame in enumerate(raw_frames(_DATA / sound.file)):

@@ -118,12 +118,25 @@ class FakeCore:
         self._do("ts_segment", video_init, video, audio_init, audio)
         return b"G" * 188 * 10
 
-    def smooth_fragment(self, *args: Any) -> bytes:
-        self._do("smooth_fragment", *args)
+    def smooth_fragment(
+        self,
+        init: bytes,
+        ranges: list[Range],
+        track_id: int,
+        sequence: int,
+        time: int,
+        duration: int,
+        composition_shift: int,
+        successors: list[tuple[int, int]],
+        inband: bool,
+    ) -> bytes:
+        self._do("smooth_fragment", init, ranges, track_id, sequence, time, duration, composition_shift, successors, inband)
         return b"smooth"
 
-    def f4f_fragment(self, *args: Any) -> bytes:
-        self._do("f4f_fragment", *args)
+    def f4f_fragment(
+        self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range], time_ms: int, origin_ns: int
+    ) -> bytes:
+        self._do("f4f_fragment", video_init, video, audio_init, audio, time_ms, origin_ns)
         return b"f4f"
 
 

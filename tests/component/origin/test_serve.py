@@ -84,8 +84,8 @@ async def test_keep_alive_and_headers() -> None:
             await stream.send_all(GET % b"/show/show.ism/v/1.m4s")
             status, headers, body = await read_reply(stream)
             assert (status, body[: len(SEGMENT)]) == (200, SEGMENT)
-        assert headers["server"] == "pypackager"
-        assert headers["date"].endswith("GMT")
+            assert headers["server"] == "pypackager"
+            assert headers["date"].endswith("GMT")
         await stream.send_all(b"HEAD /time HTTP/1.1\r\nHost: x\r\n\r\n" + GET % b"/show/show.ism/time")
         head = b""
         while head.count(b"\r\n\r\n") < 1:
