@@ -31,7 +31,7 @@ SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(ST
 
 say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
 
-.PHONY: help setup setup-python system check fix test test-rust test-python bench bench-system demo golden soak fuzz wheel clean
+.PHONY: help setup setup-python system check fix test test-rust test-python bench bench-system demo golden soak obs fuzz wheel clean
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,7 +88,7 @@ test-rust: $(STAMP)/venv
 	$(CARGO) test --workspace --locked --quiet
 test-python: setup system test-rust
 	$(call say,Python tests)
-	@$(BIN)/python -m pytest -p no:benchmark -m "not soak" -n $(WORKERS) --dist loadgroup --durations=10 $(ARGS)
+	@$(BIN)/python -m pytest -p no:benchmark -m "not soak and not obs" -n $(WORKERS) --dist loadgroup --durations=10 $(ARGS)
 
 bench: setup ## measures every part, and writes benchmarks/RESULTS.md
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds --timeout=0 $(ARGS)
@@ -104,6 +104,10 @@ golden: setup ## writes the golden files anew: look at the difference before you
 
 soak: setup system ## what runs longer than two minutes
 	$(BIN)/python -m pytest -p no:benchmark -m soak --timeout=0 $(ARGS)
+
+obs: setup ## OBS Studio as the encoder; installs its 400 MB of packages where allowed
+	@.ci/system-packages obs
+	$(BIN)/python -m pytest -p no:benchmark -m obs $(ARGS)
 
 T      ?= 60
 TARGET ?=

@@ -8,6 +8,7 @@ use pypackager_core::error::Error;
 const FFMPEG: &[u8] = include_bytes!("data/rtmp_ffmpeg5_wrap.bin");
 const GSTREAMER: &[u8] = include_bytes!("data/rtmp_gstreamer.bin");
 const LIBRTMP: &[u8] = include_bytes!("data/rtmp_librtmp.bin");
+const OBS: &[u8] = include_bytes!("data/rtmp_obs29.bin");
 
 struct Run {
     session: RtmpSession,
@@ -114,6 +115,7 @@ fn real_encoders_are_read_whole() {
         ("ffmpeg 5.1", FFMPEG, "news/secondary", (60, 95)),
         ("GStreamer rtmp2sink", GSTREAMER, "news", (50, 87)),
         ("librtmp", LIBRTMP, "news", (50, 87)),
+        ("OBS 29", OBS, "news", (68, 104)),
     ] {
         let run = run_pieces([capture]);
         assert_eq!(run.error, None, "{name}");
@@ -135,7 +137,7 @@ fn real_encoders_are_read_whole() {
 
 #[test]
 fn one_byte_at_a_time_gives_the_same() {
-    for capture in [FFMPEG, GSTREAMER, LIBRTMP] {
+    for capture in [FFMPEG, GSTREAMER, LIBRTMP, OBS] {
         let (whole, bytes) = (run_pieces([capture]), run_pieces(capture.chunks(1)));
         assert!(whole.events == bytes.events && whole.error == bytes.error);
     }
@@ -350,8 +352,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn any_split_gives_the_same_events(which in 0usize..3, mut cuts in prop::collection::vec(0usize..31_000, 0..60)) {
-        let capture = [FFMPEG, GSTREAMER, LIBRTMP][which];
+    fn any_split_gives_the_same_events(which in 0usize..4, mut cuts in prop::collection::vec(0usize..31_000, 0..60)) {
+        let capture = [FFMPEG, GSTREAMER, LIBRTMP, OBS][which];
         for cut in &mut cuts { *cut = (*cut).min(capture.len()); }
         cuts.sort_unstable();
         let mut last = 0;
@@ -364,7 +366,7 @@ proptest! {
 
     #[test]
     fn damage_never_panics(which in 0usize..3, damage in prop::collection::vec((3073usize..31_000, any::<u8>()), 1..40)) {
-        let mut capture = [FFMPEG, GSTREAMER, LIBRTMP][which].to_vec();
+        let mut capture = [FFMPEG, GSTREAMER, LIBRTMP, OBS][which].to_vec();
         for (position, byte) in damage {
             let last = capture.len() - 1;
             capture[position.min(last)] = byte;
