@@ -68,7 +68,7 @@ def record(track: _core.RecordedTrack, scheme: str, seconds: float = SECONDS) ->
         player.start()
         encoder, _ = listener.accept()
         near, far = socket.socketpair()
-        intake.pump.add(far.detach(), "rtmp" if scheme == "rtmp" else "http", "")
+        intake.pump.add(far.detach(), "rtmp" if scheme == "rtmp" else "http")
         answers = threading.Thread(target=_forward, args=(near, encoder))
         answers.start()
         taking = threading.Event()
@@ -91,7 +91,7 @@ def feed(intake: Intake, protocol: str, data: bytes) -> None:
     """Plays a recorded session over loopback TCP to the pump, and returns when the pump has taken it all."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as encoder:
         server, _ = listener.accept()
-        intake.pump.add(server.detach(), "rtmp" if protocol == "rtmp" else "http", "")
+        intake.pump.add(server.detach(), "rtmp" if protocol == "rtmp" else "http")
         ended = intake.closed + 1
         sender = threading.Thread(target=_send, args=(encoder, data))
         sender.start()

@@ -28,7 +28,6 @@ __all__ = [
     "assemble_gzip",
     "crc32c",
     "deflate_block",
-    "f4f_bootstrap",
     "f4f_fragment",
     "flv_metadata",
     "read_init",
@@ -212,7 +211,7 @@ class Pump:
     def events(self) -> list[PumpEvent]:
         """All events so far, in order per connection; clears the eventfd."""
 
-    def add(self, fd: int, protocol: Literal["rtmp", "http"], peer: str) -> int:
+    def add(self, fd: int, protocol: Literal["rtmp", "http"]) -> int:
         """Takes over a connected socket (the descriptor is the pump's from now on) and returns its connection number."""
 
     def accept(self, conn: int) -> None:
@@ -295,13 +294,8 @@ def smooth_fragment(
     successors: list[tuple[int, int]],
     inband: bool,
 ) -> bytes: ...
-def f4f_fragment(
-    video_init: bytes | None, video: list[_Range], audio_init: bytes | None, audio: list[_Range], time_ms: int, origin_ns: int
-) -> bytes:
-    """FLV tags of one HDS fragment; a tag's time is its media time minus `origin_ns`, in ms."""
-
-def f4f_bootstrap(live: bool, ended: bool, version: int, fragments: list[tuple[int, int, int, bool]], current_media_time: int) -> bytes:
-    """An `abst` box. A run: (first fragment number, its time in ms, duration in ms, whether a discontinuity comes before it)."""
+def f4f_fragment(video_init: bytes | None, video: list[_Range], audio_init: bytes | None, audio: list[_Range], origin_ns: int) -> bytes:
+    """FLV tags of one HDS fragment; a tag's time is its decode time minus `origin_ns`, in ms."""
 
 def flv_metadata(values: list[tuple[str, float | bool | str]]) -> bytes:
     """AMF0 `onMetaData` for f4m <metadata>."""

@@ -14,7 +14,7 @@ IngestProtocol = Literal["rtmp", "http"]
 class Taker(Protocol):
     """The pump, as listeners see it."""
 
-    def add(self, fd: int, protocol: IngestProtocol, peer: str) -> int:
+    def add(self, fd: int, protocol: IngestProtocol) -> int:
         """Takes over a connected socket and returns its connection number."""
         ...
 
@@ -64,4 +64,4 @@ async def serve_listener(
                 client.close()
                 continue
             client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            admitted(pump.add(client.detach(), protocol, peer), peer, protocol)
+            admitted(pump.add(client.detach(), protocol), peer, protocol)

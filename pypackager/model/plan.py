@@ -59,8 +59,6 @@ class F4fFragment(msgspec.Struct, frozen=True, tag="f4f"):
 
     video: Source | None
     audio: Source | None
-    time_ms: int
-    """Start of the fragment on the HDS timeline."""
     origin_ns: int
     """Media time of HDS time zero."""
 

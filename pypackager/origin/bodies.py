@@ -113,7 +113,7 @@ class Bodies:
             case TsSegment():
                 return partial(core.ts_segment, *_source(body.video), *_source(body.audio))
             case F4fFragment():
-                return partial(core.f4f_fragment, *_source(body.video), *_source(body.audio), body.time_ms, body.origin_ns)
+                return partial(core.f4f_fragment, *_source(body.video), *_source(body.audio), body.origin_ns)
             case SmoothFragment():
                 return partial(
                     core.smooth_fragment,

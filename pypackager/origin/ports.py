@@ -85,7 +85,7 @@ class Core(Protocol):
         ...
 
     def f4f_fragment(
-        self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range], time_ms: int, origin_ns: int
+        self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range], origin_ns: int
     ) -> bytes:
         """An HDS fragment."""
         ...

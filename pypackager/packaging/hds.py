@@ -213,6 +213,6 @@ def media(presentation: Presentation, target: HdsMedia) -> Published:
     ms = int(track.time[row]) * 1000 // track.info.timescale
     if track.info.kind == "audio":
         audio = main
-    plan = F4fFragment(video=video, audio=audio, time_ms=ms % ERA_MS, origin_ns=(ms - ms % ERA_MS) * 1_000_000)
+    plan = F4fFragment(video=video, audio=audio, origin_ns=(ms - ms % ERA_MS) * 1_000_000)
     size = sum(size for each in (plan.video, plan.audio) if each for _, _, size in each.ranges)
     return Published(content_type="video/f4f", body=plan, lifetime="immutable", etag=f'"f4f-{int(track.time[row]):x}-{size:x}"')

@@ -48,7 +48,7 @@ class Server:
                 if ready == self.listener.fileno():
                     peer, _ = self.listener.accept()
                     first = peer.recv(1, socket.MSG_PEEK)
-                    self.pump.add(peer.detach(), "rtmp" if first == b"\x03" else "http", "")
+                    self.pump.add(peer.detach(), "rtmp" if first == b"\x03" else "http")
             for event in self.pump.events():
                 match event:
                     case _core.PublishRequested():

@@ -41,8 +41,8 @@ class Track:
     timescale: int
     label: str
     language: str = "und"
-    free_dts: bool = False
-    """Transport streams and FLV demand dts <= pts, so decode times that were above it had to move; presentation times never do."""
+    decodes_before: bool = False
+    """Transport streams and FLV demand dts <= pts."""
     frames: list[Frame] = field(default_factory=list)
 
     def seconds(self, ticks: int) -> Fraction:
@@ -131,7 +131,7 @@ def assert_same(sent: Track, got: Track, *, whole: bool = True, coarser: int = 1
     tolerance = Fraction(1, min(sent.timescale, got.timescale, coarser))
     first, other_first = wanted[0], got.frames[0]
     for n, (frame, other) in enumerate(zip(wanted, got.frames, strict=True)):
-        for name in ("pts",) if got.free_dts else ("dts", "pts"):
+        for name in ("dts", "pts"):
             before = sent.seconds(getattr(frame, name) - getattr(first, name))
             after = got.seconds(getattr(other, name) - getattr(other_first, name))
             assert abs(before - after) <= tolerance, (
@@ -140,7 +140,7 @@ def assert_same(sent: Track, got: Track, *, whole: bool = True, coarser: int = 1
     for n, (before_it, frame) in enumerate(itertools.pairwise(got.frames)):
         assert before_it.dts < frame.dts or got.timescale <= _COARSE, f"{got.label}: dts does not rise at frame {n + 1}"
         assert before_it.dts <= frame.dts, f"{got.label}: dts falls at frame {n + 1}"
-        assert frame.dts <= frame.pts or not got.free_dts, f"{got.label}: frame {n + 1} is decoded after it is shown"
+        assert frame.dts <= frame.pts or not got.decodes_before, f"{got.label}: frame {n + 1} is decoded after it is shown"
     return start
 
 

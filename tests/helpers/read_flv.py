@@ -87,7 +87,7 @@ def read_f4f(fragments: list[bytes], label: str) -> list[Track]:
             if kind not in {8, 9}:
                 continue
             name: Literal["video", "audio"] = "video" if kind == 9 else "audio"
-            track = tracks.setdefault(kind, Track(name, 1000, f"{label} {name}", free_dts=True))
+            track = tracks.setdefault(kind, Track(name, 1000, f"{label} {name}", decodes_before=True))
             if body[1] == 0:
                 ready.add(kind)
                 continue

@@ -24,7 +24,7 @@ def read_ts(segments: list[bytes], label: str) -> list[Track]:
     tracks = []
     for pid, kind in sorted(kinds.items()):
         name: Literal["video", "audio"] = "video" if kind == _AVC else "audio"
-        track = Track(name, _CLOCK, f"{label} pid {pid}", free_dts=True)
+        track = Track(name, _CLOCK, f"{label} pid {pid}", decodes_before=True)
         last: int | None = None
         for packet in pes.get(pid, []):
             pts, dts, payload = _read_pes(bytes(packet), track.label)

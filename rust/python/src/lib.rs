@@ -45,7 +45,7 @@ mod _core {
     #[pymodule_export]
     use super::ranges::read_ranges;
     #[pymodule_export]
-    use super::remux::{f4f_bootstrap, f4f_fragment, flv_metadata, smooth_fragment, ts_segment};
+    use super::remux::{f4f_fragment, flv_metadata, smooth_fragment, ts_segment};
     #[pymodule_export]
     use super::replay::{RecordedTrack, Replay, StreamStats, read_recording};
     #[pymodule_export]

@@ -43,10 +43,7 @@ impl Pump {
         self.0.events().into_iter().map(|event| convert(py, event)).collect()
     }
 
-    #[pyo3(signature = (fd, protocol, peer))]
-    fn add(&self, fd: RawFd, protocol: &str, peer: &str) -> PyResult<Number> {
-        // The address is the caller's business; a log line of the thread would be the only use for it here.
-        let _ = peer;
+    fn add(&self, fd: RawFd, protocol: &str) -> PyResult<Number> {
         let protocol = match protocol {
             "rtmp" => Protocol::Rtmp,
             "http" => Protocol::Http,

@@ -9,7 +9,7 @@ use pypackager_core::bmff::init::parse_init;
 use pypackager_core::bmff::stored::{StoredChunk, parse_all};
 use pypackager_core::error::{Error, Result};
 use pypackager_core::media::{Codec, Track};
-use pypackager_core::mux::f4f::{self, Bootstrap, Run, Value};
+use pypackager_core::mux::f4f::{self, Value};
 use pypackager_core::mux::{Piece, smooth, ts};
 use pypackager_pump::files::{ReadError, read_all};
 
@@ -69,33 +69,12 @@ pub fn f4f_fragment<'py>(
     video: Vec<StoredRange>,
     audio_init: Option<&[u8]>,
     audio: Vec<StoredRange>,
-    time_ms: i64,
     origin_ns: i64,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    // The tags' times follow from the media itself; the start that the bootstrap states is the caller's to know.
-    let _ = time_ms;
     let (video, audio) = (Source::new(video_init, video), Source::new(audio_init, audio));
     let write = |video: Pieces<'_, '_>, audio: Pieces<'_, '_>| f4f::write_fragment(video, audio, origin_ns);
     let fragment = py.detach(|| with_pieces(video, audio, write));
     Ok(PyBytes::new(py, &fragment.map_err(raise)?))
-}
-
-/// An `abst` box.
-#[pyfunction]
-pub fn f4f_bootstrap(
-    py: Python<'_>,
-    live: bool,
-    ended: bool,
-    version: u32,
-    fragments: Vec<(u32, u64, u32, bool)>,
-    current_media_time: u64,
-) -> Bound<'_, PyBytes> {
-    let bootstrap = Bootstrap { version, live, ended, media_time: current_media_time };
-    let written = py.detach(|| {
-        let run = |(first, time, duration, discontinuity)| Run { first, time, duration, discontinuity };
-        bootstrap.write(&fragments.into_iter().map(run).collect::<Vec<_>>())
-    });
-    PyBytes::new(py, &written)
 }
 
 /// A value of `onMetaData` as Python gives it; a bool is no number here.

@@ -16,7 +16,7 @@ class Taker:
     def __init__(self) -> None:
         self.taken: list[socket.socket] = []
 
-    def add(self, fd: int, protocol: IngestProtocol, peer: str) -> int:
+    def add(self, fd: int, protocol: IngestProtocol) -> int:
         self.taken.append(socket.socket(fileno=fd))
         return len(self.taken)
 

@@ -53,8 +53,8 @@ def test_time_starts_over_with_an_era() -> None:
     assert runs[1][1] < 2000
     early, late = _fragment(presentation, "hds/video-1Seg1-Frag1"), _fragment(presentation, f"hds/video-1Seg1-Frag{runs[1][0]}")
     assert late.origin_ns - early.origin_ns == hds.ERA_MS * 1_000_000
-    for fragment, row in ((early, 0), (late, runs[1][0] - 1)):
-        assert fragment.origin_ns // 1_000_000 + fragment.time_ms == (start + 2 * row) * 1000
+    for fragment, run in ((early, runs[0]), (late, runs[1])):
+        assert fragment.origin_ns // 1_000_000 + run[1] == (start + 2 * (run[0] - 1)) * 1000
 
 
 @pytest.mark.parametrize("spec", [ladder(), periods(), gaps()])

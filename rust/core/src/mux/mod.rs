@@ -87,18 +87,20 @@ fn collect_units<'a>(pieces: &[Piece<'a>]) -> Result<Vec<AccessUnit<'a>>> {
     Ok(units)
 }
 
-/// The decode times to write for a run of pictures, each in the ticks of its unit: as stored where composition offsets are not negative.
+/// The decode times to write for a run of pictures, each in the ticks of its unit: as stored, where presentation times are later by
+/// [`PRESENTATION_SHIFT_MS`].
 ///
-/// Transport streams and FLV want `decode <= composition`. Where stored offsets are negative (ISO 14496-12 8.8.8 version 1) decode times
-/// move forward just enough, each still after the one before. Only the pictures themselves are looked at, so that segments rendered
-/// apart from each other follow on: the first picture of a closed group keeps its time.
+/// Transport streams and FLV want `decode <= presentation`. Composition offsets below the shift's negative are no encoder's at a usual
+/// frame rate; there decode times move forward just enough, each still after the one before. Only the pictures themselves are looked at,
+/// so that segments rendered apart from each other follow on.
 fn decode_times(pictures: &[AccessUnit<'_>]) -> Vec<i64> {
     let mut latest = i64::MAX;
     let mut times: Vec<_> = pictures
         .iter()
         .rev()
         .map(|picture| {
-            let time = picture.decode.min(picture.composition).min(latest);
+            let shift = i64::from(picture.timescale) * PRESENTATION_SHIFT_MS / 1000;
+            let time = picture.decode.min(picture.composition.saturating_add(shift)).min(latest);
             latest = time.saturating_sub((i64::from(picture.duration) / REORDER_LIMIT).max(1));
             time
         })
@@ -107,6 +109,10 @@ fn decode_times(pictures: &[AccessUnit<'_>]) -> Vec<i64> {
     times
 }
 
+/// How much later than stored all presentation times are written, of all tracks alike, so that none is before its decode time
+/// (ISO 14496-12 8.8.8 version 1 has negative composition offsets). A constant: a shift that followed the encoder would change segments
+/// that were served before. The same as Smooth's (docs/design/publication.md).
+const PRESENTATION_SHIFT_MS: i64 = 200;
 /// More pictures than an encoder holds back for reordering: so many decode times fit into the duration of one.
 const REORDER_LIMIT: i64 = 8;
 

@@ -1,15 +1,13 @@
 //! HTTP Dynamic Streaming (Adobe F4V specification, annexes C and E): fragments, bootstrap and metadata.
 //!
-//! What comes in: the pieces of one fragment's video and audio, or the list of the fragments. What goes out: an `mdat` of FLV tags, an
-//! `abst` box, an AMF0 `onMetaData`. Times are milliseconds counted from a base that the caller gives to fragments and bootstrap alike.
+//! What comes in: the pieces of one fragment's video and audio, or properties. What goes out: an `mdat` of FLV tags, an AMF0 `onMetaData`.
+//! Times are milliseconds counted from a base that the caller gives. Never: the bootstrap, which is text about the fragments.
 
-mod bootstrap;
 mod metadata;
 
-pub use self::bootstrap::{Bootstrap, Run};
 pub use self::metadata::{Value, write_metadata};
 
-use super::{AccessUnit, Piece, collect_units, decode_times, wrong_kind};
+use super::{AccessUnit, PRESENTATION_SHIFT_MS, Piece, collect_units, decode_times, wrong_kind};
 use crate::error::{Error, Result};
 use crate::media::Codec;
 use crate::wire::Writer;
@@ -24,9 +22,10 @@ pub fn write_fragment(video: Option<&[Piece<'_>]>, audio: Option<&[Piece<'_>]>, 
     let mut out = Vec::with_capacity(bytes + 1024);
     out.put(&[0, 0, 0, 0, b'm', b'd', b'a', b't']);
     let decode_times = decode_times(&pictures);
-    let stamp = |time: i64, unit: &AccessUnit<'_>| milliseconds(time, unit.timescale, origin);
-    let first_picture = pictures.first().zip(decode_times.first()).map(|(picture, decode)| stamp(*decode, picture));
-    let first_sound = sounds.first().map(|sound| stamp(sound.decode, sound));
+    let decoded = |time: i64, unit: &AccessUnit<'_>| milliseconds(time, unit.timescale, origin);
+    let presented = |time: i64, unit: &AccessUnit<'_>| decoded(time, unit).saturating_add(PRESENTATION_SHIFT_MS);
+    let first_picture = pictures.first().zip(decode_times.first()).map(|(picture, decode)| decoded(*decode, picture));
+    let first_sound = sounds.first().map(|sound| presented(sound.decode, sound));
     let start = first_picture.into_iter().chain(first_sound).min().unwrap_or(0);
     if let Some(picture) = pictures.first() {
         let Codec::Avc(config) = picture.codec else { return Err(wrong_kind("video")) };
@@ -38,18 +37,18 @@ pub fn write_fragment(video: Option<&[Piece<'_>]>, audio: Option<&[Piece<'_>]>, 
     }
     let mut sounds = sounds.iter().peekable();
     for (picture, decode) in pictures.iter().zip(decode_times) {
-        let time = stamp(decode, picture);
+        let time = decoded(decode, picture);
         // On equal times the picture goes first: clients look for the key frame at the start.
-        while let Some(sound) = sounds.next_if(|sound| stamp(sound.decode, sound) < time) {
-            write_tag(TAG_AUDIO, stamp(sound.decode, sound), &[AAC, CODED], sound.data, &mut out)?;
+        while let Some(sound) = sounds.next_if(|sound| presented(sound.decode, sound) < time) {
+            write_tag(TAG_AUDIO, presented(sound.decode, sound), &[AAC, CODED], sound.data, &mut out)?;
         }
         let kind = if picture.sync { KEY_FRAME } else { INTER_FRAME };
-        let offset = stamp(picture.composition, picture).wrapping_sub(time);
+        let offset = presented(picture.composition, picture).wrapping_sub(time);
         let [_, offset @ ..] = (offset as i32).to_be_bytes();
         write_tag(TAG_VIDEO, time, &[kind | AVC, CODED, offset[0], offset[1], offset[2]], picture.data, &mut out)?;
     }
     for sound in sounds {
-        write_tag(TAG_AUDIO, stamp(sound.decode, sound), &[AAC, CODED], sound.data, &mut out)?;
+        write_tag(TAG_AUDIO, presented(sound.decode, sound), &[AAC, CODED], sound.data, &mut out)?;
     }
     let size = u32::try_from(out.len()).map_err(|_| too_large(out.len()))?;
     out[..4].copy_from_slice(&size.to_be_bytes());

@@ -36,12 +36,12 @@ fn expected(video: &StoredTrack, audio: &StoredTrack, base: i64) -> Vec<Tag> {
     let mut tags = Vec::new();
     for unit in video.piece().access_units().map(|unit| unit.expect("consistent")) {
         let [pts, dts] = [unit.composition, unit.decode].map(|time| rescale(time, 90_000, 1000));
-        let [_, offset @ ..] = ((pts - dts) as u32).to_be_bytes();
+        let [_, offset @ ..] = ((pts + 200 - dts) as u32).to_be_bytes();
         let head = [&[if unit.sync { 0x17 } else { 0x27 }, 1][..], &offset].concat();
         tags.push(Tag { kind: 9, time: (dts - base) as u32, body: [&head, unit.data].concat() });
     }
     for unit in audio.piece().access_units().map(|unit| unit.expect("consistent")) {
-        let time = rescale(unit.decode, 48_000, 1000) - base;
+        let time = rescale(unit.decode, 48_000, 1000) + 200 - base;
         tags.push(Tag { kind: 8, time: time as u32, body: [&[0xaf, 1], unit.data].concat() });
     }
     tags
@@ -49,7 +49,7 @@ fn expected(video: &StoredTrack, audio: &StoredTrack, base: i64) -> Vec<Tag> {
 
 #[test]
 fn sequence_headers_come_first_at_the_earliest_time() {
-    let (video, audio) = (pictures(90_000, 3, &[10, 20, 30]), sounds(47_000, &[5, 6]));
+    let (video, audio) = (pictures(90_000, 3, &[10, 20, 30]), sounds(37_400, &[5, 6]));
     let tags = read(&write_fragment(Some(&[video.piece()]), Some(&[audio.piece()]), 0).expect("valid"));
     let (Codec::Avc(avc), Codec::Aac(aac)) = (&video.codec, &audio.codec) else { unreachable!("one of each") };
     assert_eq!(tags[0], Tag { kind: 9, time: 979, body: [&[0x17, 0, 0, 0, 0], avc.record.as_slice()].concat() });
@@ -61,12 +61,12 @@ fn sequence_headers_come_first_at_the_earliest_time() {
 }
 
 #[test]
-fn composition_offsets_are_never_negative() {
+fn negative_composition_offsets_leave_decode_times_alone() {
     let mut track = pictures(0, 3, &[10, 10, 10]);
     track.samples.iter_mut().for_each(|sample| sample.composition -= 3600);
     let tags = read(&write_fragment(Some(&[track.piece()]), None, 0).expect("valid"));
     let times: Vec<_> = tags[1..].iter().map(|tag| (tag.time, tag.body[4])).collect();
-    assert_eq!(times, [(0, 0), (35, 45), (40, 0)]);
+    assert_eq!(times, [(0, 200), (40, 240), (80, 160)]);
 }
 
 #[test]

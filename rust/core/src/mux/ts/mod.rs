@@ -10,13 +10,13 @@ mod pes;
 mod psi;
 
 use self::packet::{Adaptation, Channel, PACKET_SIZE, Pid};
-use super::{AccessUnit, Piece, collect_units, decode_times, wrong_kind};
+use super::{AccessUnit, PRESENTATION_SHIFT_MS, Piece, collect_units, decode_times, wrong_kind};
 use crate::error::Result;
 use crate::media::Codec;
 use crate::time::rescale;
 
-/// Added to every media time in 90 kHz ticks, so that the clock reference, which runs ahead, is not negative when media time starts at zero.
-pub const TIME_OFFSET: i64 = 90_000;
+/// Added to every presentation time in 90 kHz ticks: to decode times less, because composition offsets may be negative.
+pub const TIME_OFFSET: i64 = DECODE_OFFSET + PRESENTATION_SHIFT_MS * 90;
 
 /// Writes one segment. `None` for a track that the presentation does not have, an empty list where it has a gap.
 pub fn write_segment(video: Option<&[Piece<'_>]>, audio: Option<&[Piece<'_>]>) -> Result<Vec<u8>> {
@@ -29,7 +29,8 @@ pub fn write_segment(video: Option<&[Piece<'_>]>, audio: Option<&[Piece<'_>]>) -
     let decode_times = decode_times(&pictures);
     for (position, (picture, decode)) in pictures.iter().zip(decode_times).enumerate() {
         // On equal times the picture goes first: a segment should open with its key frame.
-        while let Some(group) = groups.next_if(|group| ticks(group[0].decode, &group[0]) < ticks(decode, picture)) {
+        while let Some(group) = groups.next_if(|group| presented(group[0].decode, &group[0]) < decoded(decode, picture))
+        {
             segment.write_audio(group, groups.peek().is_none())?;
         }
         segment.write_picture(picture, decode, position + 1 == pictures.len())?;
@@ -40,15 +41,15 @@ pub fn write_segment(video: Option<&[Piece<'_>]>, audio: Option<&[Piece<'_>]>) -
     Ok(segment.out)
 }
 
-/// Cuts the frames into runs for one PES packet each, without a hole in time.
+/// Cuts the frames into runs for one PES packet each, in which a decoder that counts on from the first frame finds every time exactly.
 fn group_audio<'a, 'b>(frames: &'a [AccessUnit<'b>]) -> Vec<&'a [AccessUnit<'b>]> {
     let mut groups = Vec::new();
     let (mut start, mut size) = (0, 0);
     for position in 1..frames.len() {
         let (first, before, frame) = (&frames[start], &frames[position - 1], &frames[position]);
         size += pes::audio_size(before.data);
-        let follows = before.decode.saturating_add(i64::from(before.duration)) == frame.decode;
         let fits = size + pes::audio_size(frame.data) <= pes::AUDIO_CAPACITY;
+        let follows = is_counted(first, position - start, frame);
         if !follows || !fits || end_ticks(frame).saturating_sub(ticks(first.decode, first)) > AUDIO_PES_TICKS {
             groups.push(&frames[start..position]);
             (start, size) = (position, 0);
@@ -60,14 +61,27 @@ fn group_audio<'a, 'b>(frames: &'a [AccessUnit<'b>]) -> Vec<&'a [AccessUnit<'b>]
     groups
 }
 
+/// Whether `frame` is where the `number`-th frame behind `first` is without a hole. The durations in the sample table do not tell: that of
+/// the frame before a hole may cover it.
+fn is_counted(first: &AccessUnit<'_>, number: usize, frame: &AccessUnit<'_>) -> bool {
+    let Codec::Aac(config) = first.codec else { return false };
+    let passed = i128::from(frame.decode) - i128::from(first.decode);
+    passed * i128::from(config.core_rate) == number as i128 * ADTS_FRAME_SAMPLES * i128::from(first.timescale)
+}
+
 /// A time of the unit in 90 kHz ticks.
 fn ticks(time: i64, unit: &AccessUnit<'_>) -> i64 {
     rescale(time, unit.timescale, 90_000)
 }
 
-/// A time of the unit as it is written, before it wraps.
-fn stamp(time: i64, unit: &AccessUnit<'_>) -> i64 {
+/// A presentation time of the unit as it is written, before it wraps.
+fn presented(time: i64, unit: &AccessUnit<'_>) -> i64 {
     ticks(time, unit).saturating_add(TIME_OFFSET)
+}
+
+/// A decode time of the unit as it is written, before it wraps.
+fn decoded(time: i64, unit: &AccessUnit<'_>) -> i64 {
+    ticks(time, unit).saturating_add(DECODE_OFFSET)
 }
 
 /// Where the unit ends in 90 kHz ticks.
@@ -110,8 +124,8 @@ impl Segment {
 
     fn write_picture(&mut self, picture: &AccessUnit<'_>, decode: i64, last: bool) -> Result<()> {
         let Codec::Avc(config) = picture.codec else { return Err(wrong_kind("video")) };
-        let pts = stamp(picture.composition, picture);
-        let dts = stamp(decode, picture);
+        let pts = presented(picture.composition, picture);
+        let dts = decoded(decode, picture);
         // The segment opens with the tables already.
         if picture.sync && self.out.len() > 2 * PACKET_SIZE {
             self.write_tables();
@@ -123,7 +137,7 @@ impl Segment {
     }
 
     fn write_audio(&mut self, frames: &[AccessUnit<'_>], last: bool) -> Result<()> {
-        let pts = stamp(frames[0].decode, &frames[0]);
+        let pts = presented(frames[0].decode, &frames[0]);
         let mut raw = Vec::with_capacity(frames.len());
         for frame in frames {
             let Codec::Aac(config) = frame.codec else { return Err(wrong_kind("audio")) };
@@ -147,10 +161,14 @@ fn clock(dts: i64) -> u64 {
     dts.saturating_sub(CLOCK_LEAD) as u64
 }
 
+/// Added to every decode time, so that the clock reference, which runs ahead, is not negative when media time starts at zero.
+const DECODE_OFFSET: i64 = 90_000;
 /// Longer than an audio PES packet, so that its last frame too is there in time; far below the second of ISO 13818-1 2.4.2.6.
 const CLOCK_LEAD: i64 = 36_000;
 /// Clock references may not lie further apart than 100 ms (2.7.2): an audio PES packet that is the clock carries two.
 const AUDIO_PES_TICKS: i64 = 18_000;
+/// Core samples of an AAC frame: ADTS cannot say that there are fewer.
+const ADTS_FRAME_SAMPLES: i128 = 1024;
 
 #[cfg(test)]
 mod tests;

@@ -84,7 +84,7 @@ fn assert_same_video(track: &StoredTrack, stream: &Stream) {
     assert_eq!(stream.packets.len(), units.len());
     for (unit, (pts, dts, content)) in units.iter().zip(&stream.packets) {
         let wrap = |time: i64| (time + 90_000) as u64 & 0x1_ffff_ffff;
-        assert_eq!((*pts, *dts), (wrap(unit.composition), wrap(unit.decode)));
+        assert_eq!((*pts, *dts), (wrap(unit.composition + 18_000), wrap(unit.decode)));
         assert_eq!(slices(nal::annexb_units(content)), slices(nal::units(unit.data, 4).map_while(Result::ok)));
         let kinds: Vec<_> = nal::annexb_units(content).map(nal::unit_type).collect();
         assert_eq!(kinds, if unit.sync { vec![9, 7, 8, 5] } else { vec![9, 1] });
@@ -96,16 +96,18 @@ fn assert_same_audio(track: &StoredTrack, stream: &Stream) {
     for (pts, dts, content) in &stream.packets {
         assert_eq!(pts, dts);
         let mut rest = content.as_slice();
-        let mut first = true;
-        while !rest.is_empty() {
+        for number in 0.. {
+            if rest.is_empty() {
+                break;
+            }
             assert_eq!(rest[..2], [0xff, 0xf1]);
             let size = usize::from(rest[3] & 3) << 11 | usize::from(rest[4]) << 3 | usize::from(rest[5] >> 5);
             let unit = units.next().expect("no more frames than went in");
             assert_eq!(&rest[7..size], unit.data);
-            if first {
-                assert_eq!(*pts, (rescale(unit.decode, 48_000, 90_000) + 90_000) as u64 & 0x1_ffff_ffff);
-            }
-            (rest, first) = (&rest[size..], false);
+            // As a decoder does: from the first frame of the packet on it counts.
+            let counted = pts.wrapping_add(number * 1920) & 0x1_ffff_ffff;
+            assert_eq!(counted, (rescale(unit.decode, 48_000, 90_000) + 108_000) as u64 & 0x1_ffff_ffff);
+            rest = &rest[size..];
         }
     }
     assert!(units.next().is_none(), "a frame is missing");
@@ -134,19 +136,33 @@ fn segments_follow_on_each_other_over_the_wrap() {
     assert_eq!(all[&Pid::VIDEO.0].packets, video.into_values().flatten().collect::<Vec<_>>());
 }
 
-#[test]
-fn decode_times_make_room_for_negative_composition_offsets() {
+/// Presentation and decode times of twelve pictures in the order I P b whose composition offsets are lower by `lower`, less the decode
+/// time of the first.
+fn times_with_offsets_lower_by(lower: i32) -> Vec<(i64, i64)> {
     let mut track = pictures(90_000, 6, &[100; 12]);
-    for sample in &mut track.samples {
-        sample.composition -= 3600;
-    }
+    track.samples.iter_mut().for_each(|sample| sample.composition -= lower);
     let segment = write_segment(Some(&[track.piece()]), None).expect("valid");
     let packets = &demux(&segment)[&Pid::VIDEO.0].packets;
-    assert!(packets.iter().all(|(pts, dts, _)| dts <= pts));
-    assert!(packets.windows(2).all(|pair| pair[0].1 < pair[1].1));
-    assert_eq!(packets[0].1, 180_000, "the key frame keeps its time");
-    let pts: Vec<_> = packets.iter().map(|packet| packet.0 - 180_000).collect();
-    assert_eq!(pts[..6], [0, 7200, 3600, 10_800, 18_000, 14_400]);
+    packets.iter().map(|(pts, dts, _)| (*pts as i64 - 180_000, *dts as i64 - 180_000)).collect()
+}
+
+#[test]
+fn negative_composition_offsets_leave_decode_times_alone() {
+    let stored: Vec<_> = (0..12).map(|n| n * 3600 + [3600, 7200, 0][n as usize % 6 % 3]).collect();
+    for lower in [0, 3600, 7200, 18_000] {
+        let expected: Vec<_> =
+            stored.iter().zip(0..).map(|(pts, n)| (pts + 18_000 - i64::from(lower), n * 3600)).collect();
+        assert_eq!(times_with_offsets_lower_by(lower), expected);
+    }
+}
+
+#[test]
+fn decode_times_make_room_for_offsets_below_the_shift() {
+    let times = times_with_offsets_lower_by(20_000);
+    assert!(times.iter().all(|(pts, dts)| dts <= pts));
+    assert!(times.windows(2).all(|pair| pair[0].1 < pair[1].1));
+    let pts: Vec<_> = times.iter().map(|(pts, _)| pts + 2000).collect();
+    assert_eq!(pts[..6], [3600, 10_800, 7200, 14_400, 21_600, 18_000]);
 }
 
 #[test]
@@ -178,7 +194,17 @@ fn a_hole_in_time_starts_a_new_audio_packet() {
     let pieces = [before.piece(), behind.piece()];
     let streams = demux(&write_segment(None, Some(&pieces)).expect("valid"));
     let times: Vec<_> = streams[&Pid::AUDIO.0].packets.iter().map(|packet| packet.0).collect();
-    assert_eq!(times, [90_000, 90_000 + 10_000 * 90 / 48]);
+    assert_eq!(times, [108_000, 108_000 + 10_000 * 90 / 48]);
+}
+
+#[test]
+fn a_hole_that_a_duration_covers_starts_a_new_audio_packet() {
+    let mut track = sounds(4800, &[100; 9]);
+    track.samples[2].duration += 3072;
+    track.samples[5].duration -= 1;
+    let streams = demux(&write_segment(None, Some(&[track.piece()])).expect("valid"));
+    assert_same_audio(&track, &streams[&Pid::AUDIO.0]);
+    assert_eq!(streams[&Pid::AUDIO.0].packets.len(), 3);
 }
 
 #[test]
