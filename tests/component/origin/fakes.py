@@ -134,9 +134,9 @@ class FakeCore:
         return b"smooth"
 
     def f4f_fragment(
-        self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range], time_ms: int, origin_ns: int
+        self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range], origin_ns: int
     ) -> bytes:
-        self._do("f4f_fragment", video_init, video, audio_init, audio, time_ms, origin_ns)
+        self._do("f4f_fragment", video_init, video, audio_init, audio, origin_ns)
         return b"f4f"
 
 
