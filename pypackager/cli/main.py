@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pypackager import __version__
-from pypackager.cli import demo, push, serve
+from pypackager.cli import check, demo, push, serve
 from pypackager.model.errors import PackagerError
 
 
@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pypackager", description="A live-streaming packager and origin.")
     parser.add_argument("--version", action="version", version=f"pypackager {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (serve, demo, push):
+    for command in (serve, demo, push, check):
         command.add_to(commands)
     options = parser.parse_args(argv)
     try:

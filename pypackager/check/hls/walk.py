@@ -1,0 +1,173 @@
+"""Walks an HLS presentation: the multivariant playlist, every media playlist as often as a player would, every segment.
+
+In: a session and a URL. Out: the presentation with its tracks; findings of the rules on playlists. Never: rules on media.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import trio
+
+from pypackager.check.hls.lines import read_lines
+from pypackager.check.hls.media_playlist import MediaPlaylist, Segment, read_media_playlist
+from pypackager.check.hls.multivariant import Entry, Multivariant, read_multivariant
+from pypackager.check.hls.one_copy import check_copy
+from pypackager.check.hls.reloads import check_reload
+from pypackager.check.loading import Loader, open_loader
+from pypackager.check.media.read import read_any, read_any_header
+from pypackager.check.origin import Answer
+from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track
+from pypackager.check.session import Session
+
+_LEAST_WAIT, _MOST_WAIT = 0.5, 2.0
+"""Seconds between two looks at a playlist: a player waits half a target duration, the judge looks more often to time what changes."""
+
+
+async def walk(session: Session, url: str, answer: Answer) -> Presentation:
+    """Walks the presentation whose first manifest was answered with `answer`."""
+    walker = _Walker(session, url)
+    await walker.walk(answer)
+    return walker.presentation
+
+
+class _Walker:
+    def __init__(self, session: Session, url: str) -> None:
+        self.session = session
+        self.presentation = Presentation(session.label, "hls", url, live=False)
+        self.deadline = trio.current_time() + session.settings.seconds
+
+    async def walk(self, answer: Answer) -> None:
+        scope = self.session.scope.at(url=answer.base)
+        lines = read_lines(answer.body, scope)
+        if any(line.tag in ("EXT-X-STREAM-INF", "EXT-X-MEDIA", "EXT-X-I-FRAME-STREAM-INF") for line in lines):
+            tracks = _tracks(read_multivariant(lines, answer.base, scope))
+            first: Answer | None = None
+        else:
+            tracks, first = [Track("media", answer.base)], answer
+        self.presentation.tracks = tracks
+        async with open_loader(self.session) as loader, trio.open_nursery() as nursery:
+            for track in tracks:
+                nursery.start_soon(self._follow, track, loader, first)
+        for track in tracks:
+            _sort(track)
+
+    async def _follow(self, track: Track, loader: Loader, answer: Answer | None) -> None:
+        before: MediaPlaylist | None = None
+        while True:
+            if answer is None:
+                answer = await self.session.get(track.url, "playlist", track=track.label)
+            if answer is not None:
+                before = await self._take(track, loader, answer, before)
+                if before.ended:
+                    break
+                self.presentation.live = True
+            wait = min(max((before.target if before else 2) / 2, _LEAST_WAIT), _MOST_WAIT)
+            if trio.current_time() + wait > self.deadline:
+                break
+            await trio.sleep(wait)
+            answer = None
+
+    async def _take(self, track: Track, loader: Loader, answer: Answer, before: MediaPlaylist | None) -> MediaPlaylist:
+        scope = self.session.scope.at(track=track.label, url=answer.base)
+        playlist = read_media_playlist(read_lines(answer.body, scope), answer.base, scope)
+        if before is None or playlist.segments != before.segments or playlist.lines != before.lines:
+            # What did not change would be found again and again.
+            check_copy(playlist, scope)
+        if before is not None:
+            check_reload(before, playlist, scope)
+        self.presentation.absolute = self.presentation.absolute or playlist.dated
+        listings = _listings(playlist, track)
+        new = [listing for listing in listings if _key(listing) not in track.listings]
+        track.listings.update((_key(listing), listing) for listing in new)
+        if listings:
+            end = listings[-1].start + listings[-1].duration
+            track.looks.append(Look(answer.asked, answer.answered, listings[0].start, end, bool(new), playlist.ended))
+        if track.claims.target_duration is None and playlist.target:
+            track.claims = _with_target(track.claims, playlist)
+        await loader.want(track, new, read_any, read_any_header)
+        return playlist
+
+
+def _tracks(master: Multivariant) -> list[Track]:
+    tracks: dict[str, Track] = {}
+    for n, variant in enumerate(master.variants, 1):
+        if variant.url not in tracks:
+            tracks[variant.url] = Track(_name(variant, f"variant {n}"), variant.url, _claims(variant, master), group="variants")
+    for rendition in master.renditions:
+        at = rendition.attributes
+        if rendition.url and rendition.url not in tracks and at.get("TYPE") in ("AUDIO", "VIDEO"):
+            group = f"{at.get('TYPE')} {at.get('GROUP-ID')}"
+            claims = Claims(language=at.get("LANGUAGE", ""), independent=master.independent, default_kind=at["TYPE"].lower())
+            tracks[rendition.url] = Track(f"{at.get('TYPE', '').lower()} {at.get('NAME', '')}", rendition.url, claims, group=group)
+    return list(tracks.values())
+
+
+def _name(variant: Entry, fallback: str) -> str:
+    resolution, bandwidth = variant.attributes.get("RESOLUTION"), variant.number("BANDWIDTH")
+    if bandwidth is None:
+        return fallback
+    return f"{resolution or 'audio'} {bandwidth // 1000}k"
+
+
+def _claims(variant: Entry, master: Multivariant) -> Claims:
+    width, _, height = variant.attributes.get("RESOLUTION", "").partition("x")
+    rate = variant.attributes.get("FRAME-RATE", "")
+    return Claims(
+        codecs=variant.codecs,
+        width=int(width) if width.isdigit() else None,
+        height=int(height) if height.isdigit() else None,
+        frame_rate=Fraction(rate) if rate.replace(".", "", 1).isdigit() else None,
+        independent=master.independent,
+    )
+
+
+def _with_target(claims: Claims, playlist: MediaPlaylist) -> Claims:
+    return Claims(
+        **{name: getattr(claims, name) for name in Claims.__struct_fields__ if name not in ("target_duration", "independent")},
+        target_duration=Fraction(playlist.target),
+        independent=claims.independent or playlist.independent,
+    )
+
+
+def _listings(playlist: MediaPlaylist, track: Track) -> list[Listing]:
+    starts = playlist.starts()
+    if not playlist.dated and playlist.segments and track.listings:
+        # Without dates the sum of durations begins anew in each copy: it goes on from a segment that both have.
+        shift = _shift(playlist.segments, starts, track)
+        starts = [start + shift for start in starts]
+    return [_listing(segment, start) for segment, start in zip(playlist.segments, starts, strict=True)]
+
+
+def _shift(segments: tuple[Segment, ...], starts: list[Fraction], track: Track) -> Fraction:
+    for segment, start in zip(segments, starts, strict=True):
+        known = track.listings.get(_key(_listing(segment, start)))
+        if known is not None:
+            return known.start - start
+    last = next(reversed(track.listings.values()))
+    return last.start + last.duration - starts[0]
+
+
+def _listing(segment: Segment, start: Fraction) -> Listing:
+    return Listing(
+        url=segment.url,
+        start=start,
+        duration=segment.duration,
+        name=str(segment.number),
+        continuity=segment.continuity,
+        byte_range=segment.byte_range,
+        init=segment.map.url if segment.map else "",
+        init_range=segment.map.byte_range if segment.map else None,
+        gap=segment.gap,
+        line=segment.line,
+        exact=Fraction(1, 2 * 10**segment.decimals),
+    )
+
+
+def _sort(track: Track) -> None:
+    order = {key: n for n, key in enumerate(track.listings)}
+    track.loaded.sort(key=lambda loaded: order[_key(loaded.listing)])
+
+
+def _key(listing: Listing) -> str:
+    return f"{listing.url}@{listing.byte_range[0]}" if listing.byte_range else listing.url

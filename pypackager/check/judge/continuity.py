@@ -1,0 +1,128 @@
+"""Samples go on from segment to segment, and are where and as long as the manifest says.
+
+In: a track with its loaded segments in order. Out: findings.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from pypackager.check.finding import Scope
+from pypackager.check.media.samples import Samples
+from pypackager.check.presentation import Loaded, Track
+from pypackager.check.rules import rule
+
+CONTINUOUS = rule(
+    "MEDIA-CONTINUOUS", "error", "ISO 23000-19 7.3.2.2", "inside a continuity each stream starts where the segment before ended",
+    example="tfdt is 3,600 ticks above the end of the last sample",
+)  # fmt: skip
+TIME = rule(
+    "MEDIA-TIME", "error", "RFC 8216bis 3", "media times of one continuity differ from the manifest's times by one constant",
+    example="the 12th segment lies half a second behind its place in the manifest",
+)  # fmt: skip
+START = rule(
+    "MEDIA-START", "error", "ISO 23009-1 5.3.9.6", "the first sample has the time that the manifest gives",
+    example="S@t is 900000, tfdt is 903600",
+)  # fmt: skip
+DURATION = rule(
+    "MEDIA-DURATION", "error", "RFC 8216bis 4.4.4.1", "a segment lasts as long as the manifest says, to a frame",
+    example="EXTINF:6.0 over 4.8 s of frames",
+)  # fmt: skip
+EXACT = rule(
+    "MEDIA-DURATION-EXACT", "warning", "RFC 8216bis 4.4.4.1", "a segment lasts as long as the manifest says, to its last decimal",
+    example="EXTINF:6.006 over 6.000 s of frames",
+)  # fmt: skip
+EMPTY = rule(
+    "MEDIA-EMPTY", "error", "RFC 8216bis 3", "a segment has samples",
+    example="a segment of 0 samples that is listed with 2 s",
+)  # fmt: skip
+
+_MILLISECOND = Fraction(1, 1000)
+
+
+def check_continuity(track: Track, scope: Scope) -> None:
+    """Checks a track."""
+    before: Loaded | None = None
+    anchor: tuple[int, Fraction, Fraction] | None = None
+    for loaded in track.loaded:
+        here = scope.at(url=loaded.listing.url, segment=loaded.listing.name)
+        main = main_stream(loaded)
+        if main is None:
+            here.breach(EMPTY, "no samples", f"{float(loaded.listing.duration):.3f} s of samples")
+            before = anchor = None
+            continue
+        _check_duration(loaded, main, here)
+        _check_start(loaded, main, here)
+        if before is not None and _adjoin(before, loaded):
+            _check_joint(before, loaded, here)
+        anchor = _check_place(anchor, loaded, main, here)
+        before = loaded
+
+
+def main_stream(loaded: Loaded) -> Samples | None:
+    """The stream that a segment is cut by: video, or what there is."""
+    streams = [stream for stream in loaded.media.streams if len(stream)]
+    return next((stream for stream in streams if stream.kind == "video"), streams[0] if streams else None)
+
+
+def start_of(stream: Samples) -> Fraction:
+    """Presentation time of its first picture or sound, in seconds."""
+    return Fraction(int(stream.pts.min()), stream.timescale)
+
+
+def _adjoin(before: Loaded, after: Loaded) -> bool:
+    """The manifest lists nothing between them."""
+    one, other = before.listing, after.listing
+    return one.continuity == other.continuity and abs(one.start + one.duration - other.start) <= one.exact + other.exact + _MILLISECOND
+
+
+def _check_joint(before: Loaded, after: Loaded, scope: Scope) -> None:
+    ends = {(stream.kind, stream.ident): stream for stream in before.media.streams if len(stream)}
+    for stream in after.media.streams:
+        last = ends.get((stream.kind, stream.ident))
+        if last is None or not len(stream) or last.timescale != stream.timescale:
+            continue
+        gap = int(stream.dts[0]) - last.end
+        # A duration that nobody states is guessed from the one before: half a frame is the guess's worth.
+        stated = int(last.duration[-1]) >= 0
+        slack = 1 if stated else max(1, (last.end - int(last.dts[-1])) // 2)
+        if abs(gap) > slack:
+            found = f"{stream.kind} starts {gap:+d} ticks of 1/{stream.timescale} from the end of {before.listing.name}"
+            scope.breach(CONTINUOUS, found, f"at {last.end}")
+
+
+def _check_duration(loaded: Loaded, main: Samples, scope: Scope) -> None:
+    lasts = Fraction(main.end - int(main.dts[0]), main.timescale)
+    off = abs(lasts - loaded.listing.duration)
+    frame = lasts / len(main)
+    found, expected = f"{float(lasts):.6f} s of {main.kind}", f"{float(loaded.listing.duration):.6f} s as listed"
+    if off > frame + loaded.listing.exact:
+        scope.breach(DURATION, found, expected)
+    elif off > loaded.listing.exact + Fraction(2, main.timescale):
+        scope.breach(EXACT, found, expected)
+
+
+def _check_start(loaded: Loaded, main: Samples, scope: Scope) -> None:
+    listed = loaded.listing.media_start
+    if listed is None:
+        return
+    first = Fraction(int(main.dts[0]), main.timescale)
+    if abs(first - listed) > Fraction(1, main.timescale) / 2:
+        scope.breach(START, f"decode time {float(first):.6f} s", f"{float(listed):.6f} s as listed")
+
+
+def _check_place(
+    anchor: tuple[int, Fraction, Fraction] | None, loaded: Loaded, main: Samples, scope: Scope
+) -> tuple[int, Fraction, Fraction]:
+    """Compares with the first segment of the continuity: its number, its shift, and how far the manifest's times may be off."""
+    listing = loaded.listing
+    shift = listing.start - Fraction(int(main.dts[0]), main.timescale)
+    slack = 2 * listing.exact + Fraction(1, main.timescale)
+    if anchor is None or anchor[0] != listing.continuity:
+        return listing.continuity, shift, slack + _MILLISECOND
+    allowed = anchor[2] + slack
+    if abs(shift - anchor[1]) > allowed:
+        scope.breach(TIME, f"{float(shift - anchor[1]):+.4f} s against the first of the continuity", f"within {float(allowed):.4f} s")
+        # The rest is judged against where the media went on, or every segment behind would be found.
+        return listing.continuity, shift, slack + _MILLISECOND
+    return anchor[0], anchor[1], allowed

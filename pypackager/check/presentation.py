@@ -1,0 +1,119 @@
+"""What a walk has seen, the same for every format: the rules on media and liveness are written on this, once.
+
+In: what walkers note. Out: tracks, their segments as declared and as loaded, and every look at a manifest. Never: bytes.
+
+All declared times are exact seconds on the presentation's own timeline (`Fraction`): in HLS the date of PROGRAM-DATE-TIME, or the sum
+of EXTINF from zero where there is none; in DASH the presentation time; in Smooth and HDS the time in the manifest. Media times are the
+samples'.
+A `continuity` numbers stretches whose media times go on from one segment to the next (HLS discontinuity sequence, DASH period).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import msgspec
+
+from pypackager.check.media.samples import Media
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A segment as a manifest lists it."""
+
+    url: str
+    start: Fraction
+    duration: Fraction
+    name: str
+    """Number or time, as a person would look for it."""
+    continuity: int = 0
+    byte_range: tuple[int, int] | None = None
+    """First byte and length."""
+    init: str = ""
+    """URL of its header; empty when it has none."""
+    init_range: tuple[int, int] | None = None
+    gap: bool = False
+    """It is listed as missing: nobody may ask for it."""
+    line: int | None = None
+    media_start: Fraction | None = None
+    """What the manifest says of the media time of its first sample (DASH S@t, Smooth c@t); None where it does not."""
+    exact: Fraction = Fraction(0)
+    """The manifest rounds times and durations to this (HLS: half a unit of the last decimal; DASH: 0)."""
+
+
+@dataclass
+class Loaded:
+    """A segment that was fetched and read."""
+
+    listing: Listing
+    media: Media
+    size: int
+    crc: int
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One look at a live manifest."""
+
+    asked: float
+    answered: float
+    """Seconds UTC."""
+    start: Fraction
+    """Of the first listed segment."""
+    end: Fraction
+    """Of the last listed segment."""
+    changed: bool
+    """It lists something that the look before did not."""
+    ended: bool
+    """It says that nothing will follow."""
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What manifests say of a track; None or empty where they don't."""
+
+    bandwidth: int | None = None
+    """Peak, in bit/s."""
+    average_bandwidth: int | None = None
+    codecs: tuple[str, ...] = ()
+    width: int | None = None
+    height: int | None = None
+    frame_rate: Fraction | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    language: str = ""
+    target_duration: Fraction | None = None
+    """No segment may be longer (HLS)."""
+    independent: bool = False
+    """Each segment is said to start with a key frame."""
+    default_kind: str = ""
+    """video | audio | text, where the manifest says so."""
+
+
+@dataclass
+class Track:
+    """A track of one presentation: what one playlist, Representation or QualityLevel stands for. TS and HLS may mux several streams."""
+
+    label: str
+    url: str
+    """Of its own manifest, or of the presentation's."""
+    claims: Claims = field(default_factory=Claims)
+    listings: dict[str, Listing] = field(default_factory=dict)
+    """Everything that was ever listed, by a key that is the segment's for ever, in order."""
+    loaded: list[Loaded] = field(default_factory=list)
+    """In the order of their times once the walk is over."""
+    looks: list[Look] = field(default_factory=list)
+    group: str = ""
+    """Tracks of one group can be switched between: their segments must be aligned."""
+
+
+@dataclass
+class Presentation:
+    """One URL, walked."""
+
+    label: str
+    format: str
+    url: str
+    live: bool
+    """It was still going on at the last look."""
+    tracks: list[Track] = field(default_factory=list)
+    absolute: bool = False
+    """Declared times are UTC: seconds since 1970."""

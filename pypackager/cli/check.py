@@ -1,0 +1,103 @@
+"""`pypackager check`: the strict judge of what is published, here or elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from pypackager.check.documents import render_json, render_junit
+from pypackager.check.finding import Report
+from pypackager.check.http_origin import open_http_origin
+from pypackager.check.run import WALKERS, CannotRunError
+from pypackager.check.run import run as run_check
+from pypackager.check.session import Progress, Settings
+from pypackager.check.tables import print_report
+
+_DEFAULT_SECONDS = 30.0
+
+
+def add_to(commands: Any) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "check",
+        help="walk a presentation as a strict player would",
+        description="Walks published presentations as the strictest player would and says every breach with the clause it breaks. "
+        "Exit codes: 0 clean or warnings, 1 errors, 2 could not run.",
+    )
+    parser.add_argument("urls", nargs="+", metavar="URL", help="a manifest: HLS, DASH, Smooth Streaming or HDS")
+    parser.add_argument(
+        "--for", dest="seconds", type=parse_seconds, default=_DEFAULT_SECONDS, metavar="TIME",
+        help="how long a live presentation is watched: 90, 90s, 5m (default: 30s; 0 is one look)",
+    )  # fmt: skip
+    parser.add_argument("--format", dest="form", choices=["auto", *WALKERS], default="auto", help="default: what the manifest is")
+    parser.add_argument("--depth", choices=["quick", "full"], default="full", help="quick: the first and last few segments of each track")
+    parser.add_argument(
+        "--most", type=int, default=Settings().most_segments, metavar="N", help="segments of a track, the newest (default: %(default)s)"
+    )
+    parser.add_argument("--compare", action="store_true", help="all URLs must carry the same frames at the same times")
+    parser.add_argument("--rate", type=float, default=0.0, metavar="N", help="most requests a second (default: no limit)")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML as well")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Checks, prints, and says by the exit code what came of it."""
+    from rich.console import Console
+
+    settings = Settings(options.seconds, options.depth, options.most)
+    try:
+        report = trio.run(_check, options, settings)
+    except CannotRunError as fault:
+        sys.stderr.write(f"pypackager check: {fault}\n")
+        return 2
+    if options.junit is not None:
+        options.junit.write_bytes(render_junit(report))
+    if options.json:
+        sys.stdout.write(render_json(report).decode())
+    else:
+        print_report(report, Console())
+    return 1 if report.count("error") else 0
+
+
+async def _check(options: argparse.Namespace, settings: Settings) -> Report:
+    async with open_http_origin(options.rate) as origin, trio.open_nursery() as nursery:
+        shown: list[Progress] = []
+
+        def watch(progress: list[Progress]) -> None:
+            shown.extend(progress)
+            if sys.stderr.isatty():
+                nursery.start_soon(_show, shown)
+
+        report = await run_check(options.urls, origin, settings, form=options.form, compare=options.compare, watch=watch)
+        nursery.cancel_scope.cancel()
+    return report
+
+
+async def _show(shown: list[Progress]) -> None:
+    """One line that is written over and over."""
+    try:
+        while True:
+            requests, size, segments = (sum(getattr(each, name) for each in shown) for name in ("requests", "bytes", "segments"))
+            sys.stderr.write(f"\r{requests} requests, {size / 1e6:.1f} MB, {segments} segments \x1b[K")
+            sys.stderr.flush()
+            await trio.sleep(0.5)
+    finally:
+        sys.stderr.write("\r\x1b[K")
+
+
+def parse_seconds(text: str) -> float:
+    """A span of time such as `90`, `90s`, `5m` or `1h`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 90s, 5m, 1h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]

@@ -1,0 +1,53 @@
+"""Runs the judge on a recording, and demands verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import trio
+from trio.testing import MockClock
+
+from pypackager.check.finding import Report
+from pypackager.check.run import run
+from pypackager.check.session import Settings
+from pypackager.check.tables import describe
+from tests.helpers.recorded import RecordedOrigin, Recording
+
+_TYPES = {
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".mpd": "application/dash+xml",
+    ".mp4": "video/mp4",
+    ".m4s": "video/mp4",
+    ".ts": "video/mp2t",
+}
+BASE = "http://origin.test/"
+
+
+def record_folder(folder: Path) -> Recording:
+    """The files of a folder as an origin's answers."""
+    recording = Recording()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            recording.add(BASE + path.relative_to(folder).as_posix(), path.read_bytes(), _TYPES.get(path.suffix, ""))
+    return recording
+
+
+def judge_recording(recording: Recording, *urls: str, seconds: float = 0.0, compare: bool = False) -> Report:
+    """The report on presentations of a recording; time passes as fast as the judge lets it."""
+
+    async def main() -> Report:
+        return await run(list(urls), RecordedOrigin(recording), Settings(seconds=seconds), compare=compare)
+
+    return trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def assert_clean(report: Report, *, expected: Collection[str] = ()) -> None:
+    """No error and no warning but those of `expected` rules, each of which must be there."""
+    told = [
+        f"{each.rule.id} at {describe(each.place)}: {each.found}, expected {each.expected}"
+        for each in report.findings()
+        if each.rule.severity != "note" and each.rule.id not in expected
+    ]
+    assert not told, "\n".join(told)
+    assert set(expected) <= report.broken()
