@@ -17,6 +17,7 @@ from pypackager.model.plan import Published
 from pypackager.model.presentation import Period, Presentation, TrackWindow
 from pypackager.model.track import TrackConfig
 from pypackager.packaging import cache
+from pypackager.packaging.choices import Sound, sounds
 from pypackager.packaging.hls_master import peak_bps
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.markup import attributes, escape
@@ -86,8 +87,9 @@ def _page(presentation: Presentation) -> Page:
         )
         + ">\n"
     )
+    spoken = sounds(presentation)
     for period in presentation.periods:
-        _add_period(page, presentation, period)
+        _add_period(page, presentation, period, spoken)
     if live:
         # Relative to the MPD, so that it is answered through the same CDN path.
         page.add("<UTCTiming" + attributes(schemeIdUri="urn:mpeg:dash:utc:http-iso:2014", value="time") + "/>\n")
@@ -106,14 +108,14 @@ def _end_ns(presentation: Presentation) -> int:
     return max(ends) - _offset_ns(presentation)
 
 
-def _add_period(page: Page, presentation: Presentation, period: Period) -> None:
-    sets = list(_adaptation_sets(presentation, period))
+def _add_period(page: Page, presentation: Presentation, period: Period, spoken: dict[int, Sound]) -> None:
+    sets = list(_adaptation_sets(presentation, period, spoken))
     if not sets:
         return
     start = duration_text(max(0, period.start_ns - _offset_ns(presentation)))
     page.add(f'<Period id="{period.number}" start="{start}">\n')
     for members in sets:
-        _add_set(page, presentation, period, members)
+        _add_set(page, presentation, period, members, spoken)
     page.add("</Period>\n")
 
 
@@ -121,8 +123,8 @@ Member = tuple[TrackWindow, int, int, TrackConfig]
 """A track's rows [start, stop) of a period, with the configuration they have there."""
 
 
-def _adaptation_sets(presentation: Presentation, period: Period) -> Iterator[list[Member]]:
-    """Representations that a player may switch between: same codec family and shape, or same language, role and codec."""
+def _adaptation_sets(presentation: Presentation, period: Period, spoken: dict[int, Sound]) -> Iterator[list[Member]]:
+    """Representations that a player may switch between: pictures of one codec family and shape, or one sound in one codec."""
     sets: dict[tuple[object, ...], list[Member]] = {}
     for track in presentation.tracks:
         start, stop = 0, len(track.time)
@@ -137,13 +139,13 @@ def _adaptation_sets(presentation: Presentation, period: Period) -> Iterator[lis
             shape = round(50 * config.width * config.pixel_aspect[0] / (config.height * config.pixel_aspect[1] or 1))
             key: tuple[object, ...] = ("video", config.codec.partition(".")[0], track.info.role, shape)
         else:
-            key = ("audio", track.info.language, track.info.role, config.codec)
+            key = ("audio", spoken[track.info.number].name, config.codec)
         sets.setdefault(key, []).append((track, start, stop, config))
     # Video first: the order says nothing in DASH, but simple players take the first set for the main one.
     yield from sorted(sets.values(), key=lambda members: members[0][0].info.kind != "video")
 
 
-def _add_set(page: Page, presentation: Presentation, period: Period, members: list[Member]) -> None:
+def _add_set(page: Page, presentation: Presentation, period: Period, members: list[Member], spoken: dict[int, Sound]) -> None:
     info = members[0][0].info
     video = info.kind == "video"
     default = default_audio(presentation)
@@ -162,8 +164,9 @@ def _add_set(page: Page, presentation: Presentation, period: Period, members: li
         )
         + ">\n"
     )
-    if not video and info.name:
-        page.add(f"<Label>{escape(info.name)}</Label>\n")
+    # The language says it all where no other sound has it.
+    if not video and (name := spoken[info.number].name) != bcp47(info.language):
+        page.add(f"<Label>{escape(name)}</Label>\n")
     if info.role:
         page.add("<Role" + attributes(schemeIdUri="urn:mpeg:dash:role:2011", value=info.role) + "/>\n")
     for track, start, stop, config in members:

@@ -21,7 +21,8 @@ from pypackager.model.plan import F4fFragment, Published
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.packaging import cache
 from pypackager.packaging.bootstrap import abst, table_entry
-from pypackager.packaging.hls_master import names, peak_bps
+from pypackager.packaging.choices import names
+from pypackager.packaging.hls_master import peak_bps
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.markup import attributes, escape
 from pypackager.packaging.rows import Page

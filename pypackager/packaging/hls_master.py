@@ -5,8 +5,6 @@ In: a presentation. Out: the playlist. Never: rows.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from zlib import crc32
 
 from pypackager.model.errors import PackagerError
@@ -14,6 +12,7 @@ from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.track import Kind
 from pypackager.packaging import cache
+from pypackager.packaging.choices import names
 from pypackager.packaging.hls import CONTENT_TYPE, VERSIONS
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.segments import independent, listed
@@ -136,16 +135,6 @@ def _renditions(presentation: Presentation, flavour: Flavour, group: str, tracks
         ]
         lines.append("#EXT-X-MEDIA:" + ",".join(attributes))
     return lines
-
-
-def names(tracks: Sequence[TrackWindow]) -> list[str]:
-    """What a person may call each track, unique among them."""
-    plain = [track.info.name or bcp47(track.info.language) or track.info.id for track in tracks]
-    count = Counter(plain)
-    return [
-        name if count[name] == 1 else f"{name} ({track.info.id})" if name != track.info.id else name
-        for name, track in zip(plain, tracks, strict=True)
-    ]
 
 
 def _variant(flavour: Flavour, track: TrackWindow, audio: list[TrackWindow], group: str) -> list[str]:

@@ -87,12 +87,13 @@ def video(number: int, rows: Sequence[Row], *, name: str = "", bitrate: int = 0,
     return Track(info, configs or {1: avc(1280 // number // 2 * 2, 720 // number // 2 * 2)}, rows, bitrate * 12 // 10, bitrate * 11 // 10)
 
 
-def audio(number: int, rows: Sequence[Row], *, name: str = "", language: str = "und", label: str = "", rate: int = 48_000) -> Track:
+def audio(
+    number: int, rows: Sequence[Row], *, name: str = "", language: str = "und", label: str = "", rate: int = 48_000, bitrate: int = 0
+) -> Track:
     """An audio track."""
     kind: Kind = "audio"
-    info = TrackInfo(
-        id=name or f"audio-{number}", number=number, kind=kind, timescale=rate, bitrate=128_000 + number, language=language, name=label
-    )
+    bitrate = bitrate or 128_000 + number
+    info = TrackInfo(id=name or f"audio-{number}", number=number, kind=kind, timescale=rate, bitrate=bitrate, language=language, name=label)
     return Track(info, {1: aac(rate=rate)}, rows, 132_000, 129_000)
 
 
@@ -268,9 +269,25 @@ def ended() -> Spec:
     return replace(ladder(), ended=True)
 
 
+def sounds() -> Spec:
+    """Four audio tracks, three sounds, live: two that nothing is known of, and one at two rates."""
+    rows = cut_at_frames(10)
+    return Spec(
+        [
+            video(1, regular(10)),
+            audio(2, rows, name="audio"),
+            audio(3, rows, name="audio2"),
+            audio(4, rows, name="en-128", language="eng", label="Stadium", bitrate=128_000),
+            audio(5, rows, name="en-64", language="eng", label="Stadium", bitrate=64_000),
+        ]
+    )
+
+
 def misaligned() -> Spec:
     """A layer with key frames of its own, live."""
     return Spec([video(1, regular(12)), video(2, regular(12)), video(3, regular(10, 216_000)), audio(4, cut_at_frames(12))])
 
 
-GOLDEN = {spec.__name__.replace("_", "-"): spec for spec in (single, ladder, audio_only, video_only, periods, gaps, ended, misaligned)}
+GOLDEN = {
+    spec.__name__.replace("_", "-"): spec for spec in (single, ladder, audio_only, video_only, periods, gaps, ended, misaligned, sounds)
+}

@@ -101,6 +101,8 @@ async function dash({ site, url, video, report, clock, time }) {
   });
   player.initialize(video, url, false);
   const tracks = (type) => player.getTracksFor(type) ?? [];
+  // Smooth has no labels: where the language does not tell two streams apart, their names do.
+  const called = (track, _, all) => track.labels?.[0]?.text || (all.filter(({ lang }) => lang === track.lang).length > 1 ? track.id : track.lang);
   const layers = () => (player.isReady() ? player.getRepresentationsByType("video") ?? [] : []);
   return {
     layers: () => layers().map((layer) => ({
@@ -112,8 +114,8 @@ async function dash({ site, url, video, report, clock, time }) {
       player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: id === null } } } });
       if (id !== null) player.setRepresentationForTypeById("video", id);
     },
-    audios: () => tracks("audio").map((track) => ({
-      id: track.index, language: track.lang, name: track.labels?.[0]?.text || track.lang, codec: codecs(track.codec), bitrate: track.bitrateList?.[0]?.bandwidth,
+    audios: () => tracks("audio").map((track, ...rest) => ({
+      id: track.index, language: track.lang, name: called(track, ...rest), codec: codecs(track.codec), bitrate: track.bitrateList?.[0]?.bandwidth,
     })),
     audio: () => player.getCurrentTrackFor("audio")?.index ?? null,
     setAudio: (id) => player.setCurrentTrack(tracks("audio").find((track) => track.index === id)),

@@ -44,5 +44,6 @@ def test_hds_is_what_it_was(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = re.sub(r">([A-Za-z0-9+/]{40,}=*)<", lambda found: f">{_decoded(base64.b64decode(found[1]))}<", text)
     golden = FILES / name / "hds.txt"
     if os.environ.get("PYPACKAGER_GOLDEN") == "write":
+        golden.parent.mkdir(exist_ok=True)
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")

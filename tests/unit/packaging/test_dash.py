@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
 
 from pypackager.packaging import answer, dash, timing
-from tests.helpers.presentations import GOLDEN, NOON_NS, NS, Spec, present, regular, single, video
+from pypackager.packaging.choices import sounds
+from tests.helpers.presentations import GOLDEN, NOON_NS, NS, Spec, audio, present, regular, single, video
 
 SCHEMA = Path(os.environ.get("PYPACKAGER_DASH_SCHEMA", Path(__file__).parents[4] / "shared/data/dash_schema/DASH-MPD.xsd"))
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
@@ -67,3 +69,22 @@ def test_start_stays_while_the_window_moves() -> None:
     spec = single()
     starts = {dash.start_ns(present(spec, rows=slice(first, first + 5))) for first in range(6)}
     assert len(starts) == 1
+
+
+def test_only_what_is_known_to_be_one_sound_shares_a_set() -> None:
+    sets = [
+        (element.findtext(f"{MPD}Label"), [inner.get("id") for inner in element.iter(f"{MPD}Representation")])
+        for element in etree.fromstring(_mpd("sounds")).iter(f"{MPD}AdaptationSet")
+        if element.get("contentType") == "audio"
+    ]
+    assert sets == [("audio", ["audio"]), ("audio2", ["audio2"]), ("Stadium", ["en-128", "en-64"])]
+
+
+@pytest.mark.parametrize(
+    "other", [{"label": "Commentary"}, {"language": "deu"}, {"rate": 44_100}, {"bitrate": 120_000}], ids=lambda other: next(iter(other))
+)
+def test_what_differs_in_more_than_the_rate_is_another_sound(other: dict[str, Any]) -> None:
+    known = {"language": "eng", "label": "Stadium", "bitrate": 64_000}
+    spec = Spec([audio(1, regular(4), language="eng", label="Stadium", bitrate=128_000), audio(2, regular(4), **{**known, **other})])
+    names = [sound.name for sound in sounds(present(spec)).values()]
+    assert len(set(names)) == 2, names
