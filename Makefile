@@ -31,7 +31,7 @@ SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(ST
 
 say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
 
-.PHONY: help setup setup-python system check fix test test-rust test-python bench bench-system demo golden soak obs fuzz wheel clean
+.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system demo golden soak obs fuzz wheel clean
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,8 @@ $(STAMP)/web: $(STAMP)/venv $(WEB)
 system: ## programs that the end-to-end tests drive: installed where allowed, else named
 	@.ci/system-packages
 
+# Advisories stay out: their database is no package of a registry, and a check must not turn red without a change.
+DENY := $(CARGO) deny --offline --locked check licenses bans sources
 check: setup-python ## every static check
 	$(call say,static checks)
 	$(BIN)/ruff check .
@@ -74,8 +76,14 @@ check: setup-python ## every static check
 	$(BIN)/python -m mypy.stubtest --allowlist .ci/stubtest-allowlist pypackager._core pypackager.dvr.index
 	$(BIN)/lint-imports
 	$(CARGO) fmt --all --check
+	@! command -v cargo-deny >/dev/null || $(DENY)
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+# cargo-deny takes about five minutes to build, so `check` runs it where it is; tests/unit/test_crates.py asks the same everywhere.
+deny: ## licences, sources and duplicates of the crates
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(DENY)
 
 fix: setup-python ## repairs what a machine can repair
 	$(BIN)/ruff check --fix-only --exit-zero .
