@@ -33,7 +33,9 @@ class Track(_Table, frozen=True):
     """Names what the encoder cannot say."""
 
     match: str
-    """RTMP stream name, Streams() id, or the track id that would have been chosen."""
+    """The track id that would have been chosen, else the RTMP stream name, or the Streams() id of a stream with one track. Audio that RTMP
+    encoders mux into their layers is one track, `audio`; `STREAM/audio` is that of the layer STREAM alone, and comes first: give it an `id`
+    when the layers carry different languages."""
     id: TrackId | None = None
     """Track id in URLs and on disk."""
     language: str | None = None
