@@ -48,7 +48,7 @@ RESOLUTION_MISSING = rule(
     example='CODECS="avc1.64001f" without RESOLUTION',
 )  # fmt: skip
 AVERAGE = rule(
-    "HLS-AVERAGE-ABOVE-PEAK", "error", "RFC 8216bis 4.4.6.2", "AVERAGE-BANDWIDTH is not above BANDWIDTH",
+    "HLS-AVERAGE-ABOVE-PEAK", "warning", "RFC 8216bis 4.4.6.2", "AVERAGE-BANDWIDTH is not above BANDWIDTH",
     example="BANDWIDTH=800000,AVERAGE-BANDWIDTH=900000",
 )  # fmt: skip
 

@@ -42,32 +42,26 @@ _MILLISECOND = Fraction(1, 1000)
 
 def check_continuity(track: Track, scope: Scope) -> None:
     """Checks a track."""
-    before: Loaded | None = None
-    anchor: tuple[int, Fraction, Fraction] | None = None
-    for loaded in track.loaded:
+    anchor: _Anchor | None = None
+    for loaded, after in zip(track.loaded, [*track.loaded[1:], None], strict=True):
         here = scope.at(url=loaded.listing.url, segment=loaded.listing.name)
         main = main_stream(loaded)
         if main is None:
             here.breach(EMPTY, "no samples", f"{float(loaded.listing.duration):.3f} s of samples")
-            before = anchor = None
+            anchor = None
             continue
-        _check_duration(loaded, main, here)
+        joint = after if after is not None and _adjoin(loaded, after) else None
+        _check_duration(loaded, main, _measure(main, joint), here)
         _check_start(loaded, main, here)
-        if before is not None and _adjoin(before, loaded):
-            _check_joint(before, loaded, here)
         anchor = _check_place(anchor, loaded, main, here)
-        before = loaded
+        if joint is not None:
+            _check_joint(loaded, joint, scope.at(url=joint.listing.url, segment=joint.listing.name))
 
 
 def main_stream(loaded: Loaded) -> Samples | None:
     """The stream that a segment is cut by: video, or what there is."""
     streams = [stream for stream in loaded.media.streams if len(stream)]
     return next((stream for stream in streams if stream.kind == "video"), streams[0] if streams else None)
-
-
-def start_of(stream: Samples) -> Fraction:
-    """Presentation time of its first picture or sound, in seconds."""
-    return Fraction(int(stream.pts.min()), stream.timescale)
 
 
 def _adjoin(before: Loaded, after: Loaded) -> bool:
@@ -77,26 +71,40 @@ def _adjoin(before: Loaded, after: Loaded) -> bool:
 
 
 def _check_joint(before: Loaded, after: Loaded, scope: Scope) -> None:
-    ends = {(stream.kind, stream.ident): stream for stream in before.media.streams if len(stream)}
     for stream in after.media.streams:
-        last = ends.get((stream.kind, stream.ident))
+        last = _same(before, stream)
         if last is None or not len(stream) or last.timescale != stream.timescale:
             continue
-        gap = int(stream.dts[0]) - last.end
-        # A duration that nobody states is guessed from the one before: half a frame is the guess's worth.
-        stated = int(last.duration[-1]) >= 0
-        slack = 1 if stated else max(1, (last.end - int(last.dts[-1])) // 2)
-        if abs(gap) > slack:
+        gap = stream.begin - last.end
+        if abs(gap) > _slack(last):
             found = f"{stream.kind} starts {gap:+d} ticks of 1/{stream.timescale} from the end of {before.listing.name}"
             scope.breach(CONTINUOUS, found, f"at {last.end}")
 
 
-def _check_duration(loaded: Loaded, main: Samples, scope: Scope) -> None:
-    lasts = Fraction(main.end - int(main.dts[0]), main.timescale)
+def _same(loaded: Loaded, stream: Samples) -> Samples | None:
+    return next((each for each in loaded.media.streams if (each.kind, each.ident) == (stream.kind, stream.ident) and len(each)), None)
+
+
+def _slack(stream: Samples) -> int:
+    """A duration that nobody states is guessed from the one before: half a sample is the guess's worth."""
+    if int(stream.duration[-1]) < 0:
+        return max(1, stream.last // 2)
+    return 2 if stream.free_dts else 1
+
+
+def _measure(main: Samples, after: Loaded | None) -> Fraction:
+    """How long a segment lasts; where its last duration is a guess, by the start of the next segment."""
+    end = main.end
+    following = _same(after, main) if after is not None else None
+    if following is not None and int(main.duration[-1]) < 0 and abs(following.begin - end) <= _slack(main):
+        end = following.begin
+    return Fraction(end - main.begin, main.timescale)
+
+
+def _check_duration(loaded: Loaded, main: Samples, lasts: Fraction, scope: Scope) -> None:
     off = abs(lasts - loaded.listing.duration)
-    frame = lasts / len(main)
     found, expected = f"{float(lasts):.6f} s of {main.kind}", f"{float(loaded.listing.duration):.6f} s as listed"
-    if off > frame + loaded.listing.exact:
+    if off > lasts / len(main) + loaded.listing.exact:
         scope.breach(DURATION, found, expected)
     elif off > loaded.listing.exact + Fraction(2, main.timescale):
         scope.breach(EXACT, found, expected)
@@ -111,12 +119,13 @@ def _check_start(loaded: Loaded, main: Samples, scope: Scope) -> None:
         scope.breach(START, f"decode time {float(first):.6f} s", f"{float(listed):.6f} s as listed")
 
 
-def _check_place(
-    anchor: tuple[int, Fraction, Fraction] | None, loaded: Loaded, main: Samples, scope: Scope
-) -> tuple[int, Fraction, Fraction]:
-    """Compares with the first segment of the continuity: its number, its shift, and how far the manifest's times may be off."""
+_Anchor = tuple[int, Fraction, Fraction]
+"""A continuity, how far the manifest's times are from the media's in it, and how far they may be off by rounding."""
+
+
+def _check_place(anchor: _Anchor | None, loaded: Loaded, main: Samples, scope: Scope) -> _Anchor:
     listing = loaded.listing
-    shift = listing.start - Fraction(int(main.dts[0]), main.timescale)
+    shift = listing.start - Fraction(main.begin, main.timescale)
     slack = 2 * listing.exact + Fraction(1, main.timescale)
     if anchor is None or anchor[0] != listing.continuity:
         return listing.continuity, shift, slack + _MILLISECOND

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pypackager.check.finding import Report, TrackSummary
 from pypackager.check.judge.continuity import check_continuity, main_stream
 from pypackager.check.judge.keys import check_keys
+from pypackager.check.judge.unwrap import unwrap
 from pypackager.check.presentation import Presentation, Track
 from pypackager.check.session import Session
 
@@ -15,6 +16,7 @@ def judge(presentation: Presentation, session: Session) -> None:
     """Judges one presentation."""
     for track in presentation.tracks:
         scope = session.scope.at(track=track.label)
+        unwrap(track)
         check_continuity(track, scope)
         check_keys(track, scope)
 
@@ -34,7 +36,7 @@ def _summary(presentation: Presentation, track: Track) -> TrackSummary:
     for loaded in track.loaded:
         main = main_stream(loaded)
         if main is not None:
-            seconds += Fraction(main.end - int(main.dts[0]), main.timescale)
+            seconds += Fraction(main.end - main.begin, main.timescale)
             frames += len(main)
     size = sum(loaded.size for loaded in track.loaded)
     gaps = sum(listing.gap for listing in track.listings.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -81,13 +82,10 @@ def join(parts: list[Samples]) -> Samples:
     first = parts[0]
     if len(parts) == 1:
         return first
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in ("dts", "pts", "duration", "sync", "idr", "digest")
-    }
-    return Samples(
-        first.kind, first.timescale, first.codec, size=sum(part.size for part in parts), language=first.language, ident=first.ident,
-        free_dts=first.free_dts, **columns,
-    )  # fmt: skip
+    whole = replace(first, size=sum(part.size for part in parts))
+    for name in ("dts", "pts", "duration", "sync", "idr", "digest"):
+        setattr(whole, name, np.concatenate([getattr(part, name) for part in parts]))
+    return whole
 
 
 def _pairs(top: list[Box], scope: Scope) -> Iterable[tuple[Box, Box]]:

@@ -67,19 +67,30 @@ class Samples:
     """track_ID or PID."""
     free_dts: bool = False
     """The container demands dts <= pts, so decode times may have been moved (TS, FLV); presentation times never are."""
+    wrap: int = 0
+    """Times are known modulo this (TS: 2^33); 0: they are whole."""
 
     def __len__(self) -> int:
         return len(self.dts)
 
     @property
-    def end(self) -> int:
-        """Decode time at which the next segment must start; the last duration is taken from the sample before where none is stated."""
+    def begin(self) -> int:
+        """The time by which segments adjoin: when the first sample is decoded, or shown where decode times are free."""
+        return int(self.pts[0] if self.free_dts else self.dts[0]) if len(self) else 0
+
+    @property
+    def last(self) -> int:
+        """How long the last sample lasts; where nothing states it, as long as the one before."""
         if not len(self):
             return 0
-        last = int(self.duration[-1])
-        if last < 0:
-            last = int(self.dts[-1] - self.dts[-2]) if len(self) > 1 else 0
-        return int(self.dts[-1]) + last
+        if int(self.duration[-1]) >= 0:
+            return int(self.duration[-1])
+        return int(self.dts[-1] - self.dts[-2]) if len(self) > 1 else 0
+
+    @property
+    def end(self) -> int:
+        """Where the next segment must begin."""
+        return self.begin + int(self.dts[-1] - self.dts[0]) + self.last if len(self) else 0
 
 
 @dataclass

@@ -47,3 +47,11 @@ def test_fragmented_mp4(recipe: Recipe, tmp_path: Path) -> None:
     # FFmpeg gives the last sample of this audio half a frame, and lists a whole one.
     assert_clean(report, expected={"MEDIA-DURATION-EXACT"})
     assert [track.segments for track in report.tracks] == [6, 6, 7]
+
+
+@pytest.mark.parametrize("recipe", [LADDER_SHORT, B_FRAMES], ids=lambda recipe: recipe.name)
+def test_transport_streams(recipe: Recipe, tmp_path: Path) -> None:
+    report = judge_recording(mux(recipe, tmp_path, "mpegts"), BASE + "master.m3u8")
+    # FFmpeg counts the audio of a group in one of the two rates only, and writes a PCR with each PES packet of audio alone.
+    assert_clean(report, expected={"HLS-AVERAGE-ABOVE-PEAK", "TS-PCR-SPACING"})
+    assert [track.segments for track in report.tracks] == [6, 6, 7]
