@@ -27,6 +27,9 @@ from pypackager._core import (
 from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
 
+CLOCK_BITS = 32
+"""Room for a channel's clocks in the numbers that the pump knows them by."""
+
 PumpEvent = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
 
 
@@ -155,6 +158,7 @@ class Router:
         self._log = log
         self._refused = refused
         self._failed = failed
+        self._numbers: dict[str, int] = {}
         self.connections: dict[int, Connection] = {}
 
     def admitted(self, conn: int, peer: str, protocol: str) -> None:
@@ -218,7 +222,7 @@ class Router:
                 self._log.info("track", conn=event.conn, kind=header.kind, codec=header.codec, name=header.name, bitrate=header.bitrate)
         elif isinstance(event, NeedClock):
             if channel is not None:
-                self._pump.bind(event.conn, channel.place(event.conn, event.time, event.timescale))
+                self._bind(connection, channel.place(event.conn, event.time, event.timescale))
         elif isinstance(event, Request):
             self._request(connection, event)
         elif isinstance(event, PublishRequested):
@@ -233,6 +237,12 @@ class Router:
                 channel.alert(event.code, event.detail)
         else:
             self._closed(connection, event)
+
+    def _bind(self, connection: Connection, clock: int) -> None:
+        # Each channel counts its clocks from zero; for the pump, connections on one clock are of one encoder and are cut together.
+        name = connection.target.channel if connection.target is not None else ""
+        number = self._numbers.setdefault(name, len(self._numbers))
+        self._pump.bind(connection.conn, (number << CLOCK_BITS) + clock)
 
     def _request(self, connection: Connection, request: Request) -> None:
         if request.method not in ("POST", "PUT"):

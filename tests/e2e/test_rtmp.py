@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.daemon import Channel, running_daemon
 from tests.helpers.encoders import LADDER_PUBLISHES, NEW_FFMPEG, old_ffmpeg, push_rtmp, wait_until
-from tests.helpers.frames import assert_presentation, read_file
+from tests.helpers.frames import assert_presentation, assert_same, read_file
 from tests.helpers.media import B_FRAMES, LADDER, LADDER_SHORT, OTHER_SIZE, SINGLE, Recipe, material
 from tests.helpers.outputs import assert_outputs
 from tests.helpers.presentation import read_dash, read_hls
@@ -108,3 +108,21 @@ def test_two_publishers_of_one_track_are_merged_by_time(tmp_path: Path) -> None:
             second.finish()
         daemon.end_program("news")
         assert_outputs(daemon, "news", read_file(source), coarser=COARSER)
+
+
+@pytest.mark.parametrize("seconds", [6.04, 7.9])
+def test_when_the_last_picture_leaves_its_tail_and_all_the_sound_are_there(seconds: float, tmp_path: Path) -> None:
+    source = material(SINGLE)
+    with running_daemon(tmp_path, Channel("news", protocol="rtmp")) as daemon:
+        with (
+            push_rtmp(daemon.rtmp("news"), source, tmp_path / "v.log", {"v": ["0:0"]}, extra=["-t", str(seconds)]) as picture,
+            push_rtmp(daemon.rtmp("news"), source, tmp_path / "a.log", {"a": ["0:1"]}) as sound,
+        ):
+            picture.finish()
+            sound.finish()
+        daemon.end_program("news")
+        got = read_dash(daemon.fetch, daemon.presentation("news", "manifest(format=mpd-time-cmaf)"))
+        sent = {track.kind: track for track in read_file(source)}
+        assert {track.kind: len(track.frames) for track in got} == {"video": round(seconds * 25), "audio": len(sent["audio"].frames)}
+        for track in got:
+            assert_same(sent[track.kind], track, whole=False, coarser=COARSER)

@@ -149,16 +149,16 @@ def push_with_recovery(url: str, source: Path, log: Path, *, loop: bool = True) 
 
 def push_rtmp(
     base: str, source: Path, log: Path, publishes: Mapping[str, Sequence[str]], *,
-    binary: str = NEW_FFMPEG, rate: float = 1.0, loop: bool = False, start: float = 0.0,
+    binary: str = NEW_FFMPEG, rate: float = 1.0, loop: bool = False, start: float = 0.0, extra: Sequence[str] = (),
 ) -> Encoder:  # fmt: skip
-    """RTMP from one process: a publish per name, each with the tracks mapped to it."""
+    """RTMP from one process: a publish per name, each with the tracks mapped to it; `extra` are more output options."""
     command = _input(binary, source, rate=rate, loop=loop, start=start)
     for name, maps in publishes.items():
         for stream in maps:
             command += ["-map", stream]
         # Without the offset each connection that carries AAC would start at its priming, before zero, and ffmpeg would move that
         # connection alone.
-        command += ["-c", "copy", "-output_ts_offset", "1", "-f", "flv", f"{base}/{name}"]
+        command += ["-c", "copy", "-output_ts_offset", "1", *extra, "-f", "flv", f"{base}/{name}"]
     return Encoder(command, log)
 
 

@@ -210,6 +210,63 @@ fn audio_goes_on_when_the_video_dies_and_takes_another_reference() {
     }
 }
 
+/// Starts of the audio chunks, and the media time at which each came out.
+fn audio_as_it_comes(cutter: &mut Cutter, frames: Vec<(u64, Frame)>, leaves: Option<(u64, i64)>) -> Vec<(i64, i64)> {
+    let mut frames = frames;
+    frames.sort_by_key(|(_, frame)| frame.time);
+    let mut came = Vec::new();
+    let mut leaves = leaves;
+    for (key, frame) in frames {
+        let now = frame.time;
+        let mut out = Vec::new();
+        if let Some((gone, _)) = leaves.take_if(|(_, at)| *at <= now) {
+            cutter.remove_track(gone, &mut out);
+        }
+        cutter.push(key, frame, &mut out);
+        came.extend(chunks(&out, 2).iter().map(|chunk| (rescale(chunk.time, chunk.timescale, 1000), now)));
+    }
+    came
+}
+
+#[test]
+fn audio_does_not_wait_for_a_video_that_has_left() {
+    let (video, audio) = tracks();
+    let mut cutter = Cutter::new(CutOptions::default());
+    let mut out = Vec::new();
+    cutter.set_track(1, video, &mut out);
+    cutter.set_track(2, audio, &mut out);
+    let frames = keyed(1, video_frames(0, 177, 60)).chain(keyed(2, audio_frames(0, 700, 0))).collect();
+    let came = audio_as_it_comes(&mut cutter, frames, Some((1, 5900)));
+    let late: Vec<i64> = came.iter().map(|(start, now)| now - start).collect();
+    assert!(
+        came.len() >= 6 && late.iter().all(|&late| late < 2100),
+        "each comes when its two seconds are over: {came:?}"
+    );
+}
+
+#[test]
+fn audio_is_cut_in_time_when_the_reference_stalls_and_another_layer_has_the_edge() {
+    let (video, audio) = tracks();
+    let mut cutter = Cutter::new(CutOptions::default());
+    let mut out = Vec::new();
+    cutter.set_track(1, video.clone(), &mut out);
+    cutter.set_track(2, audio, &mut out);
+    cutter.set_track(4, video, &mut out);
+    // The other layer's key frames are a frame later.
+    let frames = keyed(1, video_frames(0, 177, 60)).chain(keyed(2, audio_frames(0, 700, 0)));
+    let frames = frames.chain(keyed(4, video_frames(21, 450, 60))).collect();
+    let came = audio_as_it_comes(&mut cutter, frames, None);
+    assert!(
+        came.iter().all(|(start, now)| now - start < 3500),
+        "before the deadline of a fragment after its end: {came:?}"
+    );
+    let starts: Vec<i64> = came.iter().map(|(start, _)| *start).collect();
+    assert!(
+        starts.windows(2).all(|pair| pair[1] - pair[0] > 1900),
+        "no stump between two references' edges: {starts:?}"
+    );
+}
+
 #[test]
 fn frames_before_the_first_key_frame_are_dropped_with_one_warning() {
     let mut cutter = Cutter::new(CutOptions::default());
@@ -391,7 +448,7 @@ proptest! {
             (5, &audio, audio_frames(phase - early + 9, 375, 1)),
         ];
         let run = |order: &[usize]| {
-            let mut cutter = Cutter::new(CutOptions { hold_ms: 60_000, ..CutOptions::default() });
+            let mut cutter = Cutter::new(CutOptions { hold_ms: 60_000, switch_ms: 60_000, ..CutOptions::default() });
             let mut out = Vec::new();
             let mut queues: Vec<_> = keys.iter().map(|(key, track, frames)| {
                 cutter.set_track(*key, (*track).clone(), &mut out);
@@ -403,7 +460,8 @@ proptest! {
                     cutter.push(*key, frame.clone(), &mut out);
                 }
             }
-            for (key, ..) in &keys { cutter.remove_track(*key, &mut out); }
+            // Audio first, as a connection that ends does it.
+            for key in [2, 4, 5, 1, 3] { cutter.remove_track(key, &mut out); }
             let mut by_key: BTreeMap<u64, Vec<Output>> = BTreeMap::new();
             for output in out {
                 let (Output::Track { key, .. } | Output::Chunk { key, .. } | Output::Warning { key, .. } | Output::Jump { key, .. }) = output;
@@ -415,6 +473,45 @@ proptest! {
         prop_assert!(mixed == plain);
         let strip = |key| chunks(&plain[&key], key).into_iter().cloned().collect::<Vec<_>>();
         prop_assert!(strip(2) == strip(4), "the same audio twice");
+    }
+
+    #[test]
+    fn whoever_leaves_whenever_every_frame_comes_out_once(
+        ends in prop::collection::vec(1i64..12_000, 5),
+        skews in prop::collection::vec(0i64..50, 5),
+        jitter in prop::collection::vec(0i64..3000, 5),
+    ) {
+        let (video, audio) = tracks();
+        let mut cutter = Cutter::new(CutOptions::default());
+        let mut out = Vec::new();
+        let mut script: Vec<(i64, u64, Option<Frame>)> = Vec::new();
+        let mut sent: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        for index in 0..5 {
+            let (key, end) = (index as u64, ends[index]);
+            let frames = if index < 3 { video_frames(skews[index], 400, 60) } else { audio_frames(skews[index], 600, key as u8) };
+            cutter.set_track(key, if index < 3 { video.clone() } else { audio.clone() }, &mut out);
+            for frame in frames.into_iter().filter(|frame| frame.time < end) {
+                sent.entry(key).or_default().extend(&frame.data);
+                script.push((frame.time + jitter[index], key, Some(frame)));
+            }
+            script.push((end + jitter[index], key, None));
+        }
+        script.sort_by_key(|(at, ..)| *at);
+        for (_, key, frame) in script {
+            match frame {
+                Some(frame) => cutter.push(key, frame, &mut out),
+                None => cutter.remove_track(key, &mut out),
+            }
+        }
+        prop_assert_eq!(warnings(&out), [""; 0]);
+        for (key, data) in sent {
+            let got = chunks(&out, key);
+            prop_assert_eq!(got.iter().flat_map(|chunk| chunk.payload.clone()).collect::<Vec<u8>>(), data);
+            let end = |chunk: &Chunk| chunk.time + chunk.samples.iter().map(|sample| i64::from(sample.duration)).sum::<i64>();
+            for pair in got.windows(2) {
+                prop_assert!((pair[1].time - end(pair[0])).abs() <= 1, "they join: {} {}", end(pair[0]), pair[1].time);
+            }
+        }
     }
 
     #[test]

@@ -246,3 +246,12 @@ def test_rtmp_gets_its_clock(world: World) -> None:
     world.connect(protocol="rtmp")
     world.handle(PublishRequested(1, app="flash", stream="v", encoder="x"), NeedClock(1, time=0, timescale=1000))
     assert world.said == [("accept", 1), ("bind", 1, 7)]
+
+
+def test_clocks_of_two_channels_are_two_clocks(world: World) -> None:
+    world.channels["other"] = Channel("rtmp")
+    for conn, app in ((1, "flash"), (2, "other"), (3, "flash")):
+        world.connect(conn, protocol="rtmp")
+        world.handle(PublishRequested(conn, app=app, stream="v", encoder="x"), NeedClock(conn, time=0, timescale=1000))
+    clocks = {said[1]: said[2] for said in world.said if said[0] == "bind"}
+    assert clocks[1] == clocks[3] != clocks[2]

@@ -108,8 +108,11 @@ impl Clocks {
 
     /// Takes a connection's tracks out; what is open of them comes out first.
     pub(super) fn leave(&mut self, conn: Number, events: &mut Vec<Event>) {
-        let tracks: Vec<u32> = self.homes.range((conn, 0)..=(conn, u32::MAX)).map(|(&(_, track), _)| track).collect();
-        for track in tracks {
+        let own = self.homes.range((conn, 0)..=(conn, u32::MAX));
+        let mut tracks: Vec<(bool, u32)> = own.map(|(&(_, track), home)| (home.kind == Kind::Video, track)).collect();
+        // Audio first: it is not to be cut where its own pictures end, a frame before it does.
+        tracks.sort_unstable();
+        for (_, track) in tracks {
             let mut output = Vec::new();
             let clock = self.homes.get(&(conn, track)).map(|home| home.clock);
             let cutter = clock.and_then(|clock| self.cutters.get_mut(&clock));

@@ -16,6 +16,8 @@ pub(super) struct Edges {
     dropped: usize,
     /// The latest time of a reference, also of one that is gone.
     seen: Option<i64>,
+    /// Where the reference's last frame ends.
+    end: Option<i64>,
     longest: i64,
 }
 
@@ -29,20 +31,24 @@ impl Edges {
     pub(super) fn advance(&mut self, source: &Source, edge: bool) {
         if let (Some(time), true) = (source.last_ms, self.reference == Some(source.key)) {
             self.seen = Some(self.seen.map_or(time, |seen| seen.max(time)));
+            self.end = Some(time + source.usual_ms());
             if edge {
                 self.add(time);
             }
         }
     }
 
-    /// Sees to it that the reference is a track that is there: the first video track.
+    /// Sees to it that the reference is a track that is there: the first video track. Where the last one leaves, its end is an edge: the
+    /// sound to its pictures must not wait for what comes after them.
     pub(super) fn update(&mut self, sources: &[Source]) {
         let is_video = |source: &&Source| source.kind() == Kind::Video;
         if !sources.iter().filter(is_video).any(|source| Some(source.key) == self.reference) {
             self.reference = None;
             let next = sources.iter().filter(is_video).find(|source| source.parked.is_none());
-            if let Some(next) = next {
-                self.switch(next);
+            match (next, self.end.take()) {
+                (Some(next), _) => self.switch(next),
+                (None, Some(end)) => self.add(end),
+                (None, None) => {}
             }
         }
     }
@@ -72,13 +78,15 @@ impl Edges {
         let source = &sources[index];
         let (front, last) = (source.front_ms()?, source.last_ms?);
         let mut edge = self.next_edge(source);
-        if edge.is_none() && self.is_silent(front, last, options) {
+        let dead = self.is_silent(front, last, options);
+        if edge.is_none() && (dead || self.is_behind(front, last, self.patience(options))) {
             let hold = self.hold(options);
             let awake = |other: &&Source| {
                 other.kind() == Kind::Video
                     && Some(other.key) != self.reference
                     && other.parked.is_none()
                     && other.last_ms.is_some_and(|time| time >= last - hold)
+                    && (dead || other.edges.iter().any(|&time| time > front))
             };
             if let Some(other) = sources.iter().find(awake) {
                 self.switch(other);
@@ -93,13 +101,20 @@ impl Edges {
         edge.filter(|&edge| last >= edge).map(|edge| (edge, late))
     }
 
-    /// Whether audio that waits from `front` to `last` gets no edge in time.
+    /// Whether audio that waits from `front` to `last` gets no edge in time: there is no video, or it is silent.
     fn is_silent(&self, front: i64, last: i64, options: &CutOptions) -> bool {
         let hold = self.hold(options);
-        match (self.reference, self.seen) {
-            (None, None) => true,
-            (_, seen) => last - seen.unwrap_or(front) > hold || last - front > options.max_fragment_ms + hold,
-        }
+        self.reference.is_none() || self.is_behind(front, last, hold) || last - front > options.max_fragment_ms + hold
+    }
+
+    /// Whether the reference is more than `patience` behind audio that waits from `front` to `last`.
+    fn is_behind(&self, front: i64, last: i64, patience: i64) -> bool {
+        last - self.seen.unwrap_or(front) > patience
+    }
+
+    /// How long the audio waits where another layer has the edge: shorter than a fragment, which is the deadline of what is published.
+    fn patience(&self, options: &CutOptions) -> i64 {
+        options.switch_ms.max(self.longest / 2)
     }
 
     fn hold(&self, options: &CutOptions) -> i64 {
@@ -110,8 +125,11 @@ impl Edges {
         self.reference = Some(source.key);
         if let Some(time) = source.last_ms {
             self.seen = Some(self.seen.map_or(time, |seen| seen.max(time)));
+            self.end = Some(time + source.usual_ms());
         }
-        for &edge in &source.edges {
+        // Edges of the two may lie a frame or two apart: what would start there has started already.
+        let after = self.times.back().map_or(i64::MIN, |&last| last + MAX_LEAD_MS);
+        for &edge in source.edges.iter().filter(|&&edge| edge > after) {
             self.add(edge);
         }
     }

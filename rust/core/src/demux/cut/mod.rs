@@ -6,10 +6,11 @@
 //!
 //! # Theory of operation
 //! *Borders* depend on media time alone. A video fragment starts at a key frame. The reference is the first video track that was added and
-//! is still there; audio is cut at its fragment edges: frames with `v0 <= t < v1`, compared in milliseconds. Audio waits for the edge as
-//! long as the reference's time is within the hold (twice the longest fragment seen, at least [`CutOptions::hold_ms`]) of its own; after
-//! that another video track becomes the reference, and where there is none, audio is cut on a fixed grid of [`CutOptions::audio_grid_ms`].
-//! Audio that starts up to half a second before the first edge of all joins the first fragment.
+//! is still there; audio is cut at its fragment edges: frames with `v0 <= t < v1`, compared in milliseconds. Where the reference is more than
+//! half of its longest fragment (at least [`CutOptions::switch_ms`]) behind the audio, another video track that has the edge becomes the
+//! reference. Where none has it, audio waits as long as the reference's time is within the hold (twice the longest fragment seen, at least
+//! [`CutOptions::hold_ms`]) of its own; after that it is cut on a fixed grid of [`CutOptions::audio_grid_ms`]. Where the last video track
+//! leaves, audio is cut at its end, and on the grid from there on. Audio that starts up to half a second before the first edge of all joins the first fragment.
 //!
 //! *Times*: a track's first frames wait until the phase of its frame grid is known (`place.rs`); then each frame gets its place on the grid,
 //! and durations are differences of places, so nothing adds up. The last frame of a fragment takes its duration from the first of the next.
@@ -41,6 +42,8 @@ pub struct CutOptions {
     pub max_pending_bytes: usize,
     /// How far audio may be ahead of the reference video, at least, before it is cut without it.
     pub hold_ms: i64,
+    /// How far, at least, before it is cut at the edge that another video track has there.
+    pub switch_ms: i64,
     /// Steps forward beyond this are jumps.
     pub max_step_ms: i64,
     /// Steps back within this are rounding of the sender, beyond it jumps.
@@ -54,6 +57,7 @@ impl Default for CutOptions {
             max_fragment_ms: 20_000,
             max_pending_bytes: 32 << 20,
             hold_ms: 4000,
+            switch_ms: 500,
             max_step_ms: 10_000,
             max_back_ms: 10,
         }

@@ -248,6 +248,12 @@ impl Source {
         self.spacings.first().map_or(0, |spacing| spacing.frame_ms())
     }
 
+    /// What a frame lasts as far as is known, in milliseconds, rounded up.
+    pub(super) fn usual_ms(&self) -> i64 {
+        let ticks = i64::from(self.usual) * 1000;
+        (ticks + i64::from(VIDEO_TIMESCALE) - 1) / i64::from(VIDEO_TIMESCALE)
+    }
+
     fn emit(&mut self, count: usize, partial: bool, phases: &mut Phases, out: &mut Vec<Output>) {
         let Some(placer) = self.placer.as_mut().filter(|_| count > 0) else { return };
         let size = self.frames.iter().take(count).map(|frame| frame.data.len()).sum();
