@@ -81,7 +81,7 @@ async def run(
         judge(presentation, session)
         summarise(presentation, report)
     if compare:
-        judge_together(walked, report)
+        judge_together(walked, report, whole=settings.depth == "full")
     return report
 
 

@@ -9,11 +9,13 @@ from fractions import Fraction
 
 import trio
 
+from pypackager.check.hls.bandwidth import check_bandwidth
 from pypackager.check.hls.lines import read_lines
 from pypackager.check.hls.media_playlist import MediaPlaylist, Segment, read_media_playlist
 from pypackager.check.hls.multivariant import Entry, Multivariant, read_multivariant
 from pypackager.check.hls.one_copy import check_copy
 from pypackager.check.hls.reloads import check_reload
+from pypackager.check.hls.renditions import check_renditions
 from pypackager.check.loading import Loader, open_loader
 from pypackager.check.media.read import read_any, read_any_header
 from pypackager.check.origin import Answer
@@ -35,22 +37,29 @@ class _Walker:
     def __init__(self, session: Session, url: str) -> None:
         self.session = session
         self.presentation = Presentation(session.label, "hls", url, live=False)
+        self.last: dict[str, MediaPlaylist] = {}
+        """The newest copy of each track's playlist."""
         self.deadline = trio.current_time() + session.settings.seconds
 
     async def walk(self, answer: Answer) -> None:
         scope = self.session.scope.at(url=answer.base)
+        master: Multivariant | None
+        first: Answer | None
         lines = read_lines(answer.body, scope)
         if any(line.tag in ("EXT-X-STREAM-INF", "EXT-X-MEDIA", "EXT-X-I-FRAME-STREAM-INF") for line in lines):
-            tracks = _tracks(read_multivariant(lines, answer.base, scope))
-            first: Answer | None = None
+            master = read_multivariant(lines, answer.base, scope)
+            tracks, first = _tracks(master), None
         else:
-            tracks, first = [Track("media", answer.base)], answer
+            master, tracks, first = None, [Track("media", answer.base)], answer
         self.presentation.tracks = tracks
         async with open_loader(self.session) as loader, trio.open_nursery() as nursery:
             for track in tracks:
                 nursery.start_soon(self._follow, track, loader, first)
         for track in tracks:
             _sort(track)
+        check_renditions(self.last, self.session.scope)
+        if master is not None:
+            check_bandwidth(master, {track.url: track for track in tracks}, scope)
 
     async def _follow(self, track: Track, loader: Loader, answer: Answer | None) -> None:
         before: MediaPlaylist | None = None
@@ -85,6 +94,7 @@ class _Walker:
             track.looks.append(Look(answer.asked, answer.answered, listings[0].start, end, bool(new), playlist.ended))
         if track.claims.target_duration is None and playlist.target:
             track.claims = _with_target(track.claims, playlist)
+        self.last[track.label] = playlist
         await loader.want(track, new, read_any, read_any_header)
         return playlist
 

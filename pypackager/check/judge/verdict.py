@@ -5,8 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 from pypackager.check.finding import Report, TrackSummary
+from pypackager.check.judge.codecs import check_codecs
+from pypackager.check.judge.compare import check_same
 from pypackager.check.judge.continuity import check_continuity, main_stream
 from pypackager.check.judge.keys import check_keys
+from pypackager.check.judge.sync import check_sync
 from pypackager.check.judge.unwrap import unwrap
 from pypackager.check.presentation import Presentation, Track
 from pypackager.check.session import Session
@@ -19,10 +22,14 @@ def judge(presentation: Presentation, session: Session) -> None:
         unwrap(track)
         check_continuity(track, scope)
         check_keys(track, scope)
+        check_codecs(track, scope)
+    check_sync(presentation, session.scope)
 
 
-def judge_together(presentations: list[Presentation], report: Report) -> None:
-    """Judges presentations against each other: they must carry the same frames at the same times."""
+def judge_together(presentations: list[Presentation], report: Report, *, whole: bool) -> None:
+    """Judges presentations against the first: they must carry the same frames at the same times."""
+    for other in presentations[1:]:
+        check_same(presentations[0], other, report, whole=whole)
 
 
 def summarise(presentation: Presentation, report: Report) -> None:
