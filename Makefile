@@ -94,9 +94,11 @@ test: system check setup test-rust test-python ## everything: checks, Rust, Pyth
 test-rust: $(STAMP)/venv
 	$(call say,Rust tests)
 	$(CARGO) test --workspace --locked --quiet
+# The coverage floor (pyproject.toml) is for the whole: a run with ARGS is a part.
+COVERAGE := $(if $(ARGS),,--cov --cov-report=term)
 test-python: setup system test-rust
 	$(call say,Python tests)
-	@$(BIN)/python -m pytest -p no:benchmark -m "not soak and not obs" -n $(WORKERS) --dist loadgroup --durations=10 $(ARGS)
+	@$(BIN)/python -m pytest -p no:benchmark -m "not soak and not obs" -n $(WORKERS) --dist loadgroup --durations=10 $(COVERAGE) $(ARGS)
 
 bench: setup ## measures every part, and writes benchmarks/RESULTS.md
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds --timeout=0 $(ARGS)

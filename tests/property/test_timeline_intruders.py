@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pypackager.model.errors import PackagerError
 from pypackager.model.records import FLAG_GAP
 from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
+
+pytestmark = pytest.mark.no_cover
+"""Hundreds of whole feeds: traced they take three times as long, and reach no line that other tests do not."""
 
 VIDEO = 90_000
 SLOTS = 12

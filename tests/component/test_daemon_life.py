@@ -1,0 +1,181 @@
+"""The life of the daemon inside the test's own loop: start, an encoder's bytes, what viewers and operators get, reload, end."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import trio
+
+from pypackager.config.schema import Channel, Config, Listen, Program, StreamingEndpoint
+from pypackager.model.errors import PackagerError
+from pypackager.runtime import daemon as daemon_module
+from pypackager.runtime.catalog import locator_of
+from pypackager.runtime.daemon import Daemon
+
+CAPTURE = Path(__file__).parents[2] / "rust" / "core" / "tests" / "data" / "ffmpeg-9.0-ismv.http"
+LOOPBACK = ["127.0.0.1:0"]
+CHANNEL = Channel(name="ch", ingest_allow=["127.0.0.1"], program=[Program(name="show", locator="show"), Program(name="quiet")])
+
+
+class Life:
+    """A daemon that runs, and a client."""
+
+    def __init__(self, tmp_path: Path, **changes: Any) -> None:
+        listen = Listen(rtmp=LOOPBACK, ingest=LOOPBACK, control=LOOPBACK, origin=LOOPBACK)
+        endpoint = StreamingEndpoint(state="running")
+        self.config = Config(data_dir=str(tmp_path / "data"), listen=listen, channel=[CHANNEL], streaming_endpoint=[endpoint])
+        self.config = msgspec.structs.replace(self.config, **changes)
+        self.fresh: Config | PackagerError = self.config
+        """What the file says when it is read again."""
+        self.reloads = 0
+        self.daemon = Daemon(self.config, reload=self._reload)
+
+    def _reload(self) -> Config:
+        self.reloads += 1
+        if isinstance(self.fresh, PackagerError):
+            raise self.fresh
+        return self.fresh
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False) as self.client:
+            with trio.fail_after(20):
+                await nursery.start(self.daemon.run)
+                yield
+                nursery.cancel_scope.cancel()
+        assert self.daemon.stopped.is_set()
+
+    async def ask(self, kind: str, path: str, method: str = "GET") -> httpx.Response:
+        return await self.client.request(method, f"http://{self.daemon.addresses[kind][0]}/{path}")
+
+    async def push(self) -> bytes:
+        """Sends the capture and reads the answer."""
+        host, _, port = self.daemon.addresses["ingest"][0].rpartition(":")
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await stream.send_all(CAPTURE.read_bytes())
+            return b"".join([part async for part in stream])
+
+    async def until(self, fine: Callable[[], bool]) -> None:
+        while not fine():  # noqa: ASYNC110 -- the daemon tells no test what it did
+            await trio.sleep(0.01)
+
+
+async def test_what_an_encoder_pushed_is_published_and_the_operator_sees_it(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    async with life.running():
+        assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 404
+        assert (await life.push()).startswith(b"HTTP/1.1 200")
+        for path in ("show/show.ism/manifest", "show/show.ism/master.m3u8", "show/show.ism/manifest.mpd", "preview/ch.isml/manifest"):
+            answer = await life.ask("origin", path)
+            assert (answer.status_code, path) == (200, path)
+        assert "ch" in (await life.ask("origin", "play/preview/ch")).text
+        assert (await life.ask("origin", "play/show")).status_code == 200
+        # Not another program's asset, not one without a locator, not what is not there.
+        for path in ("show/quiet.ism/manifest", "quiet/quiet.ism/manifest", "preview/nobody.isml/manifest", "play/nothing"):
+            assert ((await life.ask("origin", path)).status_code, path) == (404, path)
+        ready = await life.ask("control", "readyz")
+        assert ready.json() | {"alerts": {}} == {"ready": True, "channels": 1, "failed": {}, "alerts": {}}
+        metrics = (await life.ask("control", "metrics")).text
+        assert 'pypackager_ingest_bytes_total{channel="ch"' in metrics
+        assert json.loads((tmp_path / "data" / "run.json").read_text()) == life.daemon.addresses
+
+
+async def test_the_operators_port_answers_nothing_else(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    async with life.running():
+        head = await life.ask("control", "healthz", "HEAD")
+        assert (head.status_code, head.content) == (200, b"")
+        assert int(head.headers["content-length"]) > 0
+        for method, path, status, code in (("POST", "healthz", 405, "METHOD_NOT_ALLOWED"), ("GET", "v2", 404, "NOT_FOUND")):
+            answer = await life.ask("control", path, method)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_sighup_takes_states_over_and_keeps_what_runs_when_the_file_is_wrong(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    async with life.running():
+        await life.push()
+        stopped = msgspec.structs.replace(
+            CHANNEL, ingest_allow=["192.0.2.1"], program=[Program(name="show", locator="show", state="stopped")]
+        )
+        stranger = Channel(name="new")
+        life.fresh = msgspec.structs.replace(life.config, channel=[stopped, stranger], streaming_endpoint=[])
+        os.kill(os.getpid(), signal.SIGHUP)
+        await life.until(lambda: life.daemon.config is life.fresh)
+        assert (await life.push()).startswith(b"HTTP/1.1 403")
+        refused = await life.ask("origin", "show/show.ism/manifest")
+        assert (refused.status_code, refused.json()["code"]) == (503, "ENDPOINT_STOPPED")
+        # The preview answers whatever the endpoint's state; a new channel waits for the next start.
+        assert (await life.ask("origin", "preview/ch.isml/manifest")).status_code == 200
+        assert (await life.ask("origin", "preview/new.isml/manifest")).status_code == 404
+
+        running = life.daemon.config
+        life.fresh = PackagerError("CONFIG_INVALID", "line 3", fault="operator")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await life.until(lambda: life.reloads == 2)
+        assert life.daemon.config is running
+
+        life.fresh = life.config
+        os.kill(os.getpid(), signal.SIGHUP)
+        await life.until(lambda: life.daemon.config is life.fresh)
+        assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 200
+
+
+async def test_sigterm_ends_it_and_a_restart_serves_the_same_bytes(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    playlists: list[bytes] = []
+    for _ in range(2):
+        async with life.running():
+            if not playlists:
+                await life.push()
+            playlists.append((await life.ask("origin", "preview/ch.isml/manifest.mpd")).content)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await life.daemon.stopped.wait()
+        life = Life(tmp_path)
+    assert playlists[0] == playlists[1]
+
+
+async def test_a_locked_channel_is_tried_again_and_the_other_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon_module, "RETRY_S", 0.05)
+    directory = tmp_path / "data" / "channels" / "held"
+    directory.mkdir(parents=True)
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    life = Life(tmp_path, channel=[Channel(name="held"), CHANNEL])
+    async with life.running():
+        health = (await life.ask("control", "healthz")).json()
+        assert (health["channels"], list(health["failed"])) == (1, ["held"])
+        assert (await life.push()).startswith(b"HTTP/1.1 200")
+        os.close(lock)
+        await life.until(lambda: not life.daemon.failed)
+        assert set(life.daemon.channels) == {"held", "ch"}
+
+
+async def test_what_cannot_be_used_is_said_by_its_code(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"")
+    with pytest.raises(PackagerError, match="DATA_DIR_UNUSABLE"):
+        await Life(tmp_path).daemon.run()
+    (tmp_path / "data").unlink()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = Listen(rtmp=[f"127.0.0.1:{taken.getsockname()[1]}"], ingest=[], control=[], origin=[])
+        with pytest.RaisesGroup(pytest.RaisesExc(PackagerError, match="BIND_FAILED"), flatten_subgroups=True):
+            await Life(tmp_path, listen=listen).daemon.run()
+
+
+def test_a_locator_is_a_path_or_the_same_guid_for_ever() -> None:
+    assert locator_of(Program(name="a", locator="path")) == "path"
+    assert locator_of(Program(name="a")) is None
+    assert locator_of(Program(name="a", locator=True)) == locator_of(Program(name="b", asset="a", locator=True))
+    assert locator_of(Program(name="a", locator=True)) != locator_of(Program(name="b", locator=True))
