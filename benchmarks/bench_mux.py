@@ -7,20 +7,22 @@ from dataclasses import dataclass
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.ingested import Stored, store
+from benchmarks import ingested
 from benchmarks.media import fragmented_ladder
 from pypackager import _core
+from pypackager.model.plan import F4fFragment, SmoothFragment, Source, Stored, TsSegment
 
 SEGMENT = slice(0, 3)
 """Fragments of an HLS segment: six seconds."""
+FIRST = slice(0, 1)
 
 
 @dataclass
 class Pair:
     """What one viewer watches."""
 
-    video: Stored
-    audio: Stored
+    video: ingested.Stored
+    audio: ingested.Stored
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     video = max(tracks, key=lambda track: track.bitrate)
     audio = next(track for track in tracks if track.header.kind == "audio")
     folder = tmp_path_factory.mktemp("blobs")
-    return Pair(store(video, folder / "video.cmfv", 1), store(audio, folder / "audio.cmfa", 2))
+    return Pair(ingested.store(video, folder / "video.cmfv", 1), ingested.store(audio, folder / "audio.cmfa", 2))
+
+
+def source(track: ingested.Stored, fragments: slice) -> Source:
+    """Some fragments of a track as a plan has them."""
+    return Source(track.init, tuple(track.ranges[fragments]))
 
 
 def check(benchmark: BenchmarkFixture, made: bytes, least: int) -> None:
@@ -48,38 +55,37 @@ def media(ranges: list[tuple[str, int, int]]) -> int:
 
 def test_cmaf_segment(benchmark: BenchmarkFixture, pair: Pair) -> None:
     """HLS with CMAF: stored bytes as they are."""
-    check(benchmark, benchmark(_core.read_ranges, pair.video.ranges[SEGMENT]), media(pair.video.ranges[SEGMENT]))
+    ranges = pair.video.ranges[SEGMENT]
+    check(benchmark, benchmark(_core.make_body, Stored(tuple(ranges))), media(ranges))
 
 
 def test_ts_segment_v4(benchmark: BenchmarkFixture, pair: Pair) -> None:
     """HLS version 4: video alone."""
-    made = benchmark(_core.ts_segment, pair.video.init, pair.video.ranges[SEGMENT], None, [])
+    made = benchmark(_core.make_body, TsSegment(source(pair.video, SEGMENT), None))
     check(benchmark, made, media(pair.video.ranges[SEGMENT]))
 
 
 def test_ts_segment_v4_audio(benchmark: BenchmarkFixture, pair: Pair) -> None:
     """HLS version 4: audio alone."""
-    made = benchmark(_core.ts_segment, None, [], pair.audio.init, pair.audio.ranges[SEGMENT])
+    made = benchmark(_core.make_body, TsSegment(None, source(pair.audio, SEGMENT)))
     check(benchmark, made, media(pair.audio.ranges[SEGMENT]))
 
 
 def test_ts_segment_v3(benchmark: BenchmarkFixture, pair: Pair) -> None:
     """HLS version 3: audio muxed."""
-    made = benchmark(_core.ts_segment, pair.video.init, pair.video.ranges[SEGMENT], pair.audio.init, pair.audio.ranges[SEGMENT])
+    made = benchmark(_core.make_body, TsSegment(source(pair.video, SEGMENT), source(pair.audio, SEGMENT)))
     check(benchmark, made, media(pair.video.ranges[SEGMENT]))
 
 
 def test_smooth_fragment(benchmark: BenchmarkFixture, pair: Pair) -> None:
     """Smooth: one fragment of two seconds."""
     first = pair.video.fragments[0]
-    successors = [(one.time, one.duration) for one in pair.video.fragments[1:3]]
-    made = benchmark(
-        _core.smooth_fragment, pair.video.init, pair.video.ranges[:1], 1, 1, first.time, first.duration, 0, successors, False
-    )  # fmt: skip
-    check(benchmark, made, media(pair.video.ranges[:1]))
+    successors = tuple((one.time, one.duration) for one in pair.video.fragments[1:3])
+    plan = SmoothFragment(source(pair.video, FIRST), 1, 1, first.time, first.duration, 0, successors, inband=False)
+    check(benchmark, benchmark(_core.make_body, plan), media(pair.video.ranges[:1]))
 
 
 def test_hds_fragment(benchmark: BenchmarkFixture, pair: Pair) -> None:
     """HDS: one fragment of two seconds, audio muxed."""
-    made = benchmark(_core.f4f_fragment, pair.video.init, pair.video.ranges[:1], pair.audio.init, pair.audio.ranges[:1], 0)
+    made = benchmark(_core.make_body, F4fFragment(source(pair.video, FIRST), source(pair.audio, FIRST), 0))
     check(benchmark, made, media(pair.video.ranges[:1]))

@@ -1,7 +1,10 @@
 """The native core: the ingest pump, the writer, remuxing and small exact helpers. Media bytes stay on that side of the border."""
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Literal, Self, TypeAlias, final
+
+from pypackager.model.plan import Body
 
 __all__ = [
     "BodyEnd",
@@ -11,6 +14,8 @@ __all__ = [
     "ConnectionStats",
     "CoreError",
     "DeflatedBlock",
+    "FrontAnswer",
+    "FrontDoor",
     "MuxedFragment",
     "NeedClock",
     "Networks",
@@ -28,16 +33,11 @@ __all__ = [
     "assemble_gzip",
     "crc32c",
     "deflate_block",
-    "f4f_fragment",
     "flv_metadata",
+    "make_body",
     "read_init",
-    "read_ranges",
     "read_recording",
-    "smooth_fragment",
-    "ts_segment",
 ]
-
-_Range: TypeAlias = tuple[str, int, int]
 
 class CoreError(ValueError):
     """Bytes from outside are wrong."""
@@ -108,6 +108,107 @@ class MuxedFragment:
     samples: int
 
     def __bytes__(self) -> bytes: ...
+
+# --- the front door
+
+@final
+class FrontAnswer:
+    """An answer that the front door may give by itself."""
+
+    def __new__(
+        cls,
+        kind: str,
+        headers: list[tuple[bytes, bytes]],
+        etag: str,
+        etag_gzip: str,
+        body: Body,
+        gzip: bytes | None,
+    ) -> Self:
+        """Takes over an answer; bytes are shared, not copied.
+
+        Args:
+            kind: "manifest" or "segment": what its requests are counted as.
+            headers: fields of all its forms, names in lower case; without content-length, content-encoding, content-range and etag.
+            etag: entity tag of the plain form, quoted.
+            etag_gzip: entity tag of the gzip form.
+            body: bytes, or a plan of `pypackager.model.plan`.
+            gzip: the body as one gzip member.
+
+        Raises:
+            ValueError: a kind or header that can't be.
+            TypeError: no plan.
+        """
+
+@final
+class FrontDoor:
+    """Native threads that own the origin's sockets: they answer what was published and ask the application for the rest."""
+
+    latency_bounds: list[float]
+    """Seconds: the upper bounds of the latency histogram."""
+
+    def __new__(
+        cls,
+        sockets: list[int],
+        upstream: str,
+        *,
+        threads: int = 1,
+        keep_alive_s: float = 65.0,
+        stall_s: float = 30.0,
+        grace_s: float = 2.0,
+        max_connections: int = 4096,
+        max_questions: int = 64,
+        cache_bytes: int = 16_777_216,
+        max_lines: int = 1000,
+    ) -> Self:
+        """Serves from now on.
+
+        Args:
+            sockets: descriptors of listening TCP sockets, which it takes over.
+            upstream: path of the Unix socket on which the application listens.
+            threads: that serve.
+            keep_alive_s: how long a connection may be idle, or take to send a request's head.
+            stall_s: how long a viewer may take no byte of its answer.
+            grace_s: how long answers under way may take at the end.
+            max_connections: more wait in the backlog.
+            max_questions: questions to the application at once, each thread.
+            cache_bytes: bodies that are kept.
+            max_lines: lines of the access log between two reports; the rest is only counted.
+
+        Raises:
+            OSError: no thread, or no descriptor.
+        """
+
+    def put(self, root: str, target: str, answer: FrontAnswer, lifetime_s: float) -> None:
+        """Gives a segment of the presentation at `root` to whoever asks for `target`, byte for byte, until its lifetime ends."""
+
+    def add(self, root: str, target: str, answer: FrontAnswer) -> None:
+        """Gives one more manifest of a presentation, until the next turn."""
+
+    def turn(self, root: str, manifests: Sequence[tuple[str, FrontAnswer]]) -> None:
+        """Gives these manifests (target, answer) of a presentation from now on, and no others."""
+
+    def asked(self, root: str) -> list[str]:
+        """The targets of a presentation that were asked for since the last call; forgets segments whose lifetime ended."""
+
+    def withdraw(self, root: str) -> None:
+        """Gives nothing of a presentation any more."""
+
+    def report(
+        self,
+    ) -> tuple[
+        list[tuple[str, str, str, str, int, str, int, float, str]],
+        int,
+        list[tuple[str, int, int, int, float, list[int]]],
+    ]:
+        """What it answered by itself since the last call.
+
+        Returns:
+            A line for each answer (peer, X-Forwarded-For, method, target, status, kind, bytes, seconds until it was ready, User-Agent); how
+            many more have no line; sums of all (kind, status, count, bytes, seconds, count in each bucket of the histogram).
+        """
+
+    def stop(self) -> None:
+        """No new connection, idle ones end at once, answers under way within `grace_s`; blocks until then."""
 
 # --- the pump
 
@@ -270,32 +371,18 @@ class Writer:
     def stop(self) -> None:
         """Finishes what is queued, then ends the thread."""
 
-# --- remuxing: stored fragments in, one answer out; the GIL is released
+# --- answers
 
-def read_ranges(ranges: list[_Range]) -> bytes:
-    """The bytes of stored ranges, one after the other.
+def make_body(body: Body) -> bytes:
+    """Carries out the plan of an answer: reads what is stored, remuxes it where the format is another; the GIL is released.
 
     Raises:
-        OSError: a file is gone or shorter than the range.
+        OSError: a file is gone or shorter than a range.
+        CoreError: what was read is no fragment of ours.
     """
 
 def read_init(init: bytes) -> TrackHeader:
     """The track that a stored CMAF header describes."""
-
-def ts_segment(video_init: bytes | None, video: list[_Range], audio_init: bytes | None, audio: list[_Range]) -> bytes: ...
-def smooth_fragment(
-    init: bytes,
-    ranges: list[_Range],
-    track_id: int,
-    sequence: int,
-    time: int,
-    duration: int,
-    composition_shift: int,
-    successors: list[tuple[int, int]],
-    inband: bool,
-) -> bytes: ...
-def f4f_fragment(video_init: bytes | None, video: list[_Range], audio_init: bytes | None, audio: list[_Range], origin_ns: int) -> bytes:
-    """FLV tags of one HDS fragment; a tag's time is its decode time minus `origin_ns`, in ms."""
 
 def flv_metadata(values: list[tuple[str, float | bool | str]]) -> bytes:
     """AMF0 `onMetaData` for f4m <metadata>."""

@@ -114,6 +114,10 @@ class Tuning(_Table, frozen=True):
     """Video tracks of a channel."""
     audio_tracks: Annotated[int, Meta(ge=1, le=64)] = 5
     """Audio tracks of a channel."""
+    front_threads: Annotated[int, Meta(ge=0, le=64)] = 1
+    """Native threads that answer players; 0: the application answers everything by itself."""
+    front_cache: Annotated[int, Meta(ge=1_048_576)] = 16_777_216
+    """Bytes of segments that are kept for viewers who ask for the same."""
     disk_reserve: Annotated[int, Meta(ge=0)] = 268_435_456
     """Free bytes below which the oldest of the longest window is trimmed (alert DISK_LOW)."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
+from pypackager.origin.ahead import Ahead, Front
 from pypackager.origin.answers import Answers
 from pypackager.origin.bodies import Bodies
 from pypackager.origin.ports import AccessLog, Catalog, Core, Packager, Pages, Recorder
@@ -27,6 +29,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _T = TypeVar("_T")
+F = TypeVar("F")
+Report = tuple[list[tuple[str, str, str, str, int, str, int, float, str]], int, list[tuple[str, int, int, int, float, list[int]]]]
+"""Of a front: a line for each answer, how many have none, sums by kind and status; see _core.FrontDoor.report."""
 
 _KINDS = {"locator": "presentation", "preview": "presentation", "play": "page", "play-preview": "page", "static": "page", "time": "time"}
 """What a request is counted as when it finds nothing."""
@@ -82,6 +87,38 @@ class Origin:
         self._recorder = recorder
         self._trusted_proxy = trusted_proxy
         self._utc_ns = utc_ns
+        self._packager = packager
+        self._ahead: Ahead[Any] | None = None
+
+    def stand_behind(self, front: Front[F], wrap: Callable[[Published, int], F]) -> None:
+        """Gives what it answers, and what will be asked for next, to a native front as well."""
+        self._ahead = Ahead(front, wrap, self._answers, self._packager, self._catalog, time.monotonic_ns)
+
+    def turn(self) -> None:
+        """Something may have been published: the front gets it before it is asked for."""
+        if self._ahead is not None:
+            self._ahead.turn()
+
+    def take_report(self, report: Report) -> None:
+        """Logs and counts what a front answered by itself."""
+        lines, unsaid, sums = report
+        for kind, status, count, sent, seconds, within in sums:
+            self._recorder.requests_at_once(kind, status, count, seconds, sent, within)
+        for peer, forwarded, method, target, status, _, sent, seconds, agent in lines:
+            self._log.info(
+                "request",
+                client=self._viewer(peer, forwarded),
+                method=method,
+                path=target,
+                query="",
+                status=status,
+                code="",
+                bytes=sent,
+                ms=round(seconds * 1000, 2),
+                agent=agent,
+            )
+        if unsaid:
+            self._log.info("requests without a line", count=unsaid)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry."""
@@ -188,6 +225,8 @@ class Origin:
 
     def _below(self, root: str, presentation: Presentation, route: Route, request: _Request) -> _Found:
         published = self._answers.ask(root, presentation, route.rest, request.query)
+        if self._ahead is not None and not request.query and route.place == "locator" and published.status == HTTPStatus.OK:
+            self._ahead.offer(root, route.name, route.asset, request.path, route.rest, presentation, published)
         kind = "segment" if published.lifetime == "immutable" else "manifest"
         return _Found(published, kind, presentation.interval_ns, shared=route.place != "preview")
 
@@ -200,8 +239,15 @@ class Origin:
     def _client(self, scope: Scope, headers: Headers) -> str:
         """The viewer's address: the peer's, or what the nearest trusted proxy saw, proxies being believed from the right."""
         peer = scope.get("client")
-        address = str(peer[0]) if peer else ""
-        hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+        forwarded = headers.get("x-forwarded-for", "")
+        if peer is None:
+            # Our own front, on a Unix socket that nobody else reaches: the last hop is the address that it saw.
+            forwarded, _, address = forwarded.rpartition(",")
+            return self._viewer(address.strip(), forwarded)
+        return self._viewer(str(peer[0]), forwarded)
+
+    def _viewer(self, address: str, forwarded: str) -> str:
+        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
         while hops and self._trusted_proxy(address):
             address = hops.pop()
         return address
@@ -218,7 +264,7 @@ def create_app(
     trusted_proxy: Callable[[str], bool] = lambda _: False,
     utc_ns: Callable[[], int] = time.time_ns,
     cache_bytes: int = 16 * 2**20,
-) -> App:
+) -> Origin:
     """The origin as an ASGI application.
 
     Args:

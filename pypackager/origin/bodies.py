@@ -9,17 +9,13 @@ object, which the server passes on without a copy. So N slow viewers of a segmen
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from functools import partial
 
 import msgspec
 import trio
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.plan import Body, F4fFragment, Range, SmoothFragment, Source, Stored, Text, TsSegment
+from pypackager.model.plan import Body, Range, Stored, Text
 from pypackager.origin.ports import Core
-
-Work = Callable[[], bytes]
 
 
 class _Flight:
@@ -94,39 +90,12 @@ class Bodies:
 
     def _execute(self, body: Body) -> bytes:
         try:
-            return self._work(body)()
+            return self._core.make_body(body)
         except FileNotFoundError as error:
             raise PackagerError("FRAGMENT_GONE", "it left the archive window a moment ago", status=404) from error
         except (OSError, ValueError) as error:
             # CoreError is a ValueError: what was stored cannot be read any more, which is nobody's fault but ours.
             raise PackagerError("FRAGMENT_UNREADABLE", str(error), status=500, fault="us") from error
-
-    def _work(self, body: Body) -> Work:
-        core = self._core
-        match body:
-            case bytes():
-                return lambda: body
-            case Text():
-                return lambda: b"".join(body.parts)
-            case Stored():
-                return partial(core.read_ranges, list(body.ranges))
-            case TsSegment():
-                return partial(core.ts_segment, *_source(body.video), *_source(body.audio))
-            case F4fFragment():
-                return partial(core.f4f_fragment, *_source(body.video), *_source(body.audio), body.origin_ns)
-            case SmoothFragment():
-                return partial(
-                    core.smooth_fragment,
-                    body.source.init,
-                    list(body.source.ranges),
-                    body.track_id,
-                    body.sequence,
-                    body.time,
-                    body.duration,
-                    body.composition_shift,
-                    list(body.successors),
-                    body.inband,
-                )
 
     def _keep(self, body: Body, data: bytes) -> None:
         if len(data) > self._capacity // 4:
@@ -162,7 +131,3 @@ def cut(body: Stored, offset: int, length: int) -> Stored:
         offset -= skipped
         length -= taken
     return msgspec.structs.replace(body, ranges=tuple(ranges))
-
-
-def _source(source: Source | None) -> tuple[bytes | None, list[Range]]:
-    return (None, []) if source is None else (source.init, list(source.ranges))

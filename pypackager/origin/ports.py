@@ -5,11 +5,12 @@ In: nothing. Out: Protocols. Never: an implementation.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from pypackager.model.plan import Published, Range
+from pypackager.model.plan import Body, Published
 from pypackager.model.presentation import Presentation
 
 
@@ -57,37 +58,23 @@ class Packager(Protocol):
         """
         ...
 
+    def stream(self, path: str) -> tuple[tuple[str, ...], int] | None:
+        """The stream that a segment's path belongs to, and its place there; None for what is no segment."""
+
+    def following(self, presentation: Presentation, path: str) -> Iterable[str]:
+        """The paths of the segments behind the one at `path`, up to the published edge, oldest first."""
+
 
 class Core(Protocol):
     """The part of pypackager._core that executes plans; it blocks and releases the GIL."""
 
-    def read_ranges(self, ranges: list[Range]) -> bytes:
-        """As stored."""
-        ...
+    def make_body(self, body: Body) -> bytes:
+        """The bytes of a plan.
 
-    def ts_segment(self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range]) -> bytes:
-        """An MPEG-TS segment."""
-        ...
-
-    def smooth_fragment(
-        self,
-        init: bytes,
-        ranges: list[Range],
-        track_id: int,
-        sequence: int,
-        time: int,
-        duration: int,
-        composition_shift: int,
-        successors: list[tuple[int, int]],
-        inband: bool,
-    ) -> bytes:
-        """A Smooth Streaming fragment."""
-        ...
-
-    def f4f_fragment(
-        self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range], origin_ns: int
-    ) -> bytes:
-        """An HDS fragment."""
+        Raises:
+            OSError: what was stored is gone.
+            ValueError: it can't be read any more.
+        """
         ...
 
 
@@ -122,6 +109,18 @@ class Recorder(Protocol):
             sent: bytes of the body.
         """
         ...
+
+    def requests_at_once(self, kind: str, status: int, count: int, seconds: float, sent: int, within: Sequence[int]) -> None:
+        """Many requests of one kind and status.
+
+        Args:
+            kind: as above.
+            status: as above.
+            count: how many.
+            seconds: all together.
+            sent: bytes, all together.
+            within: how many were ready within each bound of the latency histogram, not cumulative; the last: later.
+        """
 
 
 class AccessLog(Protocol):

@@ -63,18 +63,12 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
     Raises:
         PackagerError: the body could not be made, or the range is outside of it.
     """
-    headers: list[tuple[str, str]] = [
-        ("content-type", published.content_type),
-        ("cache-control", cache_control(published.lifetime, interval_ns, shared=shared)),
-        *((name.lower(), value) for name, value in published.headers),
-    ]
-    if published.gzip is not None:
-        headers.append(("vary", "Accept-Encoding"))
+    headers = _fields(published, interval_ns, shared=shared)
     wanted = asked.get("range")
     zipped = published.gzip is not None and wanted is None and accepts_gzip(asked.get("accept-encoding", ""))
     plain = published.status == HTTPStatus.OK
     if plain:
-        headers += [("accept-ranges", "bytes"), ("etag", quoted(published.etag, "gzip" if zipped else ""))]
+        headers.append(("etag", quoted(published.etag, "gzip" if zipped else "")))
         if none_match(asked.get("if-none-match", ""), published.etag):
             return _reply(HTTPStatus.NOT_MODIFIED, [pair for pair in headers if pair[0] != "content-type"])
         # RFC 9110 14.2: a Range header means something to GET alone.
@@ -87,6 +81,24 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
     if size is not None:
         return _reply(published.status, [*headers, ("content-length", str(size))])
     return _full(published.status, headers, await bodies.fetch(published.body))
+
+
+def standing(published: Published, interval_ns: int) -> tuple[tuple[bytes, bytes], ...]:
+    """The header fields that all forms of a shared answer have: whole, a part, deflated, unchanged."""
+    return _reply(published.status, _fields(published, interval_ns, shared=True)).headers
+
+
+def _fields(published: Published, interval_ns: int, *, shared: bool) -> list[tuple[str, str]]:
+    fields = [
+        ("content-type", published.content_type),
+        ("cache-control", cache_control(published.lifetime, interval_ns, shared=shared)),
+        *((name.lower(), value) for name, value in published.headers),
+    ]
+    if published.gzip is not None:
+        fields.append(("vary", "Accept-Encoding"))
+    if published.status == HTTPStatus.OK:
+        fields.append(("accept-ranges", "bytes"))
+    return fields
 
 
 def problem(error: PackagerError, path: str, *, shared: bool) -> Reply:

@@ -50,6 +50,25 @@ async def serve_origin(
         PackagerError: BIND_FAILED or BIND_MALFORMED.
     """
     sockets = open_listeners(binds)
+    addresses = [address_of(sock) for sock in sockets]
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_sockets, keep_alive_s=keep_alive_s, stall_s=stall_s, graceful_s=graceful_s)
+        await nursery.start(partial(serve, app, sockets, log=log, max_connections=max_connections))
+        task_status.started(addresses)
+
+
+async def serve_sockets(
+    app: App,
+    sockets: Sequence[socket.socket],
+    *,
+    log: AccessLog,
+    keep_alive_s: float = 65.0,
+    stall_s: float = 30.0,
+    graceful_s: float = 2.0,
+    max_connections: int = 4096,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """The same over sockets that listen, whatever their family; they are closed at the end."""
     viewers = Viewers(limit=max_connections, stall_s=stall_s)
     context = WorkerContext(None)
     config = _config(keep_alive_s)
@@ -61,7 +80,7 @@ async def serve_origin(
         try:
             serving = partial(trio.serve_listeners, handler, listeners, handler_nursery=handlers)
             await nursery.start(serving)
-            task_status.started([_address(sock) for sock in sockets])
+            task_status.started()
             await trio.sleep_forever()
         finally:
             stop.set()
@@ -104,7 +123,8 @@ def _open_listener(bind: str) -> socket.socket:
     return sock
 
 
-def _address(sock: socket.socket) -> str:
+def address_of(sock: socket.socket) -> str:
+    """The "host:port" that a socket is bound to."""
     host, port = sock.getsockname()[:2]
     return f"[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{host}:{port}"
 

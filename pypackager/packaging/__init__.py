@@ -1,8 +1,9 @@
 """Manifests and plans as pure functions of a presentation.
 
-In: a presentation and a request. Out: published answers. Never: I/O, a clock, state that changes the meaning.
+In: a presentation and a request. Out: published answers, and what is asked for next. Never: I/O, a clock, state that changes the meaning.
 """
 
+from pypackager.packaging.ahead import following, stream
 from pypackager.packaging.publish import answer
 
-__all__ = ["answer"]
+__all__ = ["answer", "following", "stream"]

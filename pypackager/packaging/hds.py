@@ -217,3 +217,13 @@ def media(presentation: Presentation, target: HdsMedia) -> Published:
     plan = F4fFragment(video=video, audio=audio, origin_ns=(ms - ms % ERA_MS) * 1_000_000)
     size = sum(size for each in (plan.video, plan.audio) if each for _, _, size in each.ranges)
     return Published(content_type="video/f4f", body=plan, lifetime="immutable", etag=f'"f4f-{int(track.time[row]):x}-{size:x}"')
+
+
+def numbers_behind(presentation: Presentation, target: HdsMedia, number: int) -> range:
+    """The numbers of the fragments behind `number` that are listed.
+
+    Raises:
+        PackagerError: NO_SUCH_TRACK (404).
+    """
+    track, other = _tracks(presentation, target)
+    return range(max(number, track.first) + 1, track.first + _stop(presentation, track, other) + 1)

@@ -269,6 +269,19 @@ def media(presentation: Presentation, target: SmoothMedia) -> Published:
     return Published(content_type=f"{layer.info.kind}/mp4", body=plan, lifetime="immutable", etag=etag)
 
 
+def times_behind(presentation: Presentation, target: SmoothMedia, time: int) -> list[int]:
+    """The times of the fragments behind `time` that may be served.
+
+    Raises:
+        PackagerError: NO_SUCH_STREAM (404).
+    """
+    stream, _ = _stream_of(presentation, target)
+    chunks = stream.tracks[0]
+    row = find(chunks, time)
+    stop = _stop(presentation, stream)
+    return [] if row is None else [int(chunks.time[later]) for later in range(row + 1, stop) if _has_chunk(stream, later)]
+
+
 def _stream_of(presentation: Presentation, target: SmoothMedia) -> tuple[Stream, TrackWindow]:
     for stream in streams(presentation):
         if stream.name == target.stream:

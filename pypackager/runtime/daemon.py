@@ -23,6 +23,8 @@ from pypackager.config.schema import Channel, Config
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 from pypackager.ingest.router import Router
 from pypackager.model.errors import PackagerError
+from pypackager.origin.app import Origin
+from pypackager.origin.front import serve_front
 from pypackager.origin.ports import Health
 from pypackager.origin.serve import serve_origin
 from pypackager.runtime.catalog import LiveCatalog
@@ -64,6 +66,7 @@ class Daemon:
         self._log = structlog.get_logger()
         self._data_dir = Path(config.data_dir)
         self._ready = False
+        self._origin: Origin | None = None
         self._wake = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -115,9 +118,13 @@ class Daemon:
         catalog = LiveCatalog(self.channels, lambda: self.config, self.health)
         access = structlog.get_logger().bind(log="access")
         if self.config.listen.origin:
-            app = make_origin(catalog, access, self.metrics)
-            serve = partial(serve_origin, app, self.config.listen.origin, log=self._log)
-            self.addresses["origin"] = await nursery.start(serve)
+            self._origin = make_origin(catalog, access, self.metrics)
+            tuning = self.config.tuning
+            if tuning.front_threads:
+                front = partial(serve_front, threads=tuning.front_threads, cache_bytes=tuning.front_cache)
+            else:
+                front = partial(serve_origin)
+            self.addresses["origin"] = await nursery.start(partial(front, self._origin, self.config.listen.origin, log=self._log))
         if self.config.listen.control:
             control = ControlApp(self.health, self._render_metrics)
             serve = partial(serve_origin, control, self.config.listen.control, log=self._log)
@@ -209,6 +216,8 @@ class Daemon:
                     break
         for channel in touched.values():
             channel.advance()
+        if touched and self._origin is not None:
+            self._origin.turn()
 
     def _rearm(self) -> None:
         self._wake.set()

@@ -2,9 +2,46 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterator, Sequence
 
-_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from pypackager._core import FrontDoor
+
+
+class Latencies(Collector):
+    """A histogram that takes many observations at once: the native front counts by itself and reports sums."""
+
+    name = "pypackager_request_seconds"
+    documentation = "Time until an answer was ready"
+    labels = ("kind",)
+    bounds = tuple(FrontDoor.latency_bounds)
+
+    def __init__(self) -> None:
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def observe(self, kind: str, seconds: float) -> None:
+        """One observation."""
+        place = next((number for number, bound in enumerate(self.bounds) if seconds <= bound), len(self.bounds))
+        self.add(kind, seconds, [int(number == place) for number in range(len(self.bounds) + 1)])
+
+    def add(self, kind: str, seconds: float, within: Sequence[int]) -> None:
+        """Many: `seconds` is their sum, `within` how many are in each bucket, not cumulative."""
+        counts = self._counts.setdefault(kind, [0] * (len(self.bounds) + 1))
+        for number, count in enumerate(within):
+            counts[number] += count
+        self._sums[kind] = self._sums.get(kind, 0.0) + seconds
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """For the registry."""
+        family = HistogramMetricFamily(self.name, self.documentation, labels=self.labels)
+        for kind, counts in self._counts.items():
+            names = [*map(str, self.bounds), "+Inf"]
+            family.add_metric([kind], [(name, float(sum(counts[: n + 1]))) for n, name in enumerate(names)], self._sums[kind])
+        yield family
 
 
 class Metrics:
@@ -24,15 +61,20 @@ class Metrics:
         self.refusals = Counter("pypackager_ingest_refused", "Connections refused, by code", ("code",), registry=r)
         self.alerts = Counter("pypackager_alerts", "Alerts raised", ("channel", "code"), registry=r)
         self.requests = Counter("pypackager_requests", "Requests of players and caches", ("kind", "status"), registry=r)
-        self.latency = Histogram(
-            "pypackager_request_seconds", "Time until an answer was ready", ("kind",), buckets=_LATENCY_BUCKETS, registry=r
-        )
+        self.latency = Latencies()
+        r.register(self.latency)
         self.sent = Counter("pypackager_sent_bytes", "Body bytes sent to players and caches", ("kind",), registry=r)
 
     def request(self, kind: str, status: int, seconds: float, sent: int) -> None:
         """The origin answered one request."""
         self.requests.labels(kind, str(status)).inc()
-        self.latency.labels(kind).observe(seconds)
+        self.latency.observe(kind, seconds)
+        self.sent.labels(kind).inc(sent)
+
+    def requests_at_once(self, kind: str, status: int, count: int, seconds: float, sent: int, within: Sequence[int]) -> None:
+        """The front answered many of one kind and status; see origin.ports.Recorder."""
+        self.requests.labels(kind, str(status)).inc(count)
+        self.latency.add(kind, seconds, within)
         self.sent.labels(kind).inc(sent)
 
     def render(self) -> bytes:

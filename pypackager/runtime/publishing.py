@@ -7,11 +7,11 @@ from typing import Any
 from pypackager import _core, packaging
 from pypackager.console.pages import Pages
 from pypackager.origin import create_app
-from pypackager.origin.app import App
+from pypackager.origin.app import Origin
 from pypackager.runtime.catalog import LiveCatalog
 from pypackager.runtime.metrics import Metrics
 
 
-def make_origin(catalog: LiveCatalog, log: Any, metrics: Metrics) -> App:
+def make_origin(catalog: LiveCatalog, log: Any, metrics: Metrics) -> Origin:
     """The origin's application."""
     return create_app(catalog, packaging, _core, Pages(), log=log, recorder=metrics)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pypackager import _core
+from pypackager.model.plan import F4fFragment, SmoothFragment, Source, Stored, TsSegment
 
 CAPTURES = Path(__file__).parents[2] / "rust" / "core" / "tests" / "data"
 
@@ -111,22 +112,25 @@ def test_fragments_are_stored_and_served_in_every_format(pump: _core.Pump, feed_
     assert {code for _, code in writer.done()} == {0}
     fragments = len(ranges[1]) + len(ranges[3])
     assert (tmp_path / "journal").read_bytes() == b"record" * fragments
-    assert _core.read_ranges(ranges[1])[4:8] == b"moof"
+    assert _core.make_body(Stored(tuple(ranges[1])))[4:8] == b"moof"
 
-    segment = _core.ts_segment(inits[1], ranges[1], inits[3], ranges[3])
+    picture, sound = (Source(inits[track], tuple(ranges[track])) for track in (1, 3))
+    segment = _core.make_body(TsSegment(picture, sound))
     assert len(segment) % 188 == 0
     assert {segment[at] for at in range(0, len(segment), 188)} == {0x47}
-    plain = _core.smooth_fragment(inits[1], ranges[1][:1], 1, 1, 90_000, 90_000, 9000, [(180_000, 90_000)], False)
-    inband = _core.smooth_fragment(inits[1], ranges[1][:1], 1, 1, 90_000, 90_000, 9000, [], True)
+    first = Source(inits[1], tuple(ranges[1][:1]))
+    plain = _core.make_body(SmoothFragment(first, 1, 1, 90_000, 90_000, 9000, ((180_000, 90_000),), inband=False))
+    inband = _core.make_body(SmoothFragment(first, 1, 1, 90_000, 90_000, 9000, (), inband=True))
     assert plain[4:8] == inband[4:8] == b"moof"
     sps = video.codec_private[8 : 8 + int.from_bytes(video.codec_private[6:8], "big")]
     assert sps in inband
     assert sps not in plain
-    tags = _core.f4f_fragment(inits[1], ranges[1][:1], inits[3], ranges[3][:1], 1_000_000_000)
+    tags = _core.make_body(F4fFragment(first, Source(inits[3], tuple(ranges[3][:1])), 1_000_000_000))
     assert tags[4:8] == b"mdat"
     assert tags[8] == 9
+    path, offset, _ = ranges[1][0]
     with pytest.raises(_core.CoreError) as caught:
-        _core.ts_segment(inits[1], [(ranges[1][0][0], ranges[1][0][1] + 4, 100)], None, [])
+        _core.make_body(TsSegment(Source(inits[1], ((path, offset + 4, 100),)), None))
     assert caught.value.code
     assert caught.value.status == 400
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pypackager import _core
+from pypackager.model.plan import Stored
 
 
 def wait(writer: _core.Writer, last: int) -> dict[int, int]:
@@ -67,9 +68,9 @@ def test_a_short_write_is_undone_and_the_next_one_follows_the_last_good_byte(tmp
 def test_ranges_are_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "blob"
     path.write_bytes(b"0123456789")
-    assert _core.read_ranges([(str(path), 7, 3), (str(path), 0, 2)]) == b"78901"
-    assert _core.read_ranges([]) == b""
+    assert _core.make_body(Stored(((str(path), 7, 3), (str(path), 0, 2)))) == b"78901"
+    assert _core.make_body(Stored(())) == b""
     with pytest.raises(OSError, match="ends at byte 10"):
-        _core.read_ranges([(str(path), 8, 3)])
+        _core.make_body(Stored(((str(path), 8, 3),)))
     with pytest.raises(FileNotFoundError):
-        _core.read_ranges([(str(tmp_path / "gone"), 0, 1)])
+        _core.make_body(Stored(((str(tmp_path / "gone"), 0, 1),)))

@@ -101,7 +101,9 @@ class Daemon:
     def wait_for_encoders(self, seconds: float = 10.0) -> None:
         """Waits until the daemon has seen the end of every ingest connection: what an ended process sent may still be on its way."""
         deadline = time.monotonic() + seconds
-        while "pypackager_ingest_connections 0.0" not in self.fetch(self.control("metrics")).decode():
+        ports = [int(address.rpartition(":")[2]) for kind in ("rtmp", "ingest") for address in self.addresses[kind]]
+        # The kernel knows of a connection before the daemon does; the daemon still has its end to take when the kernel knows of none.
+        while _connected(ports) or "pypackager_ingest_connections 0.0" not in self.fetch(self.control("metrics")).decode():
             assert time.monotonic() < deadline, f"encoders are still connected:\n{self.tail()}"
             time.sleep(0.02)
 
@@ -245,3 +247,13 @@ def running_daemon(directory: Path, *channels: Channel, tuning: str = "") -> Ite
         if not judge and os.environ.get("PYPACKAGER_SHOW_LOG"):
             sys.stderr.write(daemon.log())
         daemon.close(judge=judge)
+
+
+def _connected(ports: Sequence[int]) -> bool:
+    """Whether a connection to one of these local ports is open, or waits to be accepted."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        # 01 established, 08 the other side closed it (include/net/tcp_states.h).
+        if state in ("01", "08") and int(local.rpartition(":")[2], 16) in ports:
+            return True
+    return False

@@ -8,9 +8,11 @@ mod checksum;
 mod chunk;
 mod error;
 mod event;
+mod front;
 mod gzip;
 mod header;
 mod networks;
+mod plan;
 mod pump;
 mod ranges;
 mod remux;
@@ -35,6 +37,8 @@ mod _core {
         BodyEnd, ChunkReady, Closed, ConnectionStats, NeedClock, PublishRequested, Request, TrackFound, Warned,
     };
     #[pymodule_export]
+    use super::front::{FrontAnswer, FrontDoor};
+    #[pymodule_export]
     use super::gzip::{DeflatedBlock, assemble_gzip, deflate_block};
     #[pymodule_export]
     use super::header::{TrackHeader, read_init};
@@ -43,9 +47,7 @@ mod _core {
     #[pymodule_export]
     use super::pump::Pump;
     #[pymodule_export]
-    use super::ranges::read_ranges;
-    #[pymodule_export]
-    use super::remux::{f4f_fragment, flv_metadata, smooth_fragment, ts_segment};
+    use super::remux::{flv_metadata, make_body};
     #[pymodule_export]
     use super::replay::{RecordedTrack, Replay, StreamStats, read_recording};
     #[pymodule_export]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.plan import Published, Range, SmoothFragment, Source, Stored, TsSegment
+from pypackager.model.plan import Body, Published, Range, SmoothFragment, Source, Stored, TsSegment
 from pypackager.model.presentation import Presentation
-from pypackager.origin.app import App, create_app
+from pypackager.origin.app import Origin, create_app
 from pypackager.origin.ports import Health
 
 SEGMENT = bytes(range(256)) * 400
@@ -93,51 +93,41 @@ class FakePackager:
                 raise ZeroDivisionError
         raise PackagerError("NOT_FOUND", "no such resource", status=404)
 
+    def stream(self, path: str) -> tuple[tuple[str, ...], int] | None:
+        name, _, place = path.removesuffix(".m4s").rpartition("/")
+        return ((name,), int(place)) if path.endswith(".m4s") else None
+
+    def following(self, presentation: Presentation, path: str) -> list[str]:
+        found = self.stream(path)
+        assert found is not None
+        (name,), place = found
+        return [f"{name}/{later}.m4s" for later in range(place + 20, presentation.version * 20, 20)]
+
 
 class FakeCore:
     """Counts what it executes; `gate` holds it up, `fault` is raised instead when set."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.calls: list[Body] = []
         self.fault: Exception | None = None
         self.gate: threading.Event | None = None
 
-    def _do(self, name: str, *args: Any) -> None:
-        self.calls.append((name, args))
+    def make_body(self, body: Body) -> bytes:
+        self.calls.append(body)
         if self.gate is not None:
             assert self.gate.wait(10)
         if self.fault is not None:
             raise self.fault
-
-    def read_ranges(self, ranges: list[Range]) -> bytes:
-        self._do("read_ranges", ranges)
-        stored = {"/blob": bytes(100) + SEGMENT, "/blob2": b"0123456789"}
-        return b"".join(stored[path][start : start + size] for path, start, size in ranges)
-
-    def ts_segment(self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range]) -> bytes:
-        self._do("ts_segment", video_init, video, audio_init, audio)
-        return b"G" * 188 * 10
-
-    def smooth_fragment(
-        self,
-        init: bytes,
-        ranges: list[Range],
-        track_id: int,
-        sequence: int,
-        time: int,
-        duration: int,
-        composition_shift: int,
-        successors: list[tuple[int, int]],
-        inband: bool,
-    ) -> bytes:
-        self._do("smooth_fragment", init, ranges, track_id, sequence, time, duration, composition_shift, successors, inband)
-        return b"smooth"
-
-    def f4f_fragment(
-        self, video_init: bytes | None, video: list[Range], audio_init: bytes | None, audio: list[Range], origin_ns: int
-    ) -> bytes:
-        self._do("f4f_fragment", video_init, video, audio_init, audio, origin_ns)
-        return b"f4f"
+        match body:
+            case Stored():
+                stored = {"/blob": bytes(100) + SEGMENT, "/blob2": b"0123456789"}
+                return b"".join(stored[path][start : start + size] for path, start, size in body.ranges)
+            case TsSegment():
+                return b"G" * 188 * 10
+            case SmoothFragment():
+                return b"smooth"
+            case _:
+                return b"f4f"
 
 
 class FakePages:
@@ -172,6 +162,10 @@ class Notes:
         assert seconds >= 0
         self.counted.append((kind, status, sent))
 
+    def requests_at_once(self, kind: str, status: int, count: int, seconds: float, sent: int, within: Sequence[int]) -> None:
+        assert sum(within) == count
+        self.counted += [(kind, status, sent // count)] * count
+
 
 class Answer(msgspec.Struct, frozen=True):
     """A reply as a client sees it."""
@@ -193,7 +187,7 @@ class World:
         self.packager = FakePackager()
         self.core = FakeCore()
         self.notes = Notes()
-        self.app: App = create_app(
+        self.app: Origin = create_app(
             self.catalog,
             self.packager,
             self.core,

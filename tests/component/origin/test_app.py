@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.plan import Stored
+from pypackager.model.plan import SmoothFragment, Source, Stored, TsSegment
 from pypackager.origin.bodies import Bodies
 from tests.component.origin.fakes import PLAYLIST, SEGMENT, Answer, World, presentation
 
@@ -98,7 +98,7 @@ async def test_viewers_of_one_segment_cost_one_remux() -> None:
         await trio.testing.wait_all_tasks_blocked()
         world.core.gate.set()
     assert [answer.status for answer in answers] == [200] * 50
-    assert world.core.calls == [("ts_segment", (b"init", [("/blob", 100, len(SEGMENT))], None, []))]
+    assert world.core.calls == [TsSegment(Source(b"init", (world.packager.media,)), None)]
 
 
 async def test_a_cancelled_viewer_takes_nobody_along() -> None:
@@ -126,7 +126,8 @@ async def test_smooth_fragments_pass_their_pointer_headers_on() -> None:
     world = World()
     answer = await world.ask("/show/show.ism/QualityLevels(800)/Fragments(video=0)")
     assert (answer.body, answer.headers["pragma"]) == (b"smooth", 'ChildTrack="ad=1"')
-    assert world.core.calls == [("smooth_fragment", (b"init", [("/blob", 100, len(SEGMENT))], 1, 1, 0, 20, 0, [(20, 20)], False))]
+    source = Source(b"init", (world.packager.media,))
+    assert world.core.calls == [SmoothFragment(source, 1, 1, 0, 20, 0, ((20, 20),), inband=False)]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,8 @@ async def test_a_range_is_the_slice(asked: str, expected: slice) -> None:
     start = expected.indices(len(whole))[0]
     assert answer.headers["content-range"] == f"bytes {start}-{start + len(answer.body) - 1}/{len(whole)}"
     (call,) = world.core.calls
-    assert sum(size for _, _, size in call[1][0]) == len(answer.body), "only the range is read"
+    assert isinstance(call, Stored)
+    assert sum(size for _, _, size in call.ranges) == len(answer.body), "only the range is read"
 
 
 async def test_ranges_of_remuxed_segments() -> None:

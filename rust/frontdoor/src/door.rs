@@ -1,0 +1,316 @@
+//! One request: from the shelf, else from the application.
+
+use crate::answer::Answer;
+use crate::conditions::{Asked, accepts_gzip, none_match, parse_range, range_holds};
+use crate::shelf::{Entry, Shelf};
+use crate::tally::{Line, Tally};
+use crate::upstream::{Lease, Unanswered, Upstream};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    TRANSFER_ENCODING, USER_AGENT,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// What the connections of all threads share.
+#[derive(Debug)]
+pub struct Shared {
+    /// What was published.
+    pub shelf: Shelf,
+    /// What was answered.
+    pub tally: Tally,
+}
+
+/// What the connections of one thread share.
+#[derive(Debug)]
+pub struct Door {
+    shared: Arc<Shared>,
+    upstream: Arc<Upstream>,
+    /// Targets that the application is asked for now; whoever wants one of them waits for its semaphore to be closed.
+    flights: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
+}
+
+/// The body of an answer.
+pub enum Answered {
+    /// One piece, or nothing.
+    Whole(Option<Bytes>),
+    /// As it comes from the application.
+    Relayed {
+        /// What comes.
+        body: Incoming,
+        /// The connection it comes on.
+        _lease: Lease,
+    },
+}
+
+impl Door {
+    /// A thread's door.
+    pub fn new(shared: Arc<Shared>, upstream: Upstream) -> Self {
+        Self { shared, upstream: Arc::new(upstream), flights: Mutex::default() }
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Answered> {
+        let begun = Instant::now();
+        let published = matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().query().is_none();
+        if published {
+            if let Some(response) = self.on_shelf(&request, peer, begun).await {
+                return response;
+            }
+            let Some(_flight) = self.take_off(request.uri().path()).await else {
+                // Somebody asked while we waited.
+                return match self.on_shelf(&request, peer, begun).await {
+                    Some(response) => response,
+                    None => self.ask(&request, peer).await,
+                };
+            };
+            return self.ask(&request, peer).await;
+        }
+        self.ask(&request, peer).await
+    }
+
+    async fn on_shelf(&self, request: &Request<Incoming>, peer: IpAddr, begun: Instant) -> Option<Response<Answered>> {
+        let target = request.uri().path();
+        let entry = self.shared.shelf.find(target)?;
+        let head = request.method() == Method::HEAD;
+        let response = self.published(&entry, request.headers(), head).await?;
+        let bytes = response.body().size();
+        let status = response.status().as_u16();
+        let (kind, took) = (entry.answer.kind, begun.elapsed());
+        let text = |name: &HeaderName| text(request.headers(), name).to_owned();
+        self.shared.tally.add(kind, status, bytes, took, || Line {
+            peer: peer.to_string(),
+            forwarded: text(&FORWARDED_FOR),
+            method: request.method().to_string(),
+            target: target.to_owned(),
+            status,
+            kind,
+            bytes,
+            took,
+            agent: text(&USER_AGENT),
+        });
+        Some(response)
+    }
+
+    /// The answer of an entry; `None` when its plan can't be carried out: the application says why.
+    async fn published(&self, entry: &Arc<Entry>, asked: &HeaderMap, head: bool) -> Option<Response<Answered>> {
+        let answer = &entry.answer;
+        let wanted = asked.get(RANGE).and_then(|value| value.to_str().ok());
+        let gzip = answer.gzip.as_ref().filter(|_| wanted.is_none() && accepts_gzip(text(asked, &ACCEPT_ENCODING)));
+        let etag = if gzip.is_some() { &answer.etag_gzip } else { &answer.etag };
+        let (plain, zipped) = (answer.etag.to_str().unwrap_or(""), answer.etag_gzip.to_str().unwrap_or(""));
+        if asked.get(IF_NONE_MATCH).is_some_and(|value| none_match(value.to_str().unwrap_or(""), plain, zipped)) {
+            let mut response = reply(StatusCode::NOT_MODIFIED, answer, etag, None);
+            response.headers_mut().remove(CONTENT_TYPE);
+            return Some(response);
+        }
+        let body = match (gzip, head.then(|| answer.plan.size()).flatten()) {
+            (Some(zipped), _) => zipped.clone(),
+            (None, Some(size)) => return Some(sized(reply(StatusCode::OK, answer, etag, None), size)),
+            (None, None) => {
+                if let Ok(body) = entry.body(&self.shared.shelf).await {
+                    body
+                } else {
+                    self.shared.shelf.forget(entry);
+                    return None;
+                }
+            }
+        };
+        let size = body.len() as u64;
+        // RFC 9110 14.2: a Range header means something to GET alone.
+        let asked = match wanted {
+            Some(value) if !head && range_holds(asked.get(IF_RANGE).and_then(|v| v.to_str().ok()), plain) => {
+                parse_range(value, size)
+            }
+            _ => Asked::Whole,
+        };
+        let mut response = match asked {
+            // Rare, and an error: the application words those.
+            Asked::Outside => return None,
+            Asked::Part { offset, length } => {
+                let part = body.slice(offset as usize..(offset + length) as usize);
+                let mut response = sized(reply(StatusCode::PARTIAL_CONTENT, answer, etag, Some(part)), length);
+                let range = format!("bytes {offset}-{}/{size}", offset + length - 1);
+                response.headers_mut().insert(CONTENT_RANGE, header(&range));
+                return Some(response);
+            }
+            Asked::Whole => sized(reply(StatusCode::OK, answer, etag, (!head).then_some(body)), size),
+        };
+        if gzip.is_some() {
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Some(response)
+    }
+
+    /// Waits while another viewer has the application asked for the same; `None` when it waited.
+    async fn take_off(&self, target: &str) -> Option<Flight<'_>> {
+        let known = {
+            let mut flights = self.flights();
+            if let Some(known) = flights.get(target) {
+                Arc::clone(known)
+            } else {
+                flights.insert(target.into(), Arc::new(Semaphore::new(0)));
+                return Some(Flight { door: self, target: target.into() });
+            }
+        };
+        // It never has a permit: what ends the wait is that it is closed.
+        let _ = known.acquire().await;
+        None
+    }
+
+    /// Asks the application.
+    async fn ask(&self, request: &Request<Incoming>, peer: IpAddr) -> Response<Answered> {
+        match self.upstream.ask(question(request, peer)).await {
+            Ok((response, lease)) => relay(response, lease),
+            Err(error) => unanswered(&error),
+        }
+    }
+
+    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Arc<Semaphore>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question that is on its way to the application; its end wakes those who wait for it.
+struct Flight<'a> {
+    door: &'a Door,
+    target: Box<str>,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if let Some(waited_for) = self.door.flights().remove(&self.target) {
+            waited_for.close();
+        }
+    }
+}
+
+impl Answered {
+    /// Count of bytes, where it is known.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Whole(body) => body.as_ref().map_or(0, |body| body.len() as u64),
+            Self::Relayed { .. } => 0,
+        }
+    }
+}
+
+impl Body for Answered {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        match &mut *self {
+            Self::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Self::Relayed { body, .. } => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_none(),
+            Self::Relayed { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Self::Relayed { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+/// The request as the application gets it: without a body, with the viewer's address behind those that were there.
+fn question(request: &Request<Incoming>, peer: IpAddr) -> Request<Empty<Bytes>> {
+    let mut out = Request::new(Empty::new());
+    *out.method_mut() = request.method().clone();
+    *out.uri_mut() = request.uri().clone();
+    let mut forwarded = String::new();
+    for (name, value) in request.headers() {
+        if *name == FORWARDED_FOR {
+            forwarded.extend([value.to_str().unwrap_or(""), ", "]);
+        } else if !HOP_BY_HOP.contains(&name.as_str()) {
+            out.headers_mut().append(name, value.clone());
+        }
+    }
+    forwarded.push_str(&peer.to_string());
+    out.headers_mut().insert(FORWARDED_FOR, header(&forwarded));
+    out
+}
+
+fn relay(response: Response<Incoming>, lease: Lease) -> Response<Answered> {
+    let (mut head, body) = response.into_parts();
+    for name in [CONNECTION, TRANSFER_ENCODING] {
+        head.headers.remove(name);
+    }
+    Response::from_parts(head, Answered::Relayed { body, _lease: lease })
+}
+
+/// RFC 9457 problem details, as the application writes them.
+fn unanswered(error: &Unanswered) -> Response<Answered> {
+    let detail = error.to_string().replace(['"', '\\'], "'");
+    let body = format!(
+        r#"{{"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "{detail}", "code": "ORIGIN_UNAVAILABLE"}}"#
+    );
+    let mut response = Response::new(Answered::Whole(Some(body.into())));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+fn reply(status: StatusCode, answer: &Answer, etag: &HeaderValue, body: Option<Bytes>) -> Response<Answered> {
+    let mut response = Response::new(Answered::Whole(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(answer.headers.len() + 4);
+    for (name, value) in &answer.headers {
+        headers.append(name, value.clone());
+    }
+    headers.insert(ETAG, etag.clone());
+    response
+}
+
+fn sized(mut response: Response<Answered>, size: u64) -> Response<Answered> {
+    response.headers_mut().insert(CONTENT_LENGTH, size.into());
+    response
+}
+
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// RFC 9110 7.6.1, and the length of the body that is not passed on.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];

@@ -1,0 +1,21 @@
+//! The native front of the origin.
+//!
+//! What comes in: listening sockets, and answers that the application published ([`shelf`]). What goes out: HTTP/1.1 answers, a log line and
+//! a count for each. Never: a decision about what an answer is. What was not published is asked of the application behind, over a Unix
+//! socket; what many viewers ask for at once is asked once.
+//!
+//! ```text
+//! viewers ─▶ connection ─▶ door ─▶ shelf ─▶ plan (stored ranges, remuxed segments)
+//!                            └───▶ upstream (the application on its Unix socket)
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod conditions;
+mod connection;
+mod door;
+pub mod plan;
+pub mod server;
+pub mod shelf;
+pub mod tally;
+mod upstream;

@@ -1,0 +1,189 @@
+//! The threads: listening sockets in, connections served until the end.
+
+use crate::connection::Patient;
+use crate::door::{Door, Shared};
+use crate::shelf::Shelf;
+use crate::tally::Tally;
+use crate::upstream::Upstream;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+use tokio::net::{TcpListener as Listener, TcpStream};
+use tokio::runtime;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// How the front serves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Unix socket of the application.
+    pub upstream: PathBuf,
+    /// Threads that serve.
+    pub threads: usize,
+    /// How long a connection may be idle, or take to send a request's head.
+    pub keep_alive: Duration,
+    /// How long a viewer may take no byte of its answer.
+    pub stall: Duration,
+    /// How long answers under way may take at the end.
+    pub grace: Duration,
+    /// Connections at once; more wait in the backlog.
+    pub max_connections: usize,
+    /// Questions to the application at once, each thread.
+    pub max_questions: usize,
+    /// Bytes of made bodies that are kept.
+    pub cache_bytes: usize,
+    /// Lines of the access log between two looks.
+    pub max_lines: usize,
+}
+
+/// A running front.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// Serves connections of `listeners` until it is stopped.
+    pub fn start(listeners: &[TcpListener], options: &Options) -> io::Result<Self> {
+        let shared = Arc::new(Shared { shelf: Shelf::new(options.cache_bytes), tally: Tally::new(options.max_lines) });
+        let (stop, stopped) = watch::channel(false);
+        let slots = Arc::new(Semaphore::new(options.max_connections));
+        let mut threads = Vec::new();
+        for number in 0..options.threads.max(1) {
+            let upstream = Upstream::new(options.upstream.clone(), options.max_questions);
+            let serving = Serving {
+                door: Arc::new(Door::new(Arc::clone(&shared), upstream)),
+                slots: Arc::clone(&slots),
+                stopped: stopped.clone(),
+                options: options.clone(),
+            };
+            let own = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
+            let runtime =
+                runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(4).build()?;
+            let run = move || {
+                runtime.block_on(serving.run(own));
+                // A read that hangs in the file system must not hold up the end.
+                runtime.shutdown_background();
+            };
+            threads.push(Builder::new().name(format!("frontdoor-{number}")).spawn(run)?);
+        }
+        Ok(Self { shared, stop, threads: Mutex::new(threads) })
+    }
+
+    /// Where the application publishes.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shared.shelf
+    }
+
+    /// What was answered.
+    pub fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
+    /// Ends: no new connection, idle ones at once, answers under way within the time of grace. Blocks until all threads ended.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A panic was shown where it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[derive(Clone)]
+struct Serving {
+    door: Arc<Door>,
+    slots: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+    options: Options,
+}
+
+impl Serving {
+    async fn run(mut self, listeners: Vec<TcpListener>) {
+        let grace = self.options.grace;
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(self.clone().accept(listener));
+        }
+        // An error means that the server is gone, which is an end as well.
+        drop(self.stopped.wait_for(|stopped| *stopped).await);
+        let ended = async { while accepting.join_next().await.is_some() {} };
+        drop(timeout(grace, ended).await);
+    }
+
+    /// Accepts until the end, then waits for its connections.
+    async fn accept(mut self, listener: TcpListener) {
+        let Ok(listener) = Listener::from_std(listener) else { return };
+        let mut connections = JoinSet::new();
+        loop {
+            let slot = tokio::select! {
+                slot = Arc::clone(&self.slots).acquire_owned() => slot,
+                _ = self.stopped.wait_for(|stopped| *stopped) => break,
+            };
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = self.stopped.wait_for(|stopped| *stopped) => break,
+            };
+            match accepted {
+                Ok((socket, _)) => {
+                    let serving = self.clone();
+                    connections.spawn(async move {
+                        serving.serve(socket).await;
+                        drop(slot);
+                    });
+                }
+                // No descriptor is free: the viewers that are there go on, and one of them will leave.
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        drop(listener);
+        while connections.join_next().await.is_some() {}
+    }
+
+    async fn serve(mut self, socket: TcpStream) {
+        let Ok(peer) = socket.peer_addr().map(|address| address.ip().to_canonical()) else { return };
+        // Answers are written whole: waiting for more would only delay their last packet.
+        drop(socket.set_nodelay(true));
+        let door = Arc::clone(&self.door);
+        let answer = move |request| {
+            let door = Arc::clone(&door);
+            async move { Ok::<_, Infallible>(door.answer(request, peer).await) }
+        };
+        let stream = TokioIo::new(Patient::new(socket, self.options.stall));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.options.keep_alive)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(stream, service_fn(answer));
+        let mut connection = pin!(connection);
+        // What goes wrong on a connection is its viewer's business and ends it.
+        tokio::select! {
+            served = connection.as_mut() => return drop(served),
+            _ = self.stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
+        }
+        drop(connection.await);
+    }
+}
+
+/// A viewer's request head; the application answers 414 to a target above 4 KiB.
+const MAX_HEAD: usize = 16 * 1024;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

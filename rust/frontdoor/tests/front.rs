@@ -1,0 +1,287 @@
+//! The front over real sockets, with an application that the test plays.
+
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use pypackager_frontdoor::answer::{Answer, Kind};
+use pypackager_frontdoor::plan::Plan;
+use pypackager_frontdoor::server::{Options, Server};
+use pypackager_pump::files::Range;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const ROOT: &str = "/show/show.ism";
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A front and what its application was asked.
+struct World {
+    server: Arc<Server>,
+    address: SocketAddr,
+    questions: Arc<Mutex<Vec<String>>>,
+    _folder: TempDir,
+}
+
+impl World {
+    fn new(change: impl FnOnce(&mut Options)) -> Self {
+        Self::with_application(change, |_, _| ())
+    }
+
+    /// `play` runs before the application answers; it gets the server and the request's head.
+    fn with_application(
+        change: impl FnOnce(&mut Options),
+        play: impl Fn(&Server, &str) + Send + Sync + 'static,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let upstream = folder.path().join("application");
+        let listening = UnixListener::bind(&upstream).expect("a Unix socket");
+        let mut options = Options {
+            upstream,
+            threads: 1,
+            keep_alive: Duration::from_secs(5),
+            stall: Duration::from_secs(5),
+            grace: Duration::from_secs(1),
+            max_connections: 64,
+            max_questions: 8,
+            cache_bytes: 1 << 20,
+            max_lines: 100,
+        };
+        change(&mut options);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("non-blocking");
+        let port = listener.local_addr().expect("its address");
+        let server = Arc::new(Server::start(&[listener], &options).expect("a server"));
+        let questions = Arc::new(Mutex::new(Vec::new()));
+        let (play, server_too, seen) = (Arc::new(play), Arc::clone(&server), Arc::clone(&questions));
+        thread::spawn(move || {
+            for stream in listening.incoming() {
+                let (play, server_too, seen) = (Arc::clone(&play), Arc::clone(&server_too), Arc::clone(&seen));
+                let mut stream = BufReader::new(stream.expect("a connection"));
+                thread::spawn(move || {
+                    while let Some(head) = read_head(&mut stream) {
+                        seen.lock().expect("a lock").push(head.clone());
+                        play(&server_too, &head);
+                        let answer =
+                            "HTTP/1.1 404 Not Found\r\ncontent-type: text/plain\r\ncontent-length: 7\r\n\r\nnothing";
+                        stream.get_mut().write_all(answer.as_bytes()).expect("the front reads");
+                    }
+                });
+            }
+        });
+        Self { server, address: port, questions, _folder: folder }
+    }
+
+    fn ask(&self, head: &str) -> (String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        write!(stream, "{head}\r\nhost: x\r\nconnection: close\r\n\r\n").expect("the front reads");
+        read_answer(&mut BufReader::new(stream))
+    }
+
+    fn questions(&self) -> Vec<String> {
+        self.questions.lock().expect("a lock").clone()
+    }
+}
+
+fn read_head(stream: &mut impl BufRead) -> Option<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    Some(head.to_ascii_lowercase())
+}
+
+fn read_answer(stream: &mut impl BufRead) -> (String, Vec<u8>) {
+    let head = read_head(stream).expect("a head");
+    let mut body = Vec::new();
+    stream.read_to_end(&mut body).expect("a body");
+    (head, body)
+}
+
+fn answer(kind: Kind, plan: Plan, gzip: Option<&'static [u8]>) -> Answer {
+    Answer {
+        kind,
+        headers: vec![(CONTENT_TYPE, HeaderValue::from_static("text/x"))],
+        etag: HeaderValue::from_static("\"one\""),
+        etag_gzip: HeaderValue::from_static("\"one-gzip\""),
+        plan,
+        gzip: gzip.map(Into::into),
+    }
+}
+
+fn bytes(data: &'static [u8]) -> Plan {
+    Plan::Bytes(data.into())
+}
+
+fn segment(world: &World, target: &str, plan: Plan) {
+    world.server.shelf().put(ROOT, target, answer(Kind::Segment, plan, None), Instant::now() + MINUTE);
+}
+
+#[test]
+fn what_was_published_is_answered_in_every_form() {
+    let world = World::new(|_| ());
+    world.server.shelf().add(ROOT, "/m", answer(Kind::Manifest, bytes(b"0123456789"), Some(b"zipped")));
+    let cases: [(&str, &str, &[u8], &[&str]); 9] = [
+        ("GET /m HTTP/1.1", "200 ok", b"0123456789", &["content-length: 10", "etag: \"one\"", "content-type: text/x"]),
+        ("HEAD /m HTTP/1.1", "200 ok", b"", &["content-length: 10"]),
+        (
+            "GET /m HTTP/1.1\r\naccept-encoding: gzip",
+            "200 ok",
+            b"zipped",
+            &["content-encoding: gzip", "etag: \"one-gzip\""],
+        ),
+        ("HEAD /m HTTP/1.1\r\naccept-encoding: gzip", "200 ok", b"", &["content-encoding: gzip", "content-length: 6"]),
+        ("GET /m HTTP/1.1\r\nrange: bytes=2-4", "206 partial content", b"234", &["content-range: bytes 2-4/10"]),
+        ("GET /m HTTP/1.1\r\nrange: bytes=2-4\r\nif-range: \"two\"", "200 ok", b"0123456789", &[]),
+        ("GET /m HTTP/1.1\r\nif-none-match: \"one-gzip\"", "304 not modified", b"", &["etag: \"one\""]),
+        ("GET /m HTTP/1.1\r\nif-none-match: \"two\"", "200 ok", b"0123456789", &[]),
+        ("GET /m HTTP/1.0", "200 ok", b"0123456789", &[]),
+    ];
+    for (request, status, expected, fields) in cases {
+        let (head, body) = world.ask(request);
+        assert!(head.lines().next().expect("a line").ends_with(status), "{request}: {head}");
+        assert_eq!(body, expected, "{request}");
+        assert!(fields.iter().all(|field| head.contains(field)), "{request}: {head}");
+    }
+    assert!(world.questions().is_empty());
+    let report = world.server.tally().take();
+    assert_eq!(report.lines.len(), cases.len());
+    assert_eq!(report.sums[&(Kind::Manifest, 200)].count, 7);
+    assert_eq!(report.sums[&(Kind::Manifest, 206)].bytes, 3);
+    assert_eq!(world.server.shelf().asked(ROOT), ["/m"]);
+    assert!(world.server.shelf().asked(ROOT).is_empty());
+}
+
+#[test]
+fn the_rest_is_asked_with_the_viewers_address() {
+    let world = World::new(|_| ());
+    world.server.shelf().add(ROOT, "/m", answer(Kind::Manifest, bytes(b"text"), None));
+    for request in [
+        "GET /x HTTP/1.1\r\nx-forwarded-for: 192.0.2.1\r\nte: trailers",
+        "GET /m?start=1 HTTP/1.1",
+        "OPTIONS /m HTTP/1.1",
+        "GET /m HTTP/1.1\r\nrange: bytes=99-",
+    ] {
+        let (head, body) = world.ask(request);
+        assert!(head.starts_with("http/1.1 404"), "{head}");
+        assert_eq!(body, b"nothing", "{request}");
+    }
+    let questions = world.questions();
+    assert!(questions[0].contains("x-forwarded-for: 192.0.2.1, 127.0.0.1\r\n"), "{}", questions[0]);
+    assert!(!questions[0].contains("te:"), "hop by hop");
+    assert!(questions[1].starts_with("get /m?start=1 "));
+    assert!(questions[1].contains("x-forwarded-for: 127.0.0.1\r\n"));
+}
+
+#[test]
+fn what_many_ask_for_is_asked_once() {
+    let publish = |server: &Server, head: &str| {
+        assert!(head.starts_with("get /v/1 "));
+        // Long enough for the others to come.
+        thread::sleep(Duration::from_millis(300));
+        server.shelf().put(ROOT, "/v/1", answer(Kind::Segment, bytes(b"media"), None), Instant::now() + MINUTE);
+    };
+    let world = World::with_application(|_| (), publish);
+    thread::scope(|scope| {
+        let viewers: Vec<_> = (0..20).map(|_| scope.spawn(|| world.ask("GET /v/1 HTTP/1.1").1)).collect();
+        let bodies: Vec<_> = viewers.into_iter().map(|viewer| viewer.join().expect("a viewer")).collect();
+        // The one who led has the application's own answer.
+        assert_eq!(bodies.iter().filter(|body| *body == b"media").count(), 19);
+    });
+    assert_eq!(world.questions().len(), 1);
+}
+
+#[test]
+fn a_turn_replaces_manifests_and_keeps_segments() {
+    let world = World::new(|_| ());
+    let shelf = world.server.shelf();
+    shelf.add(ROOT, "/old", answer(Kind::Manifest, bytes(b"1"), None));
+    shelf.add("/other", "/o", answer(Kind::Manifest, bytes(b"o"), None));
+    segment(&world, "/v/1", bytes(b"media"));
+    shelf.turn(ROOT, vec![("/new".into(), answer(Kind::Manifest, bytes(b"2"), None))]);
+    assert_eq!(world.ask("GET /new HTTP/1.1").1, b"2");
+    assert_eq!(world.ask("GET /old HTTP/1.1").1, b"nothing");
+    assert_eq!(world.ask("GET /v/1 HTTP/1.1").1, b"media");
+    shelf.withdraw(ROOT);
+    assert_eq!(world.ask("GET /new HTTP/1.1").1, b"nothing");
+    assert_eq!(world.ask("GET /v/1 HTTP/1.1").1, b"nothing");
+    assert_eq!(world.ask("GET /o HTTP/1.1").1, b"o");
+    assert_eq!(shelf.load().0, 1);
+}
+
+#[test]
+fn bodies_are_bounded_and_come_again() {
+    let world = World::new(|options| options.cache_bytes = 1000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("blob").to_string_lossy().into_owned();
+    std::fs::write(&path, [7u8; 4000]).expect("a blob");
+    let stored = |size| Plan::Stored(vec![Range { path: path.clone(), offset: 0, size }]);
+    for number in 0..10 {
+        segment(&world, &format!("/v/{number}"), stored(200));
+        assert_eq!(world.ask(&format!("GET /v/{number} HTTP/1.1")).1, [7u8; 200]);
+        assert!(world.server.shelf().load().1 <= 1000);
+    }
+    assert_eq!(world.ask("GET /v/9 HTTP/1.1").1.len(), 200);
+    assert_eq!(world.ask("GET /v/0 HTTP/1.1").1, b"nothing", "the oldest left: the application is asked");
+    segment(&world, "/v/big", stored(4000));
+    assert_eq!(world.ask("GET /v/big HTTP/1.1").1.len(), 4000, "shared, and not kept");
+    assert_eq!(world.ask("GET /v/9 HTTP/1.1").1.len(), 200, "it pushed nobody out");
+    segment(&world, "/v/gone", Plan::Stored(vec![Range { path: format!("{path}-gone"), offset: 0, size: 1 }]));
+    assert_eq!(world.ask("GET /v/gone HTTP/1.1").1, b"nothing", "the application says why");
+}
+
+#[test]
+fn a_viewer_that_takes_nothing_is_cut_off() {
+    let world = World::new(|options| options.stall = Duration::from_millis(200));
+    let size = 64 << 20;
+    segment(&world, "/v/1", Plan::Bytes(vec![0u8; size].into()));
+    let mut stalled = TcpStream::connect(world.address).expect("a connection");
+    write!(stalled, "GET /v/1 HTTP/1.1\r\nhost: x\r\n\r\n").expect("the front reads");
+    thread::sleep(Duration::from_secs(1));
+    let mut received = 0;
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(count @ 1..) = stalled.read(&mut buffer) {
+        received += count;
+    }
+    assert!(received < size, "the connection ended before the answer did");
+    assert_eq!(world.ask("HEAD /v/1 HTTP/1.1").0.lines().next(), Some("http/1.1 200 ok"), "others are served");
+}
+
+#[test]
+fn the_end_closes_idle_connections_at_once() {
+    let world = World::new(|options| options.grace = Duration::from_secs(20));
+    segment(&world, "/v/1", bytes(b"media"));
+    let mut idle = BufReader::new(TcpStream::connect(world.address).expect("a connection"));
+    write!(idle.get_mut(), "GET /v/1 HTTP/1.1\r\nhost: x\r\n\r\n").expect("the front reads");
+    read_head(&mut idle).expect("an answer");
+    let silent = TcpStream::connect(world.address).expect("a connection");
+    thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    world.server.stop();
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).expect("an end");
+    assert_eq!(rest, b"media");
+    drop(silent.shutdown(Shutdown::Both));
+    assert!(TcpStream::connect(world.address).is_err());
+}
+
+#[test]
+fn answers_under_way_end_within_the_time_of_grace() {
+    let (asked, waits) = mpsc::channel();
+    let asked = Mutex::new(asked);
+    let slow = move |_: &Server, _: &str| {
+        asked.lock().expect("a lock").send(()).expect("the test waits");
+        thread::sleep(Duration::from_millis(400));
+    };
+    let world = World::with_application(|_| (), slow);
+    thread::scope(|scope| {
+        let viewer = scope.spawn(|| world.ask("GET /x HTTP/1.1").1);
+        waits.recv().expect("a question");
+        world.server.stop();
+        assert_eq!(viewer.join().expect("a viewer"), b"nothing");
+    });
+}

@@ -1,0 +1,164 @@
+"""The application behind its native front: what the front gives is what the application gave, at every version."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import httpx
+import pytest
+import trio
+
+from pypackager import _core
+from pypackager.model.errors import PackagerError
+from pypackager.model.plan import Published, Stored
+from pypackager.model.presentation import Presentation
+from pypackager.origin.app import create_app
+from pypackager.origin.front import serve_front
+from tests.component.origin.fakes import FakePackager, FakePages, World, presentation
+
+ROOT = "/show/show.ism"
+MANIFEST = f"{ROOT}/manifest(format=m3u8-cmaf)"
+TEXT = b"#EXTM3U\n" + b"#EXTINF:2,\n1.m4s\n" * 200
+
+
+class FilePackager(FakePackager):
+    """Segments of real files: the front reads them by itself."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def answer(self, presentation: Presentation, path: str, query: str) -> Published:
+        self.asked.append((presentation.version, path, query))
+        found = self.stream(path)
+        if found is not None:
+            _, place = found
+            if place >= presentation.version * 20:
+                raise PackagerError("NOT_FOUND", "not yet", status=404)
+            return Published("video/mp4", Stored(((self.path, place, 20),)), "immutable", f"v{place}")
+        if path.startswith("manifest"):
+            return Published(
+                "application/vnd.apple.mpegurl", TEXT + bytes([64 + presentation.version]), "manifest", f"m{presentation.version}"
+            )
+        raise PackagerError("NOT_FOUND", "no such resource", status=404)
+
+
+class Fronted:
+    """A served world."""
+
+    def __init__(self, world: World, packager: FilePackager, base: str) -> None:
+        self.world = world
+        self.packager = packager
+        self.client = httpx.AsyncClient(base_url=base, trust_env=False)
+
+    async def get(self, target: str, **headers: str) -> httpx.Response:
+        return await self.client.get(target, headers=headers)
+
+    async def asked_by(self, target: str, **headers: str) -> tuple[httpx.Response, list[tuple[int, str, str]]]:
+        """The answer, and what the packager was asked for it."""
+        before = len(self.packager.asked)
+        return await self.get(target, **headers), self.packager.asked[before:]
+
+
+@pytest.fixture
+async def fronted(tmp_path: object) -> AsyncIterator[Fronted]:
+    async with serving(str(tmp_path)) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serving(folder: str) -> AsyncIterator[Fronted]:
+    path = f"{folder}/blob"
+    with open(path, "wb") as blob:  # noqa: ASYNC230, PTH123 - a test's file
+        blob.write(bytes(range(256)))
+    world, packager = World(), FilePackager(path)
+    app = create_app(
+        world.catalog, packager, _core, FakePages(), log=world.notes, recorder=world.notes, trusted_proxy=lambda a: a == "127.0.0.1"
+    )
+    world.app = app
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_front, app, ["127.0.0.1:0"], log=world.notes, report_s=0.05)
+        (address,) = await nursery.start(serve)
+        served = Fronted(world, packager, f"http://{address}")
+        yield served
+        await served.client.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_second_viewer_is_answered_by_the_front(fronted: Fronted) -> None:
+    first, asked = await fronted.asked_by(MANIFEST)
+    assert asked == [(1, "manifest(format=m3u8-cmaf)", "")]
+    for encoding in ("identity", "gzip"):
+        second, asked = await fronted.asked_by(MANIFEST, **{"accept-encoding": encoding})
+        assert not asked
+        assert second.content == first.content
+    same = {name: value for name, value in first.headers.items() if name != "date"}
+    assert {name: value for name, value in second.headers.items() if name != "date"} == same, "whoever answers"
+    unchanged, asked = await fronted.asked_by(MANIFEST, **{"if-none-match": first.headers["etag"]})
+    assert (unchanged.status_code, asked) == (304, [])
+
+
+async def test_a_new_version_is_there_before_it_is_asked_for(fronted: Fronted) -> None:
+    assert (await fronted.get(MANIFEST)).content[-1:] == b"A"
+    fronted.world.catalog.presentation = presentation(2)
+    fronted.world.app.turn()
+    second, asked = await fronted.asked_by(MANIFEST)
+    assert (second.content[-1:], asked) == (b"B", [])
+
+
+async def test_what_follows_a_watched_segment_is_there_before_it_is_asked_for(fronted: Fronted) -> None:
+    media = await fronted.get(f"{ROOT}/v/0.m4s")
+    assert media.content == bytes(range(20))
+    for version in (2, 3):
+        fronted.world.catalog.presentation = presentation(version)
+        fronted.world.app.turn()
+    for place in (20, 40):
+        later, asked = await fronted.asked_by(f"{ROOT}/v/{place}.m4s", range="bytes=1-3")
+        assert (later.content, asked) == (bytes(range(place + 1, place + 4)), [])
+    early, asked = await fronted.asked_by(f"{ROOT}/v/60.m4s")
+    assert (early.status_code, len(asked)) == (404, 1)
+
+
+async def test_what_depends_on_the_viewer_is_asked_every_time(fronted: Fronted) -> None:
+    for target in (f"{MANIFEST}?start=1", "/preview/news.isml/manifest"):
+        for _ in range(2):
+            fronted.packager.asked.clear()
+            fronted.world.catalog.presentation = presentation(fronted.world.catalog.presentation.version + 1)
+            answer, asked = await fronted.asked_by(target)
+            assert (answer.status_code, len(asked)) == (200, 1)
+    assert set(fronted.world.catalog.preview_clients) == {"127.0.0.1"}
+    await fronted.get("/preview/news.isml/manifest", **{"x-forwarded-for": "198.51.100.1, 192.0.2.9"})
+    assert fronted.world.catalog.preview_clients[-1] == "192.0.2.9", "the hop before the proxy that we trust"
+
+
+async def test_a_stopped_endpoint_stops_at_once(fronted: Fronted) -> None:
+    await fronted.get(MANIFEST)
+    await fronted.get(f"{ROOT}/v/0.m4s")
+    fronted.world.catalog.fault = PackagerError("ENDPOINT_STOPPED", "it is stopped", status=503)
+    fronted.world.app.turn()
+    assert (await fronted.get(MANIFEST)).status_code == 503
+    assert (await fronted.get(f"{ROOT}/v/0.m4s")).status_code == 503
+    fronted.world.catalog.fault = None
+    assert (await fronted.get(MANIFEST)).status_code == 200
+
+
+async def test_every_answer_is_logged_and_counted(fronted: Fronted) -> None:
+    for _ in range(3):
+        await fronted.get(MANIFEST, **{"x-forwarded-for": "192.0.2.1", "user-agent": "player"})
+    with trio.fail_after(5):
+        while len(fronted.world.notes.lines) < 3:  # noqa: ASYNC110 - what it waits for is another thread
+            await trio.sleep(0.01)
+    lines = fronted.world.notes.lines
+    assert {(line["client"], line["path"], line["status"], line["agent"]) for line in lines} == {("192.0.2.1", MANIFEST, 200, "player")}
+    assert [(kind, status) for kind, status, _ in fronted.world.notes.counted] == [("manifest", 200)] * 3
+
+
+async def test_what_is_gone_is_said_by_the_application(fronted: Fronted) -> None:
+    await fronted.get(f"{ROOT}/v/0.m4s")
+    fronted.world.catalog.presentation = presentation(2)
+    fronted.packager.path += "-gone"
+    fronted.world.app.turn()
+    answer = await fronted.get(f"{ROOT}/v/20.m4s")
+    assert (answer.status_code, answer.json()["code"]) == (404, "FRAGMENT_GONE")
