@@ -143,7 +143,7 @@ class Ahead(Generic[A]):
         known.streams = {key: seen for key, seen in known.streams.items() if now - seen.asked_ns < WATCHED_NS}
         for seen in known.streams.values():
             self._put_following(root, presentation, seen)
-        manifests = []
+        manifests: list[tuple[str, A]] = []
         for target, seen in known.manifests.items():
             try:
                 published = self._answers.ask(root, presentation, seen.path, "")

@@ -63,6 +63,7 @@ class Packager(Protocol):
 
     def following(self, presentation: Presentation, path: str) -> Iterable[str]:
         """The paths of the segments behind the one at `path`, up to the published edge, oldest first."""
+        ...
 
 
 class Core(Protocol):

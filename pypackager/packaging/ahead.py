@@ -39,7 +39,8 @@ def stream(path: str) -> tuple[Stream, int] | None:
             return ("smooth", str(bitrate), name), time
         case HdsMedia(track, audio, number):
             return ("hds", track, audio), number
-    return None
+        case _:
+            return None
 
 
 def following(presentation: Presentation, path: str) -> Iterator[str]:
@@ -70,7 +71,8 @@ def _following(presentation: Presentation, target: urls.Target) -> Iterator[urls
             return (SmoothMedia(bitrate, name, later) for later in smooth.times_behind(presentation, target, time))
         case HdsMedia(name, sound, number):
             return (HdsMedia(name, sound, later) for later in hds.numbers_behind(presentation, target, number))
-    return iter(())
+        case _:
+            return iter(())
 
 
 def _rows_behind(track: TrackWindow, time: int, stop: int) -> range:
