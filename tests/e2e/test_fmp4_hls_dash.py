@@ -75,9 +75,11 @@ def test_small_feeds_work_in_every_output(recipe: Recipe, tmp_path: Path) -> Non
         assert_outputs(daemon, "news", read_file(source))
 
 
-def test_live_manifests_grow_and_outside_programs_read_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 0], ids=["front", "application"])
+def test_live_manifests_grow_and_outside_programs_read_them(threads: int, tmp_path: Path) -> None:
     source = material(LADDER_SHORT)
-    with running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 1")) as daemon:
+    tuning = f"front_threads = {threads}"
+    with running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 1"), tuning=tuning) as daemon:
         hls = daemon.presentation("news", "manifest(format=m3u8-cmaf)")
         dash = daemon.presentation("news", "manifest(format=mpd-time-cmaf)")
         with push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log") as encoder:
