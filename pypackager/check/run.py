@@ -16,10 +16,11 @@ from pypackager.check.judge.verdict import judge, judge_together, summarise
 from pypackager.check.origin import Answer, Origin
 from pypackager.check.presentation import Presentation
 from pypackager.check.session import Progress, Session, Settings
+from pypackager.check.smooth import walk as smooth
 
 Walk = Callable[[Session, str, Answer], Awaitable[Presentation]]
 
-WALKERS: dict[str, Walk] = {"hls": hls.walk}
+WALKERS: dict[str, Walk] = {"hls": hls.walk, "smooth": smooth.walk}
 """Every format, by the name that `--format` takes."""
 
 

@@ -43,7 +43,7 @@ _MILLISECOND = Fraction(1, 1000)
 def check_continuity(track: Track, scope: Scope) -> None:
     """Checks a track."""
     anchor: _Anchor | None = None
-    for loaded, after in zip(track.loaded, [*track.loaded[1:], None], strict=True):
+    for loaded, after in zip(track.loaded, [*track.loaded[1:], None], strict=False):
         here = scope.at(url=loaded.listing.url, segment=loaded.listing.name)
         main = main_stream(loaded)
         if main is None:

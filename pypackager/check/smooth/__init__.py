@@ -1,0 +1,1 @@
+"""Smooth Streaming ([MS-SSTR]): client manifests and fragments in, tracks and findings out."""
