@@ -43,7 +43,7 @@ def ts_media(presentation: Presentation, target: TsMedia) -> Published:
     if audio is not None:
         if track.info.kind != "video":
             raise PackagerError("NO_SUCH_URL", "audio is muxed with video only", status=404, where=build(target))
-        plan = TsSegment(video=main, audio=source(presentation, audio, *audio_rows(track, row, stop, audio)))
+        plan = TsSegment(video=main, audio=source(presentation, audio, *audio_rows(presentation, track, row, stop, audio)))
     elif track.info.kind == "video":
         plan = TsSegment(video=main, audio=None)
     else:

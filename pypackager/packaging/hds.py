@@ -209,7 +209,7 @@ def media(presentation: Presentation, target: HdsMedia) -> Published:
     if not 0 <= row < _stop(presentation, track, other):
         raise PackagerError("NO_SUCH_FRAGMENT", "the window has no fragment of this number", status=404, where=build(target))
     main = source(presentation, track, row, row + 1)
-    audio = source(presentation, other, *audio_rows(track, row, row + 1, other)) if other else None
+    audio = source(presentation, other, *audio_rows(presentation, track, row, row + 1, other)) if other else None
     video = main if track.info.kind == "video" else None
     ms = int(track.time[row]) * 1000 // track.info.timescale
     if track.info.kind == "audio":

@@ -29,8 +29,10 @@ def multivariant_playlist(presentation: Presentation, flavour: Flavour) -> Publi
     Raises:
         PackagerError: NOT_READY (404) while no track has a complete segment.
     """
-    video, audio = _ready(presentation, "video"), _ready(presentation, "audio")
-    if not video and not audio:
+    muxed = default_audio(presentation) if flavour == "ts3" else None
+    video, audio = _ready(presentation, "video", muxed), _ready(presentation, "audio")
+    # Muxed with video, the audio is no presentation of its own while the video is about to be one.
+    if not video and (not audio or (muxed is not None and playable(presentation, "video"))):
         raise PackagerError("NOT_READY", "no track has a complete segment yet", status=404)
     # What it says seldom changes: then the answer stays, and with it the entity tag.
     state = tuple(
@@ -69,10 +71,10 @@ def _independent(presentation: Presentation, track: TrackWindow) -> bool:
     return independent(presentation, track, *listed(presentation, track))
 
 
-def _ready(presentation: Presentation, kind: Kind) -> list[TrackWindow]:
+def _ready(presentation: Presentation, kind: Kind, muxed: TrackWindow | None = None) -> list[TrackWindow]:
     tracks: list[TrackWindow] = []
     for track in playable(presentation, kind):
-        start, stop = listed(presentation, track)
+        start, stop = listed(presentation, track, muxed)
         if start < stop:
             tracks.append(track)
     return tracks

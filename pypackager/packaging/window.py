@@ -10,7 +10,7 @@ import numpy as np
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Range, Source
 from pypackager.model.presentation import Presentation, TrackWindow
-from pypackager.model.records import FLAG_GAP, FLAG_OPENS
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD
 from pypackager.model.track import Kind, TrackConfig
 from pypackager.packaging.timing import from_ns, to_ns
 
@@ -141,15 +141,35 @@ def source(presentation: Presentation, track: TrackWindow, start: int, stop: int
     return Source(init=config_at(track, row).init, ranges=ranges(presentation, track, start, stop))
 
 
-def audio_rows(video: TrackWindow, start: int, stop: int, audio: TrackWindow) -> tuple[int, int]:
+def audio_rows(presentation: Presentation, video: TrackWindow, start: int, stop: int, audio: TrackWindow) -> tuple[int, int]:
     """The audio rows that are muxed with the video rows [start, stop): those that start in their time, or shortly before.
 
-    The border is a function of the video time alone, so that neighbours share it and a sliding window never moves it.
+    The border is a function of the video time alone, so that neighbours share it and a sliding window never moves it. What a period has of
+    audio before its first picture and behind its last goes with these, if it is no longer than an interval.
     """
-    scale = video.info.timescale
-    borders = (_mux_border(to_ns(time, scale)) for time in (int(video.time[start]), end_time(video, stop - 1)))
-    first, last = (int(np.searchsorted(audio.time, from_ns(border, audio.info.timescale))) for border in borders)
-    return first, last
+    scale, count = audio.info.timescale, len(audio.time)
+    period, reach_ns = int(video.period[start]), interval_ns(presentation)
+    head_ns = to_ns(int(video.time[start]), video.info.timescale)
+    tail_ns = to_ns(end_time(video, stop - 1), video.info.timescale)
+    first, last = (int(np.searchsorted(audio.time, from_ns(_mux_border(ns), scale))) for ns in (head_ns, tail_ns))
+    if int(video.flags[start]) & FLAG_PERIOD:
+        while first < count and int(audio.period[first]) < period:
+            first += 1
+        row, earliest = first, from_ns(head_ns - reach_ns, scale)
+        # Of one segment with what follows: another may have left the window when this video row is the first of it.
+        while 0 < row < count and int(audio.segment[row - 1]) == int(audio.segment[row]) and int(audio.time[row - 1]) >= earliest:
+            row -= 1
+        if row < first and int(audio.flags[row]) & FLAG_PERIOD and int(audio.period[row]) == period:
+            first = row
+    if stop == len(video.time) or int(video.period[stop]) != period:
+        while last > first and int(audio.period[last - 1]) > period:
+            last -= 1
+        row, latest = last, from_ns(tail_ns + reach_ns, scale)
+        while row < count and int(audio.period[row]) == period and int(audio.time[row]) < latest:
+            row += 1
+        if row == count or int(audio.period[row]) != period:
+            last = row
+    return first, max(first, last)
 
 
 def _mux_border(time_ns: int) -> int:
@@ -159,15 +179,16 @@ def _mux_border(time_ns: int) -> int:
 def muxed_stop(presentation: Presentation, video: TrackWindow, audio: TrackWindow) -> int:
     """The end of the video rows whose audio is published: what is muxed before that would change its content.
 
-    Audio that fell behind by more than two intervals is taken to have stopped: what comes back is published after the edge.
+    Whether a row is its period's last, which takes the audio behind the last picture, shows the row behind it. Audio that fell behind by
+    more than two intervals is taken to have stopped: what comes back is published after the edge.
     """
     stop = len(video.time)
     if presentation.ended or not stop or not len(audio.time):
         return stop
     there = to_ns(end_time(audio, len(audio.time) - 1), audio.info.timescale)
     scale = video.info.timescale
-    if there < _mux_border(to_ns(end_time(video, stop - 1), scale)) - 2 * interval_ns(presentation):
-        return stop
-    while stop and _mux_border(to_ns(end_time(video, stop - 1), scale)) > there:
+    stopped = there < _mux_border(to_ns(end_time(video, stop - 1), scale)) - 2 * interval_ns(presentation)
+    stop -= 1
+    while stop and not stopped and _mux_border(to_ns(end_time(video, stop - 1), scale)) > there:
         stop -= 1
     return stop

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from lxml import etree
 
 from tests.helpers.daemon import Channel, Daemon, running_daemon
-from tests.helpers.encoders import NEW_FFMPEG, old_ffmpeg, program, push_cmaf, push_isml, wait_until
+from tests.helpers.encoders import NEW_FFMPEG, old_ffmpeg, program, push_cmaf, push_isml, push_rtmp, wait_until
 from tests.helpers.frames import read_file
-from tests.helpers.media import AUDIO_ONLY, B_FRAMES, FOUR_SECOND_GOPS, LADDER, LADDER_SHORT, SINGLE, VIDEO_ONLY, Recipe, material
+from tests.helpers.media import AUDIO_ONLY, B_FRAMES, FOUR_SECOND_GOPS, LADDER, LADDER_SHORT, SINGLE, VIDEO_ONLY, Recipe, ffmpeg, material
 from tests.helpers.outputs import assert_outputs
 from tests.helpers.presentation import DASH, read_hls, timeline
 
@@ -73,6 +73,20 @@ def test_small_feeds_work_in_every_output(recipe: Recipe, tmp_path: Path) -> Non
         push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
         daemon.end_program("news")
         assert_outputs(daemon, "news", read_file(source))
+
+
+@pytest.mark.parametrize("protocol", ["fmp4", "rtmp"])
+def test_sound_before_the_first_picture_and_behind_the_last_comes_out(protocol: Literal["fmp4", "rtmp"], tmp_path: Path) -> None:
+    source, loop = tmp_path / "around.mp4", material(SINGLE)
+    inputs = ["-itsoffset", "0.3", "-t", "8", "-i", str(loop), "-t", "8.6", "-i", str(loop), "-map", "0:v", "-map", "1:a"]
+    subprocess.run([ffmpeg(), "-v", "error", *inputs, "-c", "copy", str(source)], check=True, timeout=20)
+    with running_daemon(tmp_path, Channel("news", protocol=protocol)) as daemon:
+        if protocol == "fmp4":
+            push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
+        else:
+            push_rtmp(daemon.rtmp("news"), source, tmp_path / "encoder.log", {"main": ["0:0", "0:1"]}).finish()
+        daemon.end_program("news")
+        assert_outputs(daemon, "news", read_file(source), coarser=1_000_000 if protocol == "fmp4" else 1000)
 
 
 @pytest.mark.parametrize("threads", [1, 0], ids=["front", "application"])

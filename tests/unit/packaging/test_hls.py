@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pypackager.model.errors import PackagerError
+from pypackager.model.plan import TsSegment
 from pypackager.model.presentation import Presentation
 from pypackager.packaging import answer
 from pypackager.packaging.languages import bcp47
@@ -93,11 +94,52 @@ def test_equal_names_are_told_apart() -> None:
 
 def test_muxed_audio_waits_for_its_end() -> None:
     rows: list[Row] = cut_at_frames(8)
-    spec = Spec([video(1, regular(9)), audio(2, rows)])
+    spec = Spec([video(1, regular(10)), audio(2, rows)])
     assert _text(present(spec), "ts/video-1.m3u8").count("#EXTINF") == 3
     assert _text(present(spec), "ts3/video-1.m3u8").count("#EXTINF") == 2
-    stopped = Spec([video(1, regular(9)), audio(2, rows[:5])])
+    stopped = Spec([video(1, regular(10)), audio(2, rows[:5])])
     assert _text(present(stopped), "ts3/video-1.m3u8").count("#EXTINF") == 3
+
+
+def test_muxed_segments_wait_until_it_is_known_whether_they_are_the_last_of_a_period() -> None:
+    spec = Spec([video(1, regular(9)), audio(2, cut_at_frames(9))])
+    assert _text(present(spec), "ts/video-1.m3u8").count("#EXTINF") == 3
+    assert _text(present(spec), "ts3/video-1.m3u8").count("#EXTINF") == 2
+    early = present(spec, rows=slice(0, 3))
+    assert "ts/video-1.m3u8" in _text(early, "manifest(format=m3u8-aapl)")
+    with pytest.raises(PackagerError, match="NOT_READY"):
+        answer(early, "manifest(format=m3u8-aapl-v3)", "")
+
+
+def _muxed_audio(presentation: Presentation) -> list[list[int]]:
+    """Start times of the audio rows in each segment of the ts3 playlist."""
+    starts = {int(offset): int(time) for track in presentation.tracks for offset, time in zip(track.offset, track.time, strict=True)}
+    found: list[list[int]] = []
+    for url in re.findall(r"^\.\./(.+\.ts)$", _text(presentation, "ts3/video-1.m3u8"), re.MULTILINE):
+        body = answer(presentation, url, "").body
+        assert isinstance(body, TsSegment)
+        found.append([starts[offset] for _, offset, _ in body.audio.ranges] if body.audio else [])
+    return found
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_audio_around_the_pictures_of_a_period_goes_with_the_nearest(ended: bool) -> None:
+    picture = regular(3) + regular(4, start=10 * 90_000, period=1)
+    sound = [Row(time * 480, length * 480, period, opens=time in {-30, 850, 1600}) for time, length, period in (
+        (-30, 30, 0), (0, 200, 0), (200, 200, 0), (400, 200, 0), (600, 20, 0), (620, 150, 0),
+        (850, 100, 1), (950, 50, 1), (1000, 200, 1), (1200, 200, 1), (1400, 200, 1), (1600, 199, 1), (1799, 40, 1),
+    )]  # fmt: skip
+    spec = Spec([video(1, picture), audio(2, [replace(row, time=row.time + 48_000) for row in sound])], ended=ended)
+    spec = replace(spec, tracks=[replace(spec.tracks[0], rows=[replace(row, time=row.time + 90_000) for row in picture]), spec.tracks[1]])
+    found = [[time // 480 - 100 for time in segment] for segment in _muxed_audio(present(spec))]
+    last = [[1600, 1799]] if ended else []
+    assert found == [[-30, 0, 200, 400, 600, 620], [850, 950, 1000, 1200, 1400], *last]
+
+
+def test_audio_far_from_the_pictures_of_a_period_is_left_out() -> None:
+    sound = [Row(0, 96_000), Row(96_000, 96_000), Row(192_000, 96_000), Row(288_000, 96_000), Row(384_000, 96_000)]
+    spec = Spec([video(1, regular(1, start=3 * 90_000)), audio(2, sound)], ended=True)
+    assert _muxed_audio(present(spec)) == [[192_000]]
 
 
 def test_queries_that_are_not_known_change_nothing() -> None:
