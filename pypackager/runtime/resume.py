@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypackager.dvr.ledger import Ledger, Track
-from pypackager.model.records import FLAG_GAP, FLAG_PARTIAL, Measured
+from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_PARTIAL, Measured
 from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Now
 from pypackager.timeline.pending import Fragment, TrackLine
@@ -46,6 +46,7 @@ def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> Track
     if track.segment >= 0:
         line.edge, line.last_time, line.segment = track.last_end, track.last_time, track.segment
         line.period = _last_period(track)
+        line.closed = bool(_last_flags(track) & FLAG_CLOSES)
         # A period in which it has no row began without it.
         line.retired = line.period < period
         for duration in _last_durations(track):
@@ -65,6 +66,11 @@ def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> Track
 def _last_period(track: Track) -> int:
     columns = track.columns
     return int(columns.window(columns.end - 1, columns.end)[6][0]) if len(columns) else TRIMMED
+
+
+def _last_flags(track: Track) -> int:
+    columns = track.columns
+    return int(columns.window(columns.end - 1, columns.end)[4][0]) if len(columns) else 0
 
 
 def _last_durations(track: Track) -> list[int]:

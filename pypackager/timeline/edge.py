@@ -184,7 +184,7 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], segment: int, period: int, *
                 line.misaligned = abs(line.ns(fragments[0].time) - slot.start_ns) > MISALIGNED_NS
         if closes:
             rows[-1] = msgspec.structs.replace(rows[-1], flags=rows[-1].flags | FLAG_CLOSES)
-        line.segment = number
+        line.segment, line.closed = number, closes
         line.period = period
     return rows
 

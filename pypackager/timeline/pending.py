@@ -62,6 +62,8 @@ class TrackLine(msgspec.Struct):
     """Period of the last published row."""
     segment: int | None = None
     """HLS media sequence number of the last published row."""
+    closed: bool = False
+    """Nothing more comes into that segment."""
     peak_bps: int = 0
     configs: dict[str, int] = msgspec.field(default_factory=dict)
     """Configuration numbers by hash."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from pypackager.model.records import FLAG_GAP, Peak, Row, TargetRaised
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS, Peak, Row, TargetRaised
 from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot, opens_period, rows_of
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.pending import TrackLine
@@ -105,7 +105,10 @@ class Publisher:
             before = [f for f in inside if line.segment is not None and line.ns(f.time) < slot.start_ns]
             rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS]
             for fragment in rest:
-                rows.append(Row(line.info.number, fragment.time, fragment.duration, line.segment or 0, fragment.flags))
+                opens = line.closed
+                line.segment, line.closed = (line.segment or 0) + opens, False
+                flags = fragment.flags | (FLAG_OPENS if opens else 0)
+                rows.append(Row(line.info.number, fragment.time, fragment.duration, line.segment, flags))
                 line.published(fragment)
             if rest:
                 slot.members[line.info.number] = inside[len(rest) :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -232,6 +233,23 @@ def test_a_segment_is_closed_by_its_last_slot_however_many_fragments_a_track_has
     closing = [bool(row.flags & FLAG_CLOSES) for row in rig.rows("video-1000k")]
     assert closing == [False, False, True, False, False, True]
     assert [bool(row.flags & FLAG_CLOSES) for row in rig.rows("audio-128k")] == [*[False] * 5, True, *[False] * 5, True]
+
+
+@pytest.mark.parametrize("per_segment", [1, 2, 3])
+def test_what_is_left_of_a_period_does_not_go_into_a_segment_that_is_closed(per_segment: int) -> None:
+    rig = Rig(fragments_per_segment=per_segment)
+    conn = rig.connect(ladder(1))
+    run(rig, conn, 102, 6, tracks=1)
+    rig.send(conn, Chunk(2, 114 * 48_000, 14_400, 48_000))
+    run(rig, conn, 118, 6, tracks=1)
+    for track in ("video-1000k", "audio-128k"):
+        rows = rig.rows(track)
+        for before, row in pairwise(rows):
+            opens = bool(row.flags & FLAG_OPENS)
+            assert opens or not before.flags & FLAG_CLOSES
+            assert row.segment == before.segment + opens
+        assert sum(bool(row.flags & FLAG_PERIOD) for row in rows) == 2
+    assert 114 in [row.time // 48_000 for row in rig.rows("audio-128k")]
 
 
 def test_a_single_long_gop_raises_the_target_once() -> None:
