@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.browser import Player, chromium, watch
+from tests.helpers.browser import assert_all_play, chromium, watch
 from tests.helpers.daemon import Channel, running_daemon
 from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp
 from tests.helpers.media import AUDIO_ONLY, LADDER, VIDEO_ONLY, Recipe, material
@@ -46,36 +46,10 @@ def test_players_play_live(formats: tuple[str, ...], protocol: str, tmp_path: Pa
             state = player.state()
             assert state["format"] == name
             assert state["live"], f"{name} does not know that it is live"
-            # On a busy machine shaka was seen to list two or three of the four layers, without an error; why is not known yet.
-            assert 1 <= len(state["layers"]) <= 4 if "shaka" in name else len(state["layers"]) == 4, f"{name}: {state['layers']}"
+            assert len(state["layers"]) == 4, f"{name}: {state['layers']}"
             if name != "ts3":
                 # RTMP cannot say languages: there the tracks' names tell them apart.
                 assert len({audio["name"] for audio in state["audios"]}) == 2, f"{name}: {state['audios']}"
-
-
-def assert_all_play(players: dict[str, Player], seconds: float) -> None:
-    """All at once: the wait is the same for one and for many.
-
-    Each plays `seconds` of media, which takes that long or, where several decoders share a core with other tests, up to twice as long.
-    """
-    began = {}
-    for name, player in players.items():
-        state = player.wait_until_playing()
-        began[name] = (time.monotonic(), state["currentTime"], state["stalls"])
-    deadline = time.monotonic() + 2 * seconds
-    behind = set(players)
-    while behind and time.monotonic() < deadline:
-        next(iter(players.values())).page.wait_for_timeout(1000)
-        behind = {name for name in behind if players[name].state()["currentTime"] - began[name][1] < seconds}
-    faults = []
-    for name, player in players.items():
-        state, (start, position, stalls) = player.state(), began[name]
-        elapsed, advanced = time.monotonic() - start, state["currentTime"] - position
-        # A player may catch up with the live edge at up to 1.1 times the speed, or jump once over a gap.
-        too_fast = advanced > elapsed * 1.15 + 2
-        if state["errors"] or player.faults or player.outside or name in behind or too_fast or state["stalls"] > stalls + 1:
-            faults.append(f"{name}: {advanced:.1f} s in {elapsed:.1f} s; outside {player.outside}; {player.report(state)}")
-    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("recipe", [AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name)
@@ -90,6 +64,26 @@ def test_feeds_without_picture_or_sound_play(recipe: Recipe, tmp_path: Path) -> 
         page = daemon.origin("play/news?muted=1&format=")
         players = {name: stack.enter_context(watch(browser, page + name)) for name in ("hls", "dash", "smooth")}
         assert_all_play(players, 8)
+
+
+def test_layers_stay_listed_when_the_machine_drops_frames(tmp_path: Path) -> None:
+    """Shaka bans a layer for half a minute when the machine can't show its frames; what the stream offers is another question."""
+    source = material(LADDER)
+    every_frame_dropped = """HTMLVideoElement.prototype.getVideoPlaybackQuality = function () {
+        const frames = Math.round(this.currentTime * 25);
+        return { totalVideoFrames: frames, droppedVideoFrames: frames };
+    }"""
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news")))
+        push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
+        browser = stack.enter_context(chromium())
+        page = daemon.origin("play/news?muted=1&format=")
+        for name in ("hls", "dash", "shaka-dash", "shaka-hls"):
+            with watch(browser, page + name, script=every_frame_dropped) as player:
+                player.wait_until_playing()
+                # Shaka looks every two seconds.
+                player.page.wait_for_timeout(5000)
+                assert len(player.state()["layers"]) == 4, f"{name}: {player.state()['layers']}"
 
 
 def test_the_window_plays_on_demand_after_the_end(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from tests.helpers.browser import chromium, watch
+from tests.helpers.browser import assert_all_play, chromium, watch
 from tests.helpers.daemon import Channel, running_daemon
 from tests.helpers.edge import running_edge
 from tests.helpers.encoders import push_isml
@@ -38,11 +38,9 @@ def test_players_share_one_request_a_segment(tmp_path: Path) -> None:
         edge = stack.enter_context(running_edge(tmp_path / "edge", daemon.port("origin")))
         time.sleep(6)
         browser = stack.enter_context(chromium())
-        players = [stack.enter_context(watch(browser, edge.url(f"play/news?muted=1&format={name}"))) for name in ("hls", "hls", "dash")]
-        for player in players:
-            player.wait_until_playing()
-        for player in players:
-            player.assert_plays(5, stalls=1)
+        formats = {"first": "hls", "second": "hls", "third": "dash"}
+        pages = {who: edge.url(f"play/news?muted=1&format={name}") for who, name in formats.items()}
+        assert_all_play({who: stack.enter_context(watch(browser, page)) for who, page in pages.items()}, 15)
         media = {path: count for path, count in edge.asked_of_origin().items() if is_media(path)}
         assert len(media) > 10
         assert max(media.values()) == 1, {path: count for path, count in media.items() if count > 1}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.e2e.test_browser import QUICK, assert_all_play
-from tests.helpers.browser import chromium, watch
+from tests.e2e.test_browser import QUICK
+from tests.helpers.browser import assert_all_play, chromium, watch
 from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.encoders import Encoder, push_isml, push_rtmp
 from tests.helpers.frames import read_file

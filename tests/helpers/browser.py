@@ -5,8 +5,10 @@ In: a page's URL. Out: what the page says of itself (`window.__player`) and what
 
 from __future__ import annotations
 
+import base64
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.helpers.encoders import program
+from tests.helpers.media import PLAIN, material
 
 _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
@@ -23,11 +26,21 @@ _FLAGS = [
     # Timers of a page nobody looks at must not slow down.
     "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
 ]  # fmt: skip
+SLOWEST, FASTEST = 0.95, 1.15
+"""Media time against the clock."""
+DROPPED = 0.1
+SLOWEST_MACHINE = 0.75
+_PLAIN_STATE = """() => {
+  const video = document.querySelector("video"), quality = video.getVideoPlaybackQuality();
+  return [video.currentTime, quality.droppedVideoFrames, quality.totalVideoFrames];
+}"""
 _STATE = """() => {
   const p = window.__player;
   if (!p) return null;
-  const { format, currentTime, playing, latency, live, buffered, layer, layers, audios, audio, range, stalls, errors } = p;
-  return { format, currentTime, playing, latency, live, buffered, layer, layers, audios, audio, range, stalls, errors: [...errors] };
+  const { format, currentTime, playing, latency, live, buffered, layer, layers, audios, audio, range, stalls, dropped } = p;
+  const frames = document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames;
+  const errors = [...p.errors];
+  return { format, currentTime, playing, latency, live, buffered, layer, layers, audios, audio, range, stalls, dropped, frames, errors };
 }"""
 
 
@@ -56,30 +69,87 @@ class Player:
             assert time.monotonic() < deadline, f"no picture after {seconds} s: {self.report(state)}"
             self.page.wait_for_timeout(100)
 
-    def assert_plays(self, seconds: float, *, stalls: int = 0) -> dict[str, Any]:
-        """Demands that `seconds` of media play without an error, in at most twice that time (a browser shares its core with other tests).
-
-        Args:
-            seconds: For how long.
-            stalls: How often it may run dry after it started.
-        """
-        first = self.wait_until_playing()
-        began = time.monotonic()
-        while self.state()["currentTime"] - first["currentTime"] < seconds and time.monotonic() < began + 2 * seconds:
-            self.page.wait_for_timeout(500)
-        state, elapsed = self.state(), time.monotonic() - began
-        advanced = state["currentTime"] - first["currentTime"]
-        assert not state["errors"], self.report(state)
-        assert not self.faults, self.report(state)
-        assert state["stalls"] - first["stalls"] <= stalls, self.report(state)
-        # A player may catch up with the live edge at up to 1.1 times the speed, or jump once over a gap.
-        assert seconds <= advanced <= elapsed * 1.15 + 1.0, f"{advanced:.1f} s played in {elapsed:.1f} s: {self.report(state)}"
-        assert not self.outside, f"asked outside hosts: {self.outside}"
-        return state
+    def begin(self) -> Passage:
+        """Starts to watch."""
+        return Passage(self, self.wait_until_playing(), time.monotonic())
 
     def report(self, state: dict[str, Any]) -> str:
         """All there is to know, for a failure's message."""
         return f"{self.page.url}\nstate: {state}\nfaults: {self.faults}"
+
+
+@dataclass
+class Passage:
+    """What a player plays from a moment on."""
+
+    player: Player
+    first: dict[str, Any]
+    began: float
+
+    def fault(self, machine: Machine) -> str:
+        """What was wrong with it; empty when all went well.
+
+        Media time goes on with the clock (a player may catch up with the live edge at 1.1 times the speed, or jump once over a gap), few
+        frames are dropped, and nothing stalls, fails, or asks another host.
+        """
+        player, state = self.player, self.player.state()
+        elapsed = time.monotonic() - self.began
+        advanced, stalls, dropped, frames = (state[key] - self.first[key] for key in ("currentTime", "stalls", "dropped", "frames"))
+        steady = SLOWEST * machine.pace * elapsed <= advanced <= FASTEST * elapsed + 1.0
+        smooth = dropped <= (DROPPED + machine.dropped) * frames
+        if steady and smooth and not stalls and not (state["errors"] or player.faults or player.outside):
+            return ""
+        played = f"{advanced:.1f} s in {elapsed:.1f} s, {stalls} stalls, {dropped} of {frames} frames dropped"
+        return f"{played}; {machine}; outside {player.outside}; {player.report(state)}"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How a plain file plays in the same browser at the same time: no player can do better than that."""
+
+    pace: float
+    """Of media time against the clock."""
+    dropped: float
+    """Share of the frames."""
+
+    def __str__(self) -> str:
+        """For a failure's message."""
+        load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+        return f"{load}, a plain file plays at {self.pace:.2f} with {self.dropped:.2f} of its frames dropped"
+
+
+def assert_all_play(players: Mapping[str, Player], seconds: float) -> None:
+    """Demands that players play for `seconds` as a viewer expects; all at once, so that the wait is the same for one and for many.
+
+    A plain file plays beside them: what a busy machine takes from that, it takes from every player.
+    """
+    for player in players.values():
+        player.wait_until_playing()
+    page = next(iter(players.values())).page
+    with _plain_file(page.context.browser) as look:
+        passages = {name: player.begin() for name, player in players.items()}
+        first, began = look(), time.monotonic()
+        page.wait_for_timeout(seconds * 1000)
+        position, dropped, frames = (now - then for now, then in zip(look(), first, strict=True))
+        machine = Machine(min(1.0, position / (time.monotonic() - began)), dropped / max(1.0, frames))
+        assert machine.pace >= SLOWEST_MACHINE, f"nothing can be said of players here: {machine}"
+        faults = [f"{name}: {fault}" for name, passage in passages.items() if (fault := passage.fault(machine))]
+    assert not faults, "\n".join(faults)
+
+
+@contextmanager
+def _plain_file(browser: Browser | None) -> Iterator[Callable[[], list[float]]]:
+    """Plays a small file without any library; gives a function that tells its position, the frames dropped, and all frames."""
+    assert browser is not None
+    source = base64.b64encode(material(PLAIN).read_bytes()).decode()
+    context = browser.new_context(viewport={"width": 160, "height": 90})
+    try:
+        page = context.new_page()
+        page.set_content(f'<video autoplay muted src="data:video/mp4;base64,{source}"></video>')
+        page.wait_for_function("document.querySelector('video').currentTime > 0")
+        yield lambda: list(page.evaluate(_PLAIN_STATE))
+    finally:
+        context.close()
 
 
 @contextmanager
@@ -94,10 +164,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def watch(browser: Browser, url: str, screenshot: Path | None = None) -> Iterator[Player]:
-    """Opens a player page in a context of its own; `screenshot` keeps its last picture."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def watch(browser: Browser, url: str, screenshot: Path | None = None, *, script: str = "") -> Iterator[Player]:
+    """Opens a player page in a context of its own; `screenshot` keeps its last picture, `script` runs before the page's own."""
+    # A telephone's size: without a graphics card each pixel costs processor time.
+    context = browser.new_context(viewport={"width": 412, "height": 800})
     page = context.new_page()
+    if script:
+        page.add_init_script(script)
     player = Player(page, urlsplit(url).netloc)
     page.on("pageerror", lambda error: player.faults.append(f"page: {error}"))
     page.on("console", lambda line: player.faults.append(f"console: {line.text}") if line.type == "error" else None)

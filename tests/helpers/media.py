@@ -73,6 +73,8 @@ SINGLE = replace(LADDER, name="single", seconds=12, layers=(Layer(320, 180, 200)
 """One layer, one language."""
 OTHER_SIZE = replace(SINGLE, name="other-size", layers=(Layer(384, 216, 200),))
 """What an encoder sends after it was set to another resolution."""
+PLAIN = replace(LADDER, name="plain", layers=(Layer(160, 90, 80),), audio=(Audio("eng", 48_000, 64, 440),))
+"""A minute that costs a player next to nothing."""
 AUDIO_ONLY = replace(SINGLE, name="audio-only", layers=())
 VIDEO_ONLY = replace(SINGLE, name="video-only", audio=())
 FOUR_SECOND_GOPS = replace(SINGLE, name="four-second-gops", gop_frames=100)

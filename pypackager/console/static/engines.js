@@ -143,7 +143,8 @@ async function shaka({ site, url, video, report, clock }) {
   await player.attach(video);
   const tell = (error) => report(`shaka: ${error.code ?? ""} ${error.message ?? error}`, error.severity !== library.util.Error.Severity.RECOVERABLE);
   player.addEventListener("error", (event) => tell(event.detail));
-  player.configure({ streaming: { bufferBehind: 60 } });
+  // Shaka would ban a layer for half a minute when the machine drops its frames, and list it no more; the other libraries do neither.
+  player.configure({ streaming: { bufferBehind: 60 }, abr: { droppedFrames: false } });
   player.load(url).catch((error) => {
     if (error.code !== library.util.Error.Code.LOAD_INTERRUPTED) tell(error);
   });
