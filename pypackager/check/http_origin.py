@@ -6,7 +6,7 @@ In: requests. Out: answers. Never: a retry; a player's first impression is what 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -62,7 +62,7 @@ class HttpOrigin:
 
 
 @asynccontextmanager
-async def open_http_origin(rate: float = 0.0) -> AsyncIterator[HttpOrigin]:
+async def open_http_origin(rate: float = 0.0) -> AsyncGenerator[HttpOrigin]:
     """An origin with connections of its own, closed at the end."""
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
     async with httpx.AsyncClient(

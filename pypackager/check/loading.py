@@ -6,7 +6,7 @@ In: listings that a walker wants. Out: the tracks' `loaded` segments. Never: the
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import trio
@@ -114,7 +114,7 @@ def _check_range(body: bytes, byte_range: tuple[int, int] | None, scope: Scope) 
 
 
 @asynccontextmanager
-async def open_loader(session: Session) -> AsyncIterator[Loader]:
+async def open_loader(session: Session) -> AsyncGenerator[Loader]:
     """A loader that works beside the walk; at the end everything wanted is loaded, and the tracks' segments are in order."""
     send, receive = trio.open_memory_channel[_Wish](_WORKERS)
     loader = Loader(session, send)

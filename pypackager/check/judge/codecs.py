@@ -75,7 +75,7 @@ def _check_claims(track: Track, stream: Samples, scope: Scope) -> bool:
     wrong = False
     announced = {each.lower() for each in claims.codecs}
     # ADTS names the core of HE-AAC only (ISO 14496-3 1.6.5.3).
-    names = {codec.name.lower()} | (_SBR if stream.free_dts and codec.name == "mp4a.40.2" else set())
+    names = {codec.name.lower()} | (_SBR if stream.free_dts and codec.name == "mp4a.40.2" else frozenset[str]())
     if announced and "." in codec.name and not names & announced:
         scope.breach(CODECS, f"{', '.join(claims.codecs)} announced", codec.name)
         wrong = True
@@ -88,7 +88,7 @@ def _check_claims(track: Track, stream: Samples, scope: Scope) -> bool:
             wrong = True
     if stream.kind == "audio":
         # Of HE-AAC some announce the core's rate (implicit signalling), some the output's.
-        rates = {codec.sample_rate, *({2 * codec.sample_rate} if announced & _SBR else set())}
+        rates = {codec.sample_rate, 2 * codec.sample_rate} if announced & _SBR else {codec.sample_rate}
         if claims.sample_rate and codec.sample_rate and claims.sample_rate not in rates:
             scope.breach(SOUND, f"{claims.sample_rate} Hz announced", f"{codec.sample_rate} Hz")
             wrong = True

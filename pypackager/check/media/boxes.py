@@ -66,7 +66,8 @@ def find(data: bytes, path: str, start: int = 0, end: int | None = None) -> list
         BoxError: a size on the way does not fit.
     """
     head, _, rest = path.partition("/")
-    kind, out = head.encode(), []
+    kind = head.encode()
+    out: list[Box] = []
     for box in boxes(data, start, end):
         if box.kind == kind:
             out += find(data, rest, box.payload, box.end) if rest else [box]

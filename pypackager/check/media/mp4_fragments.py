@@ -206,7 +206,8 @@ def _digests(
         if not width:
             digests[n] = digest_raw(view[start:end])
             continue
-        units, at = [], start
+        units: list[tuple[int, int]] = []
+        at = start
         while at + width <= end:
             size = int.from_bytes(view[at : at + width], "big")
             units.append((at + width, at + width + size))

@@ -150,7 +150,8 @@ def read_avcc(data: bytes, fourcc: str) -> tuple[Codec, int]:
     """
     if len(data) < 7 or data[0] != 1:
         raise ValueError("avcC is not of version 1")
-    units, at = [], 5
+    units: list[bytes] = []
+    at = 5
     for mask in (0x1F, 0xFF):
         if at >= len(data):
             raise ValueError("avcC ends early")
