@@ -15,6 +15,7 @@ from pypackager.check.hls import walk as hls
 from pypackager.check.judge.verdict import judge, judge_together, summarise
 from pypackager.check.origin import Answer, Origin
 from pypackager.check.presentation import Presentation
+from pypackager.check.served.verdict import check_served
 from pypackager.check.session import Progress, Session, Settings
 from pypackager.check.smooth import walk as smooth
 
@@ -72,7 +73,8 @@ async def run(
 
     async def one(n: int) -> None:
         name, answer = walks[n]
-        presentations[n] = await WALKERS[name](sessions[n], urls[n], answer)
+        presentations[n] = walked = await WALKERS[name](sessions[n], urls[n], answer)
+        await check_served(walked, sessions[n])
 
     async with trio.open_nursery() as nursery:
         for n in range(len(urls)):

@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from pypackager.check.origin import Answer, Origin
+from tests.helpers.good_server import Quirk, answer_well
 
 EPOCH = 1_700_000_000.0
 """What the clock of a recording says when it begins."""
@@ -23,6 +24,8 @@ class Recording:
 
     answers: dict[str, list[tuple[float, Answer]]] = field(default_factory=dict)
     epoch: float = EPOCH
+    quirks: list[Quirk] = field(default_factory=list)
+    """What is wrong with its server, one after the other."""
 
     def add(self, url: str, body: bytes | str, content_type: str = "", *, at: float = 0.0, status: int = 200) -> None:
         """From `at` on, the URL is answered with this."""
@@ -62,12 +65,10 @@ class RecordedOrigin:
         now = self.utc()
         known = [answer for at, answer in self._recording.answers.get(url, []) if at <= now - self._recording.epoch]
         answer = known[-1] if known else Answer(url, 404)
-        wanted = dict(headers).get("range")
-        if wanted and answer.status == 200:
-            first, _, last = wanted.removeprefix("bytes=").partition("-")
-            answer = msgspec.structs.replace(_with_body(answer, answer.body[int(first) : int(last) + 1]), status=206)
-        if method == "HEAD":
-            answer = msgspec.structs.replace(answer, body=b"", wire=0)
+        asked = {name.lower(): value for name, value in headers}
+        answer = answer_well(answer, method, asked)
+        for quirk in self._recording.quirks:
+            answer = quirk(method, asked, answer)
         return msgspec.structs.replace(answer, asked=now, answered=now)
 
 
