@@ -9,6 +9,7 @@ from pypackager.check.judge.codecs import check_codecs
 from pypackager.check.judge.compare import check_same
 from pypackager.check.judge.continuity import check_continuity, main_stream
 from pypackager.check.judge.keys import check_keys
+from pypackager.check.judge.liveness import check_liveness
 from pypackager.check.judge.sync import check_sync
 from pypackager.check.judge.unwrap import unwrap
 from pypackager.check.presentation import Presentation, Track
@@ -24,6 +25,7 @@ def judge(presentation: Presentation, session: Session) -> None:
         check_keys(track, scope)
         check_codecs(track, scope)
     check_sync(presentation, session.scope)
+    check_liveness(presentation, session.scope)
 
 
 def judge_together(presentations: list[Presentation], report: Report, *, whole: bool) -> None:
