@@ -24,7 +24,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 NATIVE := Cargo.toml Cargo.lock pyproject.toml \
-          $(shell find rust/core rust/pump rust/python build_backend -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.py' \) -print) \
+          $(shell find rust build_backend -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.py' \) -print) \
           $(shell find pypackager -name '*.pyx' -o -name '*.pxd')
 WEB    := $(wildcard web/package.json web/package-lock.json web/*.mjs web/*.js)
 SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(STAMP)/web)

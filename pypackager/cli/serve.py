@@ -10,6 +10,7 @@ import trio
 
 from pypackager.config.load import load_config
 from pypackager.model.errors import PackagerError
+from pypackager.runtime.allocator import keep_memory
 from pypackager.runtime.daemon import Daemon
 from pypackager.runtime.logs import configure_logs
 
@@ -28,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Loads the file and serves."""
     config = load_config(options.config)
     configure_logs(config.log, verbose=options.verbose)
+    keep_memory()
     try:
         trio.run(Daemon(config, reload=lambda: load_config(options.config)).run)
     except BaseExceptionGroup as group:

@@ -103,7 +103,7 @@ class Tuning(_Table, frozen=True):
     """Limits and rhythms that rarely need a change."""
 
     ingest_tick: str = "50ms"
-    """How often ingest sockets are drained."""
+    """How often ingest sockets are drained; those that bring little, every other time."""
     ingest_idle: str = "60s"
     """A POST or publish that sends nothing for so long is closed."""
     max_unparsed: Annotated[int, Meta(ge=16_384, le=16_777_216)] = 262_144

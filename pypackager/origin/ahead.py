@@ -141,8 +141,8 @@ class Ahead(Generic[A]):
                 self._watch(known, target.removeprefix(f"{root}/"), now)
         known.manifests = {target: seen for target, seen in known.manifests.items() if now - seen.asked_ns < WATCHED_NS}
         known.streams = {key: seen for key, seen in known.streams.items() if now - seen.asked_ns < WATCHED_NS}
-        for seen in known.streams.values():
-            self._put_following(root, presentation, seen)
+        for key, seen in known.streams.items():
+            self._put_following(root, presentation, key, seen)
         manifests: list[tuple[str, A]] = []
         for target, seen in known.manifests.items():
             try:
@@ -152,12 +152,13 @@ class Ahead(Generic[A]):
             manifests.append((target, self._wrap(published, presentation.interval_ns)))
         self._front.turn(root, manifests)
 
-    def _put_following(self, root: str, presentation: Presentation, seen: _Watched) -> None:
-        for path in list(self._packager.following(presentation, seen.path))[-CATCH_UP:]:
+    def _put_following(self, root: str, presentation: Presentation, key: tuple[str, ...], seen: _Watched) -> None:
+        for path in list(self._packager.following(presentation, key, seen.path))[-CATCH_UP:]:
             try:
                 published = self._answers.ask(root, presentation, path, "")
             except PackagerError:
-                return
+                # A hole in the media; the stream goes on behind it.
+                continue
             self._front.put(root, f"{root}/{path}", self._wrap(published, presentation.interval_ns), SEGMENT_S)
             found = self._packager.stream(path)
             seen.path, seen.place = path, found[1] if found else seen.place

@@ -61,8 +61,8 @@ class Packager(Protocol):
     def stream(self, path: str) -> tuple[tuple[str, ...], int] | None:
         """The stream that a segment's path belongs to, and its place there; None for what is no segment."""
 
-    def following(self, presentation: Presentation, path: str) -> Iterable[str]:
-        """The paths of the segments behind the one at `path`, up to the published edge, oldest first."""
+    def following(self, presentation: Presentation, key: tuple[str, ...], path: str) -> Iterable[str]:
+        """The paths of the segments of the stream `key` behind the one at `path`, up to the published edge, oldest first."""
         ...
 
 

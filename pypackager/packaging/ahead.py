@@ -43,19 +43,25 @@ def stream(path: str) -> tuple[Stream, int] | None:
             return None
 
 
-def following(presentation: Presentation, path: str) -> Iterator[str]:
-    """The paths of the segments behind the one at `path`, up to the published edge, oldest first; none when it left the window."""
+def following(presentation: Presentation, key: Stream, path: str) -> Iterator[str]:
+    """The paths of the segments behind the one at `path`, up to the published edge, oldest first; none when it left the window.
+
+    Args:
+        presentation: what is published now.
+        key: the stream that is followed. A segment of a single fragment has that fragment's path, and only this tells which is meant.
+        path: of a segment of that stream.
+    """
     try:
         target = urls.parse(path)
-        found = _following(presentation, target)
+        found = _following(presentation, key, target)
     except PackagerError:
         return
     yield from map(build, found)
 
 
-def _following(presentation: Presentation, target: urls.Target) -> Iterator[urls.Target]:
+def _following(presentation: Presentation, key: Stream, target: urls.Target) -> Iterator[urls.Target]:
     match target:
-        case Media(name, time, 1):
+        case Media(name, time, _) if key[0] == "fragments":
             track = track_by_id(presentation, name)
             rows = _rows_behind(track, time, len(track.time))
             return (Media(name, int(track.time[row])) for row in rows if not is_gap(track, row))

@@ -2,14 +2,14 @@
 //!
 //! The application puts answers here and takes them away; connections only look. Manifests of a presentation are replaced together when
 //! its content changes ([`Shelf::turn`]), so that no viewer sees half a version; segments stay for the time that was given with them. The
-//! bodies that were made are bounded in bytes: the oldest segments leave first, and whoever asks for them asks the application again.
+//! bodies that were made are bounded in bytes: those made first leave first, and are made again when they are asked for again.
 
 use crate::answer::Answer;
 use crate::plan::{Fault, Plan};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Instant;
 use tokio::sync::OnceCell;
 
@@ -22,7 +22,7 @@ pub struct Entry {
     /// Until when it may be given; a manifest: until it is replaced.
     expires: Option<Instant>,
     asked: AtomicBool,
-    body: OnceCell<Bytes>,
+    body: Mutex<Arc<OnceCell<Bytes>>>,
     /// What it adds to the shelf's `made`.
     weight: AtomicUsize,
 }
@@ -42,6 +42,8 @@ struct Inner {
     roots: HashMap<Box<str>, Root>,
     /// Segments in the order in which they came; one that is gone from `entries` may still be here.
     order: VecDeque<Arc<Entry>>,
+    /// Those with a body that was made, in the order of making; one that is gone from `entries` weighs nothing.
+    made: VecDeque<Arc<Entry>>,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +59,8 @@ impl Entry {
         if let Plan::Bytes(data) = &self.answer.plan {
             return Ok(data.clone());
         }
-        let body = self.body.get_or_try_init(|| async {
+        let kept = Arc::clone(&self.kept());
+        let body = kept.get_or_try_init(|| async {
             let entry = Arc::clone(self);
             let made = tokio::task::spawn_blocking(move || entry.answer.plan.execute()).await;
             // The task can only fail by a panic, which is a fault of ours and is shown where it happened.
@@ -86,7 +89,8 @@ impl Shelf {
         inner.roots.entry(root.into()).or_default().segments.push(Arc::downgrade(&entry));
         inner.order.push_back(entry);
         while inner.order.len() > MAX_SEGMENTS {
-            self.drop_oldest(&mut inner);
+            let Some(oldest) = inner.order.pop_front() else { break };
+            self.remove(&mut inner, &oldest);
         }
     }
 
@@ -134,6 +138,9 @@ impl Shelf {
         while inner.order.front().is_some_and(|entry| entry.expired(now)) {
             inner.order.pop_front();
         }
+        while inner.made.front().is_some_and(|entry| entry.weight.load(Ordering::Relaxed) == 0) {
+            inner.made.pop_front();
+        }
         asked
     }
 
@@ -169,29 +176,26 @@ impl Shelf {
     /// A body was made: older ones leave when all together are too many.
     fn weigh(&self, entry: &Arc<Entry>, size: usize) {
         let mut inner = self.write();
-        if !inner.entries.get(&entry.target).is_some_and(|known| Arc::ptr_eq(known, entry)) {
+        let there = inner.entries.get(&entry.target).is_some_and(|known| Arc::ptr_eq(known, entry));
+        if !there || size > self.capacity / 2 {
+            // Shared by those who wait for it now, and forgotten.
+            entry.unmake();
             return;
         }
         entry.weight.store(size, Ordering::Relaxed);
         self.made.fetch_add(size, Ordering::Relaxed);
-        if size > self.capacity / 4 {
-            // Shared by those who wait for it now, and forgotten.
-            self.remove(&mut inner, entry);
+        inner.made.push_back(Arc::clone(entry));
+        while self.made.load(Ordering::Relaxed) > self.capacity {
+            let Some(oldest) = inner.made.pop_front() else { break };
+            self.made.fetch_sub(oldest.unmake(), Ordering::Relaxed);
         }
-        while self.made.load(Ordering::Relaxed) > self.capacity && self.drop_oldest(&mut inner) {}
-    }
-
-    fn drop_oldest(&self, inner: &mut Inner) -> bool {
-        let Some(oldest) = inner.order.pop_front() else { return false };
-        self.remove(inner, &oldest);
-        true
     }
 
     fn remove(&self, inner: &mut Inner, entry: &Arc<Entry>) {
         // Another entry may have its place by now.
         if inner.entries.get(&entry.target).is_some_and(|known| Arc::ptr_eq(known, entry)) {
             inner.entries.remove(&entry.target);
-            self.made.fetch_sub(entry.weight.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.made.fetch_sub(entry.unmake(), Ordering::Relaxed);
         }
     }
 
@@ -211,9 +215,19 @@ impl Entry {
             target: target.into(),
             expires,
             asked: AtomicBool::new(false),
-            body: OnceCell::new(),
+            body: Mutex::default(),
             weight: AtomicUsize::new(0),
         }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Arc<OnceCell<Bytes>>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the body; whoever has it keeps it. Returns what it weighed.
+    fn unmake(&self) -> usize {
+        *self.kept() = Arc::default();
+        self.weight.swap(0, Ordering::Relaxed)
     }
 
     fn expired(&self, now: Instant) -> bool {

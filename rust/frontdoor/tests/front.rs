@@ -221,14 +221,16 @@ fn bodies_are_bounded_and_come_again() {
     let stored = |size| Plan::Stored(vec![Range { path: path.clone(), offset: 0, size }]);
     for number in 0..10 {
         segment(&world, &format!("/v/{number}"), stored(200));
+    }
+    for number in 0..10 {
         assert_eq!(world.ask(&format!("GET /v/{number} HTTP/1.1")).1, [7u8; 200]);
         assert!(world.server.shelf().load().1 <= 1000);
     }
     assert_eq!(world.ask("GET /v/9 HTTP/1.1").1.len(), 200);
-    assert_eq!(world.ask("GET /v/0 HTTP/1.1").1, b"nothing", "the oldest left: the application is asked");
+    assert_eq!(world.ask("GET /v/0 HTTP/1.1").1, [7u8; 200], "its body left, not the way to make it");
     segment(&world, "/v/big", stored(4000));
     assert_eq!(world.ask("GET /v/big HTTP/1.1").1.len(), 4000, "shared, and not kept");
-    assert_eq!(world.ask("GET /v/9 HTTP/1.1").1.len(), 200, "it pushed nobody out");
+    assert!(world.server.shelf().load().1 <= 1000);
     segment(&world, "/v/gone", Plan::Stored(vec![Range { path: format!("{path}-gone"), offset: 0, size: 1 }]));
     assert_eq!(world.ask("GET /v/gone HTTP/1.1").1, b"nothing", "the application says why");
 }

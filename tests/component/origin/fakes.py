@@ -97,10 +97,11 @@ class FakePackager:
         name, _, place = path.removesuffix(".m4s").rpartition("/")
         return ((name,), int(place)) if path.endswith(".m4s") else None
 
-    def following(self, presentation: Presentation, path: str) -> list[str]:
+    def following(self, presentation: Presentation, key: tuple[str, ...], path: str) -> list[str]:
         found = self.stream(path)
         assert found is not None
         (name,), place = found
+        assert key == (name,)
         return [f"{name}/{later}.m4s" for later in range(place + 20, presentation.version * 20, 20)]
 
 

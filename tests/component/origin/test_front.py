@@ -29,13 +29,14 @@ class FilePackager(FakePackager):
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = path
+        self.missing: set[str] = set()
 
     def answer(self, presentation: Presentation, path: str, query: str) -> Published:
         self.asked.append((presentation.version, path, query))
         found = self.stream(path)
         if found is not None:
             _, place = found
-            if place >= presentation.version * 20:
+            if place >= presentation.version * 20 or path in self.missing:
                 raise PackagerError("NOT_FOUND", "not yet", status=404)
             return Published("video/mp4", Stored(((self.path, place, 20),)), "immutable", f"v{place}")
         if path.startswith("manifest"):
@@ -119,6 +120,15 @@ async def test_what_follows_a_watched_segment_is_there_before_it_is_asked_for(fr
         assert (later.content, asked) == (bytes(range(place + 1, place + 4)), [])
     early, asked = await fronted.asked_by(f"{ROOT}/v/60.m4s")
     assert (early.status_code, len(asked)) == (404, 1)
+
+
+async def test_a_hole_does_not_end_what_is_put_there(fronted: Fronted) -> None:
+    fronted.packager.missing.add("v/20.m4s")
+    await fronted.get(f"{ROOT}/v/0.m4s")
+    fronted.world.catalog.presentation = presentation(3)
+    fronted.world.app.turn()
+    later, asked = await fronted.asked_by(f"{ROOT}/v/40.m4s")
+    assert (later.status_code, asked) == (200, [])
 
 
 async def test_what_depends_on_the_viewer_is_asked_every_time(fronted: Fronted) -> None:

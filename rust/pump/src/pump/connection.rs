@@ -34,6 +34,8 @@ pub(super) struct Connection {
     since: Instant,
     last_input: Instant,
     held: bool,
+    /// Its last turn brought little, and it has not sat one out since.
+    light: bool,
     output: Vec<u8>,
     writing: Writing,
     interest: EventFlags,
@@ -58,6 +60,7 @@ impl Connection {
             since: now,
             last_input: now,
             held: false,
+            light: false,
             output: Vec::new(),
             writing: Writing::Open,
             interest: EventFlags::empty(),
@@ -98,7 +101,13 @@ impl Connection {
             }
         };
         cx.buffer = buffer;
+        self.light = total < LIGHT_BYTES;
         more
+    }
+
+    /// [`drain`](Self::drain) at a tick: a socket that had little is left for every other one, since each look costs much the same.
+    pub(super) fn tick(&mut self, cx: &mut Context) -> bool {
+        !std::mem::take(&mut self.light) && self.drain(cx)
     }
 
     pub(super) fn accept(&mut self, cx: &mut Context) {
@@ -333,6 +342,8 @@ impl Connection {
     }
 }
 
+/// What a look at a socket is worth: audio and the low layers bring less in a tick.
+const LIGHT_BYTES: usize = 32 << 10;
 /// How long a peer may take to read the last answer and end its side.
 const LINGER: Duration = Duration::from_secs(2);
 /// Answers are short: a peer that leaves this much unread does not read.

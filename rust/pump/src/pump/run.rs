@@ -95,7 +95,7 @@ impl Loop {
                 if congested {
                     connection.rest(cx);
                 } else {
-                    busy |= connection.drain(cx);
+                    busy |= connection.tick(cx);
                 }
             });
         }
@@ -209,6 +209,53 @@ mod tests {
     use pypackager_core::error::{Error, Result};
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Takes media and counts how often.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Session for Counting {
+        fn feed(&mut self, _: &[u8], _: &mut Outlet<'_>) -> Result<()> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+        fn accept(&mut self, _: &mut Outlet<'_>) -> Result<()> {
+            Ok(())
+        }
+        fn refuse(&mut self, _: &str, _: &str) {}
+        fn end_of_input(&mut self, _: &mut Outlet<'_>) -> Result<()> {
+            Ok(())
+        }
+        fn fail(&mut self, _: &Error) {}
+        fn detach(&mut self, _: &mut Outlet<'_>) {}
+        fn take_output(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+        fn state(&self) -> State {
+            State::Media
+        }
+    }
+
+    #[test]
+    fn a_socket_that_brings_little_sits_out_every_other_tick() {
+        for (size, looks) in [(1000, [1, 1, 2, 2]), (40 << 10, [1, 2, 3, 4])] {
+            let shared = Arc::new(Shared::new().expect("an eventfd"));
+            let mut pump = Loop::new(Options::default(), Arc::clone(&shared)).expect("an epoll set");
+            let (mut encoder, socket) = UnixStream::pair().expect("a socket pair");
+            let number = shared.enroll();
+            let counters = shared.counters(number).expect("just enrolled");
+            let fed = Arc::new(AtomicUsize::new(0));
+            let socket = Socket::new(socket.into()).expect("a socket");
+            let session = Box::new(Counting(Arc::clone(&fed)));
+            pump.connections.insert(number, Connection::new(number, socket, session, counters, pump.cx.now));
+            for look in looks {
+                encoder.write_all(&vec![0; size]).expect("room in the socket");
+                pump.next_tick = Some(pump.cx.now);
+                pump.tick();
+                assert_eq!(fed.load(Ordering::Relaxed), look, "{size} bytes a tick");
+            }
+        }
+    }
 
     /// Panics when it is fed, for a fault that nobody has found yet.
     struct Faulty;

@@ -1,0 +1,28 @@
+"""The allocator's settings do what they are for: memory of a fragment's size is used again without a fault a page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CHURN = """
+import resource, sys
+from pypackager.runtime.allocator import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+def churn(times):
+    for _ in range(times):
+        fragments = [b"\\1" * (2 << 20) for _ in range(4)]
+churn(2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+churn(20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(how: str) -> int:
+    return int(subprocess.run([sys.executable, "-c", CHURN, how], check=True, capture_output=True, text=True).stdout)
+
+
+def test_fragments_come_and_go_without_page_faults() -> None:
+    assert faults("keep") < faults("leave") / 10
