@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import msgspec
 
-from pypackager.check.media.samples import Media
+from pypackager.check.media.samples import Media, Samples
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -37,6 +37,8 @@ class Listing(msgspec.Struct, frozen=True):
     line: int | None = None
     media_start: Fraction | None = None
     """What the manifest says of the media time of its first sample (DASH S@t, Smooth c@t); None where it does not."""
+    shown: bool = False
+    """Its times are of what is shown first (DASH), not of what is decoded first."""
     exact: Fraction = Fraction(0)
     """The manifest rounds times and durations to this (HLS: half a unit of the last decimal; DASH: 0)."""
 
@@ -49,6 +51,10 @@ class Loaded:
     media: Media
     size: int
     crc: int
+
+    def begin(self, stream: Samples) -> int:
+        """The time in a stream of it that the manifest's time stands for."""
+        return int(stream.pts.min()) if self.listing.shown and len(stream) else stream.begin
 
 
 class Look(msgspec.Struct, frozen=True):

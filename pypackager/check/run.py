@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from pypackager.check.dash import walk as dash
 from pypackager.check.finding import Report
 from pypackager.check.hls import walk as hls
 from pypackager.check.judge.verdict import judge, judge_together, summarise
@@ -21,7 +22,7 @@ from pypackager.check.smooth import walk as smooth
 
 Walk = Callable[[Session, str, Answer], Awaitable[Presentation]]
 
-WALKERS: dict[str, Walk] = {"hls": hls.walk, "smooth": smooth.walk}
+WALKERS: dict[str, Walk] = {"hls": hls.walk, "dash": dash.walk, "smooth": smooth.walk}
 """Every format, by the name that `--format` takes."""
 
 

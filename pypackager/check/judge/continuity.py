@@ -114,9 +114,9 @@ def _check_start(loaded: Loaded, main: Samples, scope: Scope) -> None:
     listed = loaded.listing.media_start
     if listed is None:
         return
-    first = Fraction(int(main.dts[0]), main.timescale)
+    first = Fraction(loaded.begin(main), main.timescale)
     if abs(first - listed) > Fraction(1, main.timescale) / 2:
-        scope.breach(START, f"decode time {float(first):.6f} s", f"{float(listed):.6f} s as listed")
+        scope.breach(START, f"{'presentation' if loaded.listing.shown else 'decode'} time {float(first):.6f} s", f"{float(listed):.6f} s as listed")
 
 
 _Anchor = tuple[int, Fraction, Fraction]
@@ -125,7 +125,7 @@ _Anchor = tuple[int, Fraction, Fraction]
 
 def _check_place(anchor: _Anchor | None, loaded: Loaded, main: Samples, scope: Scope) -> _Anchor:
     listing = loaded.listing
-    shift = listing.start - Fraction(main.begin, main.timescale)
+    shift = listing.start - Fraction(loaded.begin(main), main.timescale)
     slack = 2 * listing.exact + Fraction(1, main.timescale)
     if anchor is None or anchor[0] != listing.continuity:
         return listing.continuity, shift, slack + _MILLISECOND

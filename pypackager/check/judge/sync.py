@@ -39,7 +39,7 @@ def check_sync(presentation: Presentation, scope: Scope) -> None:
             if main is None or listing.continuity in seen:
                 continue
             seen.add(listing.continuity)
-            shift = listing.start - Fraction(main.begin, main.timescale)
+            shift = listing.start - Fraction(loaded.begin(main), main.timescale)
             slack = 2 * listing.exact + Fraction(1, main.timescale)
             if listing.continuity not in reference:
                 reference[listing.continuity] = shift, slack, track.label

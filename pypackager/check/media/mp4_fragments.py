@@ -162,9 +162,11 @@ def read_runs(data: bytes, moof: Box, traf: Box, mdat: Box, track: Mp4Track, tim
             scope.breach(
                 SYNC, f"sample {n} is marked as {says}", "an IDR picture" if sync[n] else "sync: it is an IDR", byte=int(starts[n])
             )
+    # What an edit list skips is decoded and never shown (ISO 14496-12 8.6.6): the priming of audio.
+    shown = slice(None) if track.edit <= 0 else dts + shift + duration > 0
     return Samples(
-        track.kind, track.timescale, track.codec, dts, dts + shift, duration, sync, idr, digest, int((ends - starts).sum()),
-        track.language, track.ident,
+        track.kind, track.timescale, track.codec, dts[shown], (dts + shift)[shown], duration[shown], sync[shown], idr[shown], digest[shown],
+        int((ends - starts).sum()), track.language, track.ident,
     )  # fmt: skip
 
 
