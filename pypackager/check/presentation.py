@@ -37,8 +37,6 @@ class Listing(msgspec.Struct, frozen=True):
     line: int | None = None
     media_start: Fraction | None = None
     """What the manifest says of the media time of its first sample (DASH S@t, Smooth c@t); None where it does not."""
-    shown: bool = False
-    """Its times are of what is shown first (DASH), not of what is decoded first."""
     exact: Fraction = Fraction(0)
     """The manifest rounds times and durations to this (HLS: half a unit of the last decimal; DASH: 0)."""
 
@@ -53,8 +51,11 @@ class Loaded:
     crc: int
 
     def begin(self, stream: Samples) -> int:
-        """The time in a stream of it that the manifest's time stands for."""
-        return int(stream.pts.min()) if self.listing.shown and len(stream) else stream.begin
+        """The time in a stream of it that the manifest's time stands for: when the first sample is decoded, or when the first is shown."""
+        stated = self.listing.media_start
+        if stated is None or not len(stream):
+            return stream.begin
+        return min((stream.begin, int(stream.pts.min())), key=lambda tick: abs(stated * stream.timescale - tick))
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -47,6 +47,10 @@ BANDWIDTH = rule(
     "at @bandwidth, playing after @minBufferTime from any segment never runs dry",
     example="800 kbit/s over a stretch of 10 s with 1.2 Mbit/s",
 )  # fmt: skip
+DECODED = rule(
+    "DASH-DECODE-TIMES", "warning", "ISO 23009-1 5.3.9.6", "S@t is when a segment's first picture is shown, not when it is decoded",
+    example="S@t is tfdt, and the first picture is shown two frames later",
+)  # fmt: skip
 
 _CHANNEL_SCHEMES = (
     "urn:mpeg:dash:23003:3:audio_channel_configuration:2011", "urn:mpeg:mpegB:cicp:ChannelConfiguration",
@@ -88,7 +92,18 @@ def check_claims(claimed: Claimed, scope: Scope) -> None:
             _check_audio(representation, codec, scope)
     if streams[0].kind == "video":
         _check_frame_rate(representation, [stream for stream in streams if stream.kind == "video"], scope)
+    _check_shown(loaded, scope)
     _check_bandwidth(claimed, loaded, scope)
+
+
+def _check_shown(loaded: list[Loaded], scope: Scope) -> None:
+    for each in loaded:
+        for stream in each.media.streams:
+            shown = int(stream.pts.min()) if len(stream) else 0
+            if len(stream) and each.listing.media_start == Fraction(stream.begin, stream.timescale) and shown != stream.begin:
+                found = f"t is the decode time; the first picture is shown {shown - stream.begin:+d} ticks of 1/{stream.timescale} from it"
+                scope.at(segment=each.listing.name).breach(DECODED, found, f"t of {shown}", line=each.listing.line)
+                return
 
 
 def _check_kind(representation: Representation, streams: list[Samples], scope: Scope) -> None:

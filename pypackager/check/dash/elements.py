@@ -77,7 +77,7 @@ _TABLE: dict[str, tuple[str, str]] = {
         ),
         f"{_COMMON_CHILDREN} {_VIEWS}",
     ),
-    "ContentProtection": (f"{_DESCRIPTOR} robustness:word refId:word ref:word", ""),
+    "ContentProtection": (f"{_DESCRIPTOR} robustness:word refId:name ref:name", ""),
     "Period": (
         "id:string start:duration duration:duration bitstreamSwitching:bool",
         (

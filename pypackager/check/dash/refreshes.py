@@ -110,7 +110,7 @@ def check_refresh(before: Mpd, after: Mpd, *, same: bool, now: Fraction, scope: 
     line = after.node.line
     if not before.dynamic and after.dynamic:
         scope.breach(BACK, "dynamic", "static, as before", line=line)
-    if "minimumUpdatePeriod" not in before.node.values:
+    elif "minimumUpdatePeriod" not in before.node.values:
         scope.breach(NO_UPDATES, "another copy", "the same", line=line)
     starts = [mpd.node.values.get("availabilityStartTime") for mpd in (before, after)]
     moved = before.date("availabilityStartTime") != after.date("availabilityStartTime")

@@ -43,7 +43,7 @@ URLS = rule(
     example="5 SegmentURL under a timeline of 6 segments",
 )  # fmt: skip
 
-_KINDS = ("SegmentBase", "SegmentList", "SegmentTemplate")
+_KINDS = ("SegmentTemplate", "SegmentList", "SegmentBase")
 
 
 def resolve(root: Node, url: str, now: Fraction, scope: Scope) -> Mpd:

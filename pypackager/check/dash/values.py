@@ -103,8 +103,9 @@ def _one_of(*words: str) -> Callable[[str], bool]:
 
 TYPES: dict[str, tuple[Callable[[str], bool], str]] = {
     "string": (lambda _: True, "text"),
-    "uri": (lambda text: " " not in text.strip() and "\n" not in text.strip(), "a URI"),
+    "uri": (_collapsed(r"([A-Za-z][A-Za-z0-9+.-]*:.*)?|[^:/?#]*([/?#].*)?"), "a URI"),
     "word": (_pattern(r"\S*"), "text without white space"),
+    "name": (_collapsed(r"[^\W\d][\w.-]*"), "an XML name without a colon"),
     "u32": (_unsigned(32), "an unsigned 32-bit number"),
     "u64": (_unsigned(64), "an unsigned 64-bit number"),
     "i32": (_collapsed(r"[+-]?\d{1,10}"), "a 32-bit number"),

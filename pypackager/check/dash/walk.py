@@ -50,7 +50,7 @@ class _Walker:
         self.tracks: dict[str, Track] = {}
         self.claimed: list[Claimed] = []
         self.numbers: dict[str, int] = {}
-        """Of each Period, by its id, in the order in which they came."""
+        """Of each Period, by its id and start, in the order in which they came."""
         self.offset = Fraction(0)
         """How far the origin's clock is ahead."""
         self.zero: Fraction | None = None
@@ -71,12 +71,16 @@ class _Walker:
             check_claims(claimed, self.session.scope.at(track=claimed.track.label))
 
     async def _follow(self, answer: Answer | None, loader: Loader, nursery: trio.Nursery) -> None:
+        ended = False
         while True:
             mpd = await self._take(answer, loader, nursery) if answer is not None else None
             last = mpd or self.before
-            if last is None or not last.dynamic:
+            if last is None or ended:
                 return
-            self.presentation.live = True
+            # What was live is looked at once more after its end: it has to stay as it is.
+            ended = not last.dynamic
+            if ended and not self.presentation.absolute:
+                return
             wait = float(last.duration("minimumUpdatePeriod") or 2 * _MOST_WAIT) / 2
             wait = min(max(wait, _LEAST_WAIT), _MOST_WAIT)
             if trio.current_time() + wait > self.deadline:
@@ -135,7 +139,7 @@ class _Walker:
         """Adds what is new to the tracks, and has it fetched while the MPD is followed."""
         looks: dict[str, tuple[Fraction, Fraction, bool]] = {}
         for period in mpd.periods:
-            number = self.numbers.setdefault(period.id or str(period.start), len(self.numbers))
+            number = self.numbers.setdefault(f"{period.id} at {period.start}", len(self.numbers))
             for each in period.representations:
                 track = self._track(mpd, each, number)
                 new = self._new_listings(each, track, number)
@@ -190,7 +194,6 @@ class _Walker:
             init_range=init_range,
             line=int(each.rows.line[n]),
             media_start=Fraction(tick, each.timescale) if each.exact else None,
-            shown=True,
             exact=Fraction(0) if each.exact else duration / 2,
         )
 

@@ -116,7 +116,7 @@ def _check_start(loaded: Loaded, main: Samples, scope: Scope) -> None:
         return
     first = Fraction(loaded.begin(main), main.timescale)
     if abs(first - listed) > Fraction(1, main.timescale) / 2:
-        scope.breach(START, f"{'presentation' if loaded.listing.shown else 'decode'} time {float(first):.6f} s", f"{float(listed):.6f} s as listed")
+        scope.breach(START, f"{float(first):.6f} s", f"{float(listed):.6f} s as listed")
 
 
 _Anchor = tuple[int, Fraction, Fraction]
