@@ -180,7 +180,7 @@ def _check_bandwidth(claimed: Claimed, loaded: list[Loaded], scope: Scope) -> No
     if not rate or buffered is None:
         return
     most = excess = Fraction(0)
-    bits, seconds = 0, Fraction(0)
+    bits, seconds, first = 0, Fraction(0), ""
     worst = (0, Fraction(0), "")
     for each in loaded:
         more = 8 * each.size - rate * each.listing.duration

@@ -234,7 +234,7 @@ def _check_rows(before: tuple[Mpd, Representation], after: tuple[Mpd, Representa
 
 def _check_lasting(old: Representation, new: Representation, scope: Scope) -> None:
     """Durations and URLs of what both list."""
-    first = int(np.searchsorted(old.rows.time, new.rows.time[0]))
+    first = int(np.searchsorted(old.rows.time, int(new.rows.time[0])))
     count = min(len(old.rows) - first, len(new.rows))
     if count <= 0:
         return

@@ -207,7 +207,8 @@ def _reached(mpd: Mpd, representation: Representation, now: Fraction) -> Fractio
 
 def _segment_urls(addressing: Addressing) -> list[Node]:
     """Those of the closest SegmentList that has any."""
-    return next((urls for node in reversed(addressing.nodes) if (urls := node.all("SegmentURL"))), [])
+    none: list[Node] = []
+    return next((urls for node in reversed(addressing.nodes) if (urls := node.all("SegmentURL"))), none)
 
 
 def _read_list(representation: Representation, scope: Scope) -> None:

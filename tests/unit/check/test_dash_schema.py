@@ -30,14 +30,17 @@ FULL = f"""<MPD xmlns="{NAMESPACE}" id="a" profiles="urn:mpeg:dash:profile:isoff
 </ServiceDescription>
 <Period id="1" start="PT0S" duration="PT10S"><BaseURL>p/</BaseURL>
 <AssetIdentifier schemeIdUri="urn:a" value="x"/>
-<EventStream schemeIdUri="urn:scte:scte35:2014:xml+bin" timescale="90000"><Event presentationTime="1" duration="2" id="7">x</Event></EventStream>
+<EventStream schemeIdUri="urn:scte:scte35:2014:xml+bin" timescale="90000">
+<Event presentationTime="1" duration="2" id="7">x</Event></EventStream>
 <AdaptationSet id="1" contentType="video" par="16:9" maxWidth="640" segmentAlignment="true" startWithSAP="1" lang="en">
 <InbandEventStream schemeIdUri="urn:a" value="1"/><Label id="1" lang="en">x</Label>
 <Role schemeIdUri="urn:mpeg:dash:role:2011" value="main"/>
 <SegmentTemplate timescale="90000" presentationTimeOffset="5" media="$Time$.m4s" initialization="i.mp4"><SegmentTimeline>
 <S t="0" d="180000" r="3"/><S d="90000"/></SegmentTimeline></SegmentTemplate>
-<Representation id="v1" bandwidth="1000" codecs="avc1.64001f" width="640" height="360" frameRate="30000/1001" sar="1:1" mimeType="video/mp4">
-<ProducerReferenceTime id="0" wallClockTime="2024-01-01T00:00:00Z" presentationTime="0"/><Resync type="1" dT="1" dImax="1.5"/></Representation>
+<Representation id="v1" bandwidth="1000" codecs="avc1.64001f" width="640" height="360" frameRate="30000/1001" sar="1:1"
+ mimeType="video/mp4">
+<ProducerReferenceTime id="0" wallClockTime="2024-01-01T00:00:00Z" presentationTime="0"/>
+<Resync type="1" dT="1" dImax="1.5"/></Representation>
 <Representation id="v2" bandwidth="2000" scanType="progressive"><BaseURL>b</BaseURL></Representation></AdaptationSet>
 <AdaptationSet mimeType="audio/mp4" audioSamplingRate="48000 96000">
 <AudioChannelConfiguration schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011" value="2"/>
@@ -52,9 +55,9 @@ FULL = f"""<MPD xmlns="{NAMESPACE}" id="a" profiles="urn:mpeg:dash:profile:isoff
 <LeapSecondInformation availabilityStartLeapOffset="37"/></MPD>"""
 
 VALUES = (
-    "", "0", "-1", "1", "7", "101", "4294967296", "18446744073709551616", "true", "TRUE", "static", "video", "PT2S", "PT", "P1M", "-PT1S", "2.5",
-    "1e3", "INF", "2024-01-01T00:00:00Z", "2024-02-30T00:00:00Z", "2024-01-01", "16:9", "25/1", "25/0", "avc1.64001f", "a b", "a, b", "a,b", " 5 ",
-    "en", "en-GB", "e_n", "0-9", "9", "x-y", "urn:a:b", "progressive", "main",
+    "", "0", "-1", "1", "7", "101", "4294967296", "18446744073709551616", "true", "TRUE", "static", "video", "PT2S", "PT", "P1M",
+    "-PT1S", "2.5", "1e3", "INF", "2024-01-01T00:00:00Z", "2024-02-30T00:00:00Z", "2024-01-01", "16:9", "25/1", "25/0",
+    "avc1.64001f", "a b", "a, b", "a,b", " 5 ", "en", "en-GB", "e_n", "0-9", "9", "x-y", "urn:a:b", "progressive", "main",
 )  # fmt: skip
 
 
@@ -85,7 +88,7 @@ def test_the_full_example_is_good_by_the_schema() -> None:
 
 
 @needs_schema
-@pytest.mark.parametrize("seed", range(200, 240))
+@pytest.mark.parametrize("seed", range(200, 208))
 def test_damaged_mpds_are_judged_as_the_schema_judges_them(seed: int) -> None:
     random.seed(seed)
     whole = etree.fromstring(FULL)
