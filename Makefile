@@ -31,7 +31,7 @@ SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(ST
 
 say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
 
-.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system demo golden soak obs fuzz wheel clean
+.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system demo golden soak nightly obs fuzz wheel clean
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -113,12 +113,19 @@ golden: setup ## writes the golden files anew: look at the difference before you
 	PYPACKAGER_GOLDEN=write $(BIN)/python -m pytest -p no:benchmark tests/golden $(ARGS)
 
 soak: setup system ## what runs longer than two minutes
-	$(BIN)/python -m pytest -p no:benchmark -m soak --timeout=0 $(ARGS)
+	$(BIN)/python -m pytest -p no:benchmark -m soak -s --timeout=0 $(ARGS)
+
+# Half an hour for every fuzz target would be a night by itself; ten minutes find what a change broke.
+nightly: ## what is too long for every change: the crates, the soak, each fuzz target for ten minutes (NIGHT=600)
+	$(MAKE) deny
+	$(MAKE) soak
+	$(MAKE) fuzz T=$(NIGHT)
 
 obs: setup ## OBS Studio as the encoder; installs its 400 MB of packages where allowed
 	@.ci/system-packages obs
 	$(BIN)/python -m pytest -p no:benchmark -m obs $(ARGS)
 
+NIGHT  ?= 600
 T      ?= 60
 TARGET ?=
 FUZZ   := $(CARGO) fuzz run --fuzz-dir rust/fuzz --sanitizer none

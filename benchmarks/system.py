@@ -25,8 +25,8 @@ from benchmarks.media import fragmented_ladder
 from benchmarks.peers import PEERS, Peer
 from benchmarks.processes import anonymous_mib, cpu_seconds, pin
 from benchmarks.report import table, write_section
-from benchmarks.viewers import FORMATS, Viewer, watching
 from pypackager._core import read_recording
+from tests.helpers.viewers import FORMATS, Viewer, watching
 
 WORK = Path(__file__).resolve().parents[1] / ".cache" / "bench-system"
 """On the file system of the checkout: a real one, not tmpfs."""

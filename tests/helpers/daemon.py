@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -154,6 +154,15 @@ class Daemon:
         """Anonymous memory of the process."""
         status = Path(f"/proc/{self._running().pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+
+    def descriptors(self) -> list[str]:
+        """What the process has open: paths, and names like `socket:[123]`."""
+        found: list[str] = []
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            # One may be closed while the others are read.
+            with suppress(FileNotFoundError):
+                found.append(str(entry.readlink()))
+        return found
 
     # --- where it is
 

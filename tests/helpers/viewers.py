@@ -144,8 +144,11 @@ class Viewer:
                 etree.XMLSyntaxError,
             ) as error:
                 self.faults.append(f"{type(error).__name__}: {error}")
-                self._connection = None
                 self.stopping.wait(1)
+            finally:
+                if self._connection is not None:
+                    self._connection.close()
+                    self._connection = None
 
     def _follow(self) -> None:
         look = self.start(self._manifest, self.url)

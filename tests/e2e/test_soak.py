@@ -1,0 +1,60 @@
+"""Encoders that stop, die and hang at random while viewers of every format follow: nothing breaks, nothing grows."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.daemon import running_daemon
+from tests.helpers.soak import CHANNELS, CONNECTIONS, TRACKS, Soak, soak
+
+pytestmark = pytest.mark.e2e
+
+MEMORY_KIB = (128 + 64 * len(CHANNELS)) * 1024
+"""What the design allows: the idle daemon, and each channel."""
+
+OPEN_FILES = len(CHANNELS) * (TRACKS + 1)
+"""Blobs and journals that the channels have open; twice as many while they roll over."""
+
+
+def run(tmp_path: Path, seconds: float, seed: int, calm_s: tuple[float, float]) -> Soak:
+    """A soak, judged by what holds at any length."""
+    with running_daemon(tmp_path, *CHANNELS) as daemon:
+        idle = len(daemon.descriptors())
+        result = soak(daemon, tmp_path, seconds, seed, calm_s)
+        peak = max(sample.memory_kib for sample in result.samples)
+        most = max(sample.descriptors for sample in result.samples)
+        restarts = sum(event.endswith("starts") for event in result.events)
+        print(
+            f"soak: {restarts} starts, {sum(viewer.segments for viewer in result.viewers)} segments, memory {peak // 1024} MiB at most, "
+            f"{result.growth_kib() / 1024:.1f} MiB more at the end; descriptors: {idle} idle, {most} at most"
+        )
+        story = "\n".join([f"seed {seed}", *result.events, daemon.tail()])
+        assert result.faults() == [], story
+        for viewer in result.viewers:
+            # Media of 2 s fragments in segments of up to 6 s, of two tracks; half of the time may be without an encoder.
+            assert viewer.segments >= seconds / 12, (viewer.url, story)
+        assert peak <= MEMORY_KIB, story
+        # A hanging encoder's connections and its successor's are there at once; a viewer has one, and a question behind the front door.
+        assert most <= idle + 2 * CONNECTIONS + 3 * len(result.viewers) + 2 * OPEN_FILES, story
+        files = [name for name in daemon.descriptors() if name.startswith(f"{daemon.data}/") and not name.endswith("/lock")]
+        assert len(files) <= OPEN_FILES, (files, story)
+    return result
+
+
+def test_encoders_come_and_go_and_viewers_stay(tmp_path: Path) -> None:
+    result = run(tmp_path, seconds=36, seed=194, calm_s=(4, 8))
+    # The seed is one that has everything in it.
+    for deed in ("rtmp stops", "rtmp is killed", "rtmp hangs", "fmp4 stops", "fmp4 is killed", "fmp4 hangs"):
+        assert any(event.endswith(deed) for event in result.events), (deed, result.events)
+
+
+@pytest.mark.soak
+def test_ten_minutes_of_encoders_that_come_and_go(tmp_path: Path) -> None:
+    seed = int(os.environ.get("PYPACKAGER_SOAK_SEED") or random.SystemRandom().randrange(1 << 32))
+    result = run(tmp_path, seconds=600, seed=seed, calm_s=(5, 30))
+    # The window is full after five minutes: what grows after that grows for ever.
+    assert result.growth_kib() <= 8 * 1024, result.samples[:: len(result.samples) // 20]
