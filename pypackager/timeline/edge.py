@@ -21,6 +21,8 @@ from pypackager.timeline.times import SECOND_NS, from_ns
 
 MISALIGNED_NS = SECOND_NS // 10
 """A layer whose fragment starts so far from the leader's does not align."""
+UNUSUAL = 3
+"""A fragment longer than so many intervals of the channel is no measure for the others."""
 BREAK_NS = SECOND_NS // 10
 """A hole in all tracks from here on is a discontinuity: a period opens."""
 
@@ -54,18 +56,24 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
         last_ns: monotonic time of the last publication: a track that sends faster than real time does not use up the time of the others.
     """
     lines = list(lines)
-    leading = _leading(lines, now_ns, limit_ns)
+    leading = _leading(lines, now_ns, limit_ns, last_ns)
     if leading is None or isinstance(leading, Held):
         return leading
     leader, head = leading
     start_ns, end_ns = leader.ns(head.time), leader.ns(head.end)
-    grace_ns = max(end_ns - start_ns, limit_ns)
-    deadline = max(min(f.arrived_ns for line in lines for f in line.waiting[:1]) + grace_ns, last_ns + 2 * grace_ns)
-    waited_for = [line for line in lines if _behind(line, start_ns, end_ns, now_ns, grace_ns)]
-    if waited_for and now_ns < deadline:
-        return Held(deadline)
-    for line in waited_for:
-        line.late = True
+    grace_ns = _grace(end_ns - start_ns, limit_ns)
+    deadline = min(f.arrived_ns for line in lines for f in line.waiting[:1] if line.ns(f.time) < end_ns) + grace_ns
+    held: list[int] = []
+    for line in lines:
+        if not _behind(line, start_ns, end_ns, now_ns, grace_ns):
+            continue
+        until = max(deadline, last_ns + 2 * grace_ns) if line.is_steady() else deadline
+        if now_ns < until:
+            held.append(until)
+        else:
+            line.missed()
+    if held:
+        return Held(min(held))
     members: dict[int, list[Fragment]] = {}
     missing: list[TrackLine] = []
     for line in lines:
@@ -73,34 +81,45 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
         if inside:
             # Where the clock changes inside the slot, the new clock's part is the next slot's: a period opens between them.
             members[line.info.number] = _same_clock(inside)
-            line.late = False
+            if not all(fragment.partial for fragment in inside):
+                line.was_in_time()
         elif _misses(line, start_ns, end_ns):
             missing.append(line)
     return Slot(start_ns, end_ns, leader, head, members, missing)
+
+
+def _grace(slot_ns: int, limit_ns: int) -> int:
+    """How long the others are waited for: as long as the fragment, but one of unusual length, or a lie about it, does not count."""
+    return min(max(slot_ns, limit_ns), UNUSUAL * limit_ns)
 
 
 def _same_clock(fragments: list[Fragment]) -> list[Fragment]:
     return list(takewhile(lambda fragment: not _differ(fragment.offset_s, fragments[0].offset_s), fragments))
 
 
-def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int) -> tuple[TrackLine, Fragment] | Held | None:
+def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -> tuple[TrackLine, Fragment] | Held | None:
     heads = [(line, line.waiting[0]) for line in lines if line.waiting]
     video = [(line, head) for line, head in heads if line.info.kind == "video"]
     if not heads:
         return None
     if not video:
         # Audio came first: it must not open the timeline alone while video is about to come.
-        grace_ns = 2 * max(limit_ns, *(line.ns(head.duration) for line, head in heads))
+        grace_ns = 2 * _grace(max(line.ns(head.duration) for line, head in heads), limit_ns)
         until = min(head.arrived_ns for _, head in heads) + grace_ns
         expected = [line for line in lines if line.info.kind == "video" and not line.late and line.live(now_ns, grace_ns)]
         if expected and now_ns < until:
             return Held(until)
         for line in expected:
-            line.late = True
+            line.missed()
+    leaders = [line for line in lines if line.info.kind == "video" and not line.late and line.live(now_ns, limit_ns)]
+    # A fragment of unusual length is listed where its middle lies, but makes no slot while another layer can.
+    odd = [item for item in video if item[0].ns(item[1].duration) > UNUSUAL * limit_ns]
+    if odd and any(line not in [other for other, _ in odd] for line in leaders):
+        leaders = [line for line in leaders if line not in [other for other, _ in odd]]
+        video = [item for item in video if item not in odd] or odd
     line, head = min(video or heads, key=lambda item: (item[0].ns(item[1].time), item[0].info.number))
     start_ns, half_ns = line.ns(head.time), line.ns(head.duration) // 2
-    grace_ns = max(2 * half_ns, limit_ns)
-    leaders = [other for other in lines if other.info.kind == "video" and not other.late and other.live(now_ns, grace_ns)]
+    grace_ns = _grace(2 * half_ns, limit_ns)
     reference = min(leaders, key=lambda other: other.info.number, default=line)
     if line.info.kind != "video" or reference is line:
         return line, head
@@ -110,9 +129,11 @@ def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int) -> tuple[TrackL
         return (reference, first) if joins or reference.ns(first.time) - start_ns <= half_ns else (line, head)
     if reference.edge is not None:
         # It is listed with the reference's next fragment: slots of both would break segments up.
-        if now_ns < head.arrived_ns + grace_ns:
-            return Held(head.arrived_ns + grace_ns)
-        reference.late = True
+        # Since its own last fragment was published no more than the deadline has to pass: a head that is there for long does not count.
+        until = max(head.arrived_ns, last_ns if reference.is_steady() else 0) + grace_ns
+        if now_ns < until:
+            return Held(until)
+        reference.missed()
     return line, head
 
 

@@ -17,6 +17,12 @@ TOLERANCE_NS = 50_000_000
 """Times closer than this are one border: sources round differently, frames are at least a few ms long."""
 
 
+TRUSTED = 30
+"""After so many slots in time, missed deadlines are forgotten."""
+STUBBORN = 2
+"""Missed deadlines from which on a track gets no more time than the deadline."""
+
+
 class Fragment(msgspec.Struct):
     """A fragment on its way to the published edge."""
 
@@ -77,6 +83,10 @@ class TrackLine(msgspec.Struct):
     """When its encoder came back with another connection, so that it is expected, too."""
     late: bool = False
     """It missed a deadline: nobody waits for it until it delivers again."""
+    misses: int = 0
+    """How many deadlines it missed, until it has been in time for long."""
+    proven: int = 0
+    """How many slots in a row it was in time for since it missed one."""
     retired: bool = False
     """Its source was gone when a period opened: no gaps are listed for it."""
 
@@ -143,7 +153,6 @@ class TrackLine(msgspec.Struct):
         self.remove(fragment)
         self.last_time, self.edge = fragment.time, fragment.end
         self.config, self.offset_s = fragment.config, fragment.offset_s
-        self.late = False
         if not fragment.partial:
             self.went_on(self.ns(fragment.duration))
 
@@ -151,6 +160,31 @@ class TrackLine(msgspec.Struct):
         """Takes note of how long a published whole fragment was."""
         self.usual_ns = min(duration_ns, self.last_ns or duration_ns)
         self.last_ns = duration_ns
+
+    def missed(self) -> None:
+        """A deadline passed, and it was waited for."""
+        self.late, self.proven = True, 0
+        self.misses += 1
+
+    def was_in_time(self) -> None:
+        """A slot was published with a whole fragment of it.
+
+        One that missed a deadline is waited for again after one such slot, then two, four, …: otherwise one that comes and goes would hold
+        the edge at every turn.
+        """
+        self.proven += 1
+        if self.proven >= (TRUSTED if not self.late else 1 << min(max(0, self.misses - 1), 5)):
+            self.misses = self.misses if self.late else 0
+            self.late, self.proven = False, 0
+
+    def forgive(self) -> None:
+        """It brings what was published last, only a little later than the others: it is waited for again, unless it misses that, too."""
+        if self.misses < STUBBORN:
+            self.late = False
+
+    def is_steady(self) -> bool:
+        """Whether the others may come to wait for it longer than a fragment: it delivers, at its own pace."""
+        return self.misses < STUBBORN and self.usual_ns is not None
 
     def live(self, now_ns: int, grace_ns: int) -> bool:
         """Whether a source feeds it, or may come back: one did, or its encoder came back, a moment ago."""

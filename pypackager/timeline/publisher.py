@@ -88,12 +88,13 @@ class Publisher:
         return Segmenter(measured)
 
     def _raise_target(self, rhythm: Segmenter, slot: Slot) -> None:
-        raised = rhythm.raised_target(slot.end_ns)
+        lengths = [line.ns(f.duration) for line in self._lines.values() for f in slot.members.get(line.info.number, [])]
+        raised = rhythm.raised_target(slot.end_ns, max(lengths))
         if raised is None:
             return
         self._store.append(TargetRaised(raised))
         rhythm.rhythm = msgspec.structs.replace(rhythm.rhythm, target_duration_s=raised)
-        length_s = (slot.end_ns - slot.start_ns) / SECOND_NS
+        length_s = max(*lengths, slot.end_ns - slot.start_ns) / SECOND_NS
         self._alert("KEY_FRAME_INTERVAL_TOO_LONG", f"a GOP of {length_s:.3f} s raised TARGETDURATION to {raised}")
 
     def _finish_period(self, slot: Slot) -> None:
@@ -128,7 +129,8 @@ class Publisher:
         measurable = self._options.interval_ns is not None or any(len(line.waiting) > 1 for line in video or lines)
         if complete and measurable:
             return None
-        longest = max(line.ns(f.duration) for line in lines for f in line.waiting)
+        # One fragment of unusual length is no measure where another layer has a usual one.
+        longest = min(max(line.ns(f.duration) for f in line.waiting) for line in video or lines)
         arrived = min(line.waiting[0].arrived_ns for line in lines)
         patience = 2 * max(longest, self._options.limit_ns)
         until = arrived + (patience if measurable else max(patience, SECOND_FRAGMENT_NS))

@@ -67,7 +67,7 @@ class Segmenter:
         self._count += 1
         return self._number, opens, self._count >= per_segment
 
-    def raised_target(self, end_ns: int) -> int | None:
-        """The TARGETDURATION that the open segment needs, when a single longer GOP exceeds the frozen one."""
-        needed = rounded_seconds(end_ns - self._start_ns)
+    def raised_target(self, end_ns: int, longest_ns: int) -> int | None:
+        """The TARGETDURATION that the open segment needs, when a single longer GOP (of any layer) exceeds the frozen one."""
+        needed = max(rounded_seconds(end_ns - self._start_ns), rounded_seconds(longest_ns))
         return needed if needed > self.rhythm.target_duration_s else None

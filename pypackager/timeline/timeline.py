@@ -58,7 +58,7 @@ class Timeline:
             # The encoder is back: the first of its connections must not be published before the others had time to come, too.
             for line in self.lines.values():
                 if not line.retired:
-                    line.awaited_ns, line.late = now.mono_ns, False
+                    line.awaited_ns, line.late, line.misses = now.mono_ns, False, 0
         feed = self.feeds[conn] = Feed(conn, side, stream, now.mono_ns, now.mono_ns)
         return feed
 
@@ -135,8 +135,7 @@ class Timeline:
             return
         line.stale_ns = line.stale_ns or now.mono_ns
         if verdict == "late" and line.edge is not None and clock.out_ns(end_ns) >= line.ns(line.edge - line.tolerance):
-            # It brings what was published last, only a little later than the leader: from now on it is waited for again.
-            line.late = False
+            line.forgive()
         if verdict in ("differs", "overlaps"):
             self._alert("ENCODERS_OUT_OF_SYNC", f"track {line.info.id}: fragment at {time} does not agree with what another source sent")
 

@@ -203,3 +203,40 @@ def test_a_layer_that_stalls_and_floods_is_listed_again_without_holding_the_othe
         for before, after in pairwise(rig.rows(track)):
             assert after.segment - before.segment == bool(after.flags & FLAG_OPENS)
     assert not rig.timeline._tickets
+
+
+def test_a_layer_that_comes_and_goes_holds_the_others_ever_less() -> None:
+    rig = Rig()
+    good = rig.connect([Header(1, "video", name="good"), audio_header(2, name="good")])
+    flaky = [rig.connect([Header(1, "video", name=f"flaky{n}")], stream=f"flaky{n}") for n in range(3)]
+    lags: list[int] = []
+    for slot in range(60):
+        rig.wait(2)
+        start_s = 100 + 2 * slot
+        for number, conn in enumerate(flaky):
+            # Each misses a slot now and then, in turn, or breaks off in it.
+            if slot < 4 or slot % 3 != number:
+                rig.send(conn, Chunk(1, start_s * 90_000, 180_000))
+            elif slot % 2:
+                rig.send(conn, Chunk(1, start_s * 90_000, 90_000, partial=True))
+        rig.send(good, Chunk(1, start_s * 90_000, 180_000), Chunk(2, start_s * 48_000, 96_000, 48_000))
+        lags.append(slot + 1 - len(rig.rows("good")))
+    assert max(lags) <= 4
+    assert sum(lags[30:]) <= 6, "who missed several deadlines has to be in time for a while"
+    assert not any(row.flags & FLAG_GAP for row in rig.rows("good"))
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["the first layer", "another layer"])
+def test_a_fragment_of_a_minute_holds_nobody_beyond_the_deadline(first: bool) -> None:
+    rig = Rig()
+    conns = [rig.connect([Header(1, "video")], stream=f"v{n}") for n in range(3)]
+    for slot in range(30):
+        rig.wait(2)
+        for number, conn in enumerate(conns):
+            if number == (0 if first else 2) and 5 <= slot:
+                if slot == 5:
+                    rig.send(conn, Chunk(1, (100 + 2 * slot) * 90_000, 58 * 90_000))
+            else:
+                rig.send(conn, Chunk(1, (100 + 2 * slot) * 90_000, 180_000))
+        assert len(rig.rows("v1")) >= slot - 3, slot
+    assert not any(row.flags & FLAG_GAP for row in rig.rows("v1"))
