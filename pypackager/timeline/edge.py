@@ -11,20 +11,18 @@ whose fragment fails becomes a gap there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import takewhile
 
 import msgspec
 
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, Row
 from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.periods import alike
 from pypackager.timeline.times import SECOND_NS, from_ns
 
 MISALIGNED_NS = SECOND_NS // 10
 """A layer whose fragment starts so far from the leader's does not align."""
 UNUSUAL = 3
 """A fragment longer than so many intervals of the channel is no measure for the others."""
-BREAK_NS = SECOND_NS // 10
-"""A hole in all tracks from here on is a discontinuity: a period opens."""
 
 
 class Slot(msgspec.Struct):
@@ -79,11 +77,12 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
     for line in lines:
         inside = [f for f in line.waiting if line.ns(f.time) + line.ns(f.end) < 2 * end_ns]
         if inside:
-            # Where the clock changes inside the slot, the new clock's part is the next slot's: a period opens between them.
-            members[line.info.number] = _same_clock(inside)
+            # Where the clock or the configuration changes inside the slot, the new part is the next slot's: a period may open between them.
+            members[line.info.number] = alike(inside)
             if not all(fragment.partial for fragment in inside):
                 line.was_in_time()
         elif _misses(line, start_ns, end_ns):
+            line.proven = 0
             missing.append(line)
     return Slot(start_ns, end_ns, leader, head, members, missing)
 
@@ -91,10 +90,6 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
 def _grace(slot_ns: int, limit_ns: int) -> int:
     """How long the others are waited for: as long as the fragment, but one of unusual length, or a lie about it, does not count."""
     return min(max(slot_ns, limit_ns), UNUSUAL * limit_ns)
-
-
-def _same_clock(fragments: list[Fragment]) -> list[Fragment]:
-    return list(takewhile(lambda fragment: not _differ(fragment.offset_s, fragments[0].offset_s), fragments))
 
 
 def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -> tuple[TrackLine, Fragment] | Held | None:
@@ -129,8 +124,10 @@ def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -
         return (reference, first) if joins or reference.ns(first.time) - start_ns <= half_ns else (line, head)
     if reference.edge is not None:
         # It is listed with the reference's next fragment: slots of both would break segments up.
-        # Since its own last fragment was published no more than the deadline has to pass: a head that is there for long does not count.
-        until = max(head.arrived_ns, last_ns if reference.is_steady() else 0) + grace_ns
+        until = head.arrived_ns + grace_ns
+        if reference.is_steady():
+            # A head that has been there for long, or is a lie, says nothing of the reference.
+            until = max(until, last_ns + 2 * grace_ns)
         if now_ns < until:
             return Held(until)
         reference.missed()
@@ -158,20 +155,6 @@ def _misses(line: TrackLine, start_ns: int, end_ns: int) -> bool:
     if line.waiting and line.ns(line.waiting[0].time) - line.ns(line.edge) < MISALIGNED_NS:
         return False
     return line.ns(line.edge) + line.patience_ns(end_ns - start_ns) < end_ns
-
-
-def opens_period(slot: Slot, last_end_ns: int | None, lines: Iterable[TrackLine]) -> bool:
-    """Whether the slot starts a new period: the first one, another clock, a hole in everything, a changed configuration."""
-    if last_end_ns is None or slot.start_ns - last_end_ns > BREAK_NS:
-        return True
-    published = [line for line in lines if line.config is not None and line.info.number in slot.members]
-    firsts = [(line, slot.members[line.info.number][0]) for line in published]
-    return any(first.config != line.config or _differ(first.offset_s, line.offset_s) for line, first in firsts)
-
-
-def _differ(one: int | None, other: int | None) -> bool:
-    # What came before a restart of the daemon has no clock: a new one starts behind a hole, which is a period by itself.
-    return one is not None and other is not None and one != other
 
 
 def rows_of(slot: Slot, lines: Iterable[TrackLine], segment: int, period: int, *, opens: bool, closes: bool, new_period: bool) -> list[Row]:

@@ -54,6 +54,12 @@ class TrackLine(msgspec.Struct):
     """Configuration of the last published fragment."""
     offset_s: int | None = None
     """Clock offset of the last published fragment, when it is known."""
+    held_ns: int = 0
+    """Media time that was published with `config` since it changed."""
+    candidate: int | None = None
+    """Another configuration that it brings and that the open period cannot have."""
+    candidate_ns: int = 0
+    """Media time that it brought with the candidate."""
     newest_config: int | None = None
     """Configuration of the last fragment that was taken."""
     last_ns: int | None = None
@@ -152,6 +158,9 @@ class TrackLine(msgspec.Struct):
         """Moves the edge past a fragment."""
         self.remove(fragment)
         self.last_time, self.edge = fragment.time, fragment.end
+        if fragment.config != self.config:
+            self.held_ns, self.candidate, self.candidate_ns = 0, None, 0
+        self.held_ns += self.ns(fragment.duration)
         self.config, self.offset_s = fragment.config, fragment.offset_s
         if not fragment.partial:
             self.went_on(self.ns(fragment.duration))

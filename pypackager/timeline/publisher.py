@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from pypackager.model.records import FLAG_GAP, FLAG_OPENS, Peak, Row, TargetRaised
-from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot, opens_period, rows_of
+from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot, rows_of
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.pending import TrackLine
+from pypackager.timeline.periods import held_back, hole_ns, opens_period
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.rhythm import Segmenter, measure
 from pypackager.timeline.sessions import MAX_TIME_NS
@@ -51,9 +52,11 @@ class Publisher:
 
     def _publish(self, slot: Slot, now: Now) -> None:
         lines = list(self._lines.values())
+        new_period = opens_period(slot, self.last_end_ns, lines, self.period)
+        if not new_period and not self._hold_back(slot, lines):
+            return
         if self.rhythm is None:
             self.rhythm = self._measure(slot)
-        new_period = opens_period(slot, self.last_end_ns, lines)
         if new_period:
             self._finish_period(slot)
             self.period += 1
@@ -74,6 +77,15 @@ class Publisher:
         edges = [line.ns(line.edge) for line in lines if line.edge is not None and line.period == self.period]
         self.last_end_ns = max([slot.end_ns, *edges])
         self._last_ns = now.mono_ns
+
+    def _hold_back(self, slot: Slot, lines: Sequence[TrackLine]) -> bool:
+        """Takes out of the slot what the open period cannot have; returns whether something is left."""
+        for line in held_back(slot, lines, self.period):
+            for fragment in slot.members.pop(line.info.number):
+                line.remove(fragment)
+            slot.missing.append(line)
+            self._alert("HEADER_MISMATCH", f"track {line.info.id}: its new configuration is not listed before the next period")
+        return bool(slot.members)
 
     def _publish_rows(self, rows: Sequence[Row]) -> None:
         if rows:
@@ -100,10 +112,12 @@ class Publisher:
     def _finish_period(self, slot: Slot) -> None:
         """Lists what of the period before still waits (audio that ends after its video) in that period."""
         rows: list[Row] = []
+        hole = None if self.last_end_ns is None else hole_ns(slot, self.last_end_ns, self._lines.values())
+        # What starts with the slot, or behind a hole in all tracks, is the new period's, however short it is.
+        border_ns = slot.start_ns if hole is None else hole
         for line in self._lines.values():
             inside = slot.members.get(line.info.number, [])
-            # What starts with the slot is the new period's, however short it is.
-            before = [f for f in inside if line.segment is not None and line.ns(f.time) < slot.start_ns]
+            before = [f for f in inside if line.segment is not None and line.ns(f.time) < border_ns]
             rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS]
             for fragment in rest:
                 opens = line.closed

@@ -114,7 +114,7 @@ class Tracks:
                 line.configs[digest] = self._store.add_config(line.info.number, _config_of(header, digest, init))
         number = line.configs[digest]
         if line.newest_config not in (None, number):
-            self._alert("HEADER_MISMATCH", f"track {line.info.id}: the source changed its configuration; a period opens")
+            self._alert("HEADER_MISMATCH", f"track {line.info.id}: the source changed its configuration")
         line.newest_config = number
         return number
 

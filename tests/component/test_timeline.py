@@ -252,6 +252,22 @@ def test_what_is_left_of_a_period_does_not_go_into_a_segment_that_is_closed(per_
     assert 114 in [row.time // 48_000 for row in rig.rows("audio-128k")]
 
 
+@pytest.mark.parametrize("lead_s", [0, 1, 2])
+def test_what_comes_behind_a_hole_and_before_the_picture_is_the_new_period_s(lead_s: int) -> None:
+    rig = Rig()
+    conn = rig.connect(ladder(1))
+    run(rig, conn, 102, 6, tracks=1)
+    rig.wait(4)
+    if lead_s:
+        rig.send(conn, Chunk(2, (120 - lead_s) * 48_000, lead_s * 48_000, 48_000))
+    run(rig, conn, 120, 3, tracks=1)
+    assert [start // 1_000_000_000 for start in rig.store.periods] == [102, 120 - lead_s]
+    audio = [(row.time // 48_000, bool(row.flags & FLAG_PERIOD)) for row in rig.rows("audio-128k")[6:]]
+    times = ([120 - lead_s] if lead_s else []) + [120, 122, 124]
+    assert audio == [(time, time == times[0]) for time in times]
+    assert not any(row.flags & FLAG_GAP for row in rig.store.rows)
+
+
 def test_a_single_long_gop_raises_the_target_once() -> None:
     rig = Rig()
     conn = rig.connect([Header(1, "video")], stream="v")

@@ -63,7 +63,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def assert_went_on(daemon: Daemon, channel: str, seconds: float) -> None:
-    """The good encoder's tracks are there at its pace, without a hole; another layer's new configuration may open a period for all."""
+    """The good encoder's tracks are there at its pace, without a hole or a discontinuity."""
     master = daemon.client.get(daemon.presentation(channel, MASTER)).text
     for name in GOOD_TRACKS[channel]:
         found = re.search(rf"hls/{name}[^\s\"]*\.m3u8", master)
@@ -71,6 +71,7 @@ def assert_went_on(daemon: Daemon, channel: str, seconds: float) -> None:
         url = daemon.presentation(channel, found[0])
         playlist = daemon.client.get(url).text
         assert "#EXT-X-GAP" not in playlist, playlist
+        assert "#EXT-X-DISCONTINUITY\n" not in playlist, playlist
         (track,) = read_media_playlist(daemon.fetch, url, name)
         steps = {after.dts - before.dts for before, after in zip(track.frames, track.frames[1:], strict=False)}
         assert max(steps) * 10 < track.timescale, f"{name}: a hole of {max(steps) / track.timescale} s"

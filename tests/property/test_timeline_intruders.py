@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.records import FLAG_GAP
+from pypackager.model.records import FLAG_GAP, FLAG_PERIOD
 from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 
 pytestmark = pytest.mark.no_cover
@@ -38,7 +38,13 @@ def chunks(draw: st.DrawFn) -> Chunk:
 
 
 ACTIONS = st.one_of(
-    st.tuples(st.just("connect"), st.integers(0, 2), st.sampled_from(["video", "audio"]), st.sampled_from(["primary", "secondary"])),
+    st.tuples(
+        st.just("connect"),
+        st.integers(0, 2),
+        st.sampled_from(["video", "audio"]),
+        st.sampled_from(["primary", "secondary"]),
+        st.sampled_from([b"one", b"two"]),
+    ),
     st.tuples(st.just("send"), st.integers(0, 2), st.lists(chunks(), min_size=1, max_size=4)),
     st.tuples(st.just("leave"), st.integers(0, 2)),
 )
@@ -57,8 +63,8 @@ class Intruders:
         conn = self._conns.get(number)
         try:
             if kind == "connect" and conn is None:
-                media, side = values
-                header = Header(1, "video") if media == "video" else audio_header(1)
+                media, side, config = values
+                header = Header(1, "video", codec_private=config) if media == "video" else audio_header(1, codec_private=config)
                 self._conns[number] = self._rig.connect([header], stream=f"intruder{number}", side=side)
             elif kind == "send" and conn is not None:
                 self._rig.send(conn, *values[0])
@@ -72,7 +78,7 @@ class Intruders:
 def late(*sent: Chunk, slot: int) -> list[list[tuple[Any, ...]]]:
     """A script in which one video connection sends a few chunks in one slot."""
     script: list[list[tuple[Any, ...]]] = [[] for _ in range(SLOTS)]
-    script[slot] = [("connect", 0, "video", "primary"), ("send", 0, list(sent))]
+    script[slot] = [("connect", 0, "video", "primary", b"one"), ("send", 0, list(sent))]
     return script
 
 
@@ -102,5 +108,6 @@ def test_a_good_encoder_does_not_notice_the_others(script: list[list[tuple[Any, 
     for number in tracks:
         rows = [row for row in rig.store.rows if row.track == number]
         assert not any(row.flags & FLAG_GAP for row in rows[:SLOTS])
+        assert sum(bool(row.flags & FLAG_PERIOD) for row in rows[:SLOTS]) == 1, "nor do players see a discontinuity"
         scale = next(info.timescale for info in rig.store.tracks if info.number == number)
         assert [row.time // scale for row in rows[:SLOTS]] == [START_S + 2 * slot for slot in range(SLOTS)]

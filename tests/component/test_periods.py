@@ -1,0 +1,137 @@
+"""A period opens for what happens to the channel, never for what one layer does alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from pypackager.model.records import FLAG_GAP, FLAG_PERIOD
+from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
+
+VIDEO = 90_000
+LAYERS = 4
+
+
+def layer(**changes: object) -> list[Header]:
+    return [Header(1, "video", **changes)]  # type: ignore[arg-type]
+
+
+def gop(start_s: float) -> Chunk:
+    return Chunk(1, round(start_s * VIDEO), 2 * VIDEO)
+
+
+def sound(start_s: float) -> Chunk:
+    return Chunk(1, round(start_s * 48_000), 96_000, 48_000)
+
+
+class Ladder:
+    """Four layers and audio, each on a connection of its own, all on one clock."""
+
+    def __init__(self, protocol: str = "fmp4", start_s: int = 100) -> None:
+        self.rig = Rig(protocol, "utc" if protocol == "rtmp" else "source")
+        self.start_s = start_s
+        self.next_s = 0
+        self.conns: dict[str, int] = {}
+        for name in self.names():
+            self.connect(name)
+
+    def names(self) -> list[str]:
+        return [*(f"v{n}" for n in range(1, LAYERS + 1)), "a"]
+
+    def connect(self, name: str, **changes: object) -> None:
+        self.conns[name] = self.rig.connect([audio_header(1)] if name == "a" else layer(**changes), stream=name)
+        if self.rig.timeline.options.protocol == "rtmp":
+            self.rig.timeline.place(self.conns[name], self.next_s * 1000, 1000, self.rig.now)
+
+    def run(self, slots: int, without: str = "") -> None:
+        for _ in range(slots):
+            self.rig.wait(2)
+            self.slot(without)
+
+    def slot(self, without: str = "") -> None:
+        for name, conn in self.conns.items():
+            if name != without:
+                start_s = self.start_s + self.next_s
+                self.rig.send(conn, sound(start_s) if name == "a" else gop(start_s))
+        self.next_s += 2
+
+    def periods(self, name: str) -> int:
+        return sum(bool(row.flags & FLAG_PERIOD) for row in self.rig.rows(name))
+
+    def gaps(self, name: str) -> int:
+        return sum(bool(row.flags & FLAG_GAP) for row in self.rig.rows(name))
+
+
+@pytest.mark.parametrize("name", ["v1", "v3", "a"])
+def test_one_layer_that_starts_again_at_zero_is_a_gap(name: str) -> None:
+    ladder = Ladder()
+    ladder.run(20)
+    ladder.rig.disconnect(ladder.conns[name])
+    conn = ladder.rig.connect([audio_header(1)] if name == "a" else layer(), stream=name)
+    for slot in range(20):
+        ladder.rig.wait(1.3)
+        ladder.rig.send(conn, sound(2 * slot) if name == "a" else gop(2 * slot))
+        ladder.rig.wait(0.7)
+        ladder.slot(without=name)
+    assert len(ladder.rig.store.periods) == 1
+    for other in ladder.names():
+        assert ladder.periods(other) == 1
+        assert (ladder.gaps(other) > 0) == (other == name)
+    media = [row for row in ladder.rig.rows(name) if not row.flags & FLAG_GAP]
+    assert len(media) >= 36, "it goes on after the gap"
+
+
+@pytest.mark.parametrize("pause_s", [0.2, 0.9, 2.0, 5.0])
+@pytest.mark.parametrize("order", ["forward", "backward"])
+def test_all_layers_one_after_another_give_one_period(pause_s: float, order: str) -> None:
+    ladder = Ladder("rtmp", 0)
+    ladder.run(10)
+    for conn in ladder.conns.values():
+        ladder.rig.disconnect(conn)
+    ladder.rig.wait(pause_s)
+    ladder.conns.clear()
+    ladder.next_s = 0
+    names = ladder.names() if order == "forward" else ladder.names()[::-1]
+    for name in names:
+        ladder.connect(name)
+        ladder.rig.wait(0.4)
+    ladder.run(10)
+    assert len(ladder.rig.store.periods) == 2
+    for name in names:
+        assert ladder.periods(name) == 2
+        assert len([row for row in ladder.rig.rows(name) if not row.flags & FLAG_GAP]) == 20
+
+
+def test_a_stray_layer_that_changes_what_it_is_opens_no_period() -> None:
+    ladder = Ladder()
+    ladder.run(5)
+    for turn in range(12):
+        stray = ladder.rig.connect(layer(codec_private=b"%d" % turn), stream="stray")
+        ladder.rig.send(stray, gop(100 + ladder.next_s))
+        ladder.run(1)
+        ladder.rig.disconnect(stray)
+        ladder.run(4)
+    assert len(ladder.rig.store.periods) == 1
+    assert not any(ladder.gaps(name) for name in ladder.names())
+
+
+def test_a_proven_layer_that_changes_its_picture_opens_a_period() -> None:
+    ladder = Ladder()
+    ladder.run(20)
+    ladder.rig.announce(ladder.conns["v3"], layer(codec_private=b"1080", width=1920, height=1080))
+    ladder.run(5)
+    assert len(ladder.rig.store.periods) == 2
+    assert all(ladder.periods(name) == 2 and not ladder.gaps(name) for name in ladder.names())
+
+
+def test_a_new_layer_that_changes_its_picture_is_listed_when_it_has_proven_it() -> None:
+    ladder = Ladder()
+    ladder.run(4)
+    ladder.rig.announce(ladder.conns["v3"], layer(codec_private=b"1080", width=1920, height=1080))
+    ladder.run(10)
+    assert len(ladder.rig.store.periods) == 1
+    assert ladder.gaps("v3") == 10
+    assert "HEADER_MISMATCH" in ladder.rig.codes()
+    ladder.run(10)
+    assert len(ladder.rig.store.periods) == 2
+    assert not ladder.rig.rows("v3")[-1].flags & FLAG_GAP
+    assert not any(ladder.gaps(name) for name in ladder.names() if name != "v3")
