@@ -102,6 +102,8 @@ def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -
         grace_ns = 2 * _grace(max(line.ns(head.duration) for line, head in heads), limit_ns)
         until = min(head.arrived_ns for _, head in heads) + grace_ns
         expected = [line for line in lines if line.info.kind == "video" and not line.late and line.live(now_ns, grace_ns)]
+        if any(line.is_steady() for line in expected):
+            until = max(until, last_ns + grace_ns)
         if expected and now_ns < until:
             return Held(until)
         for line in expected:
