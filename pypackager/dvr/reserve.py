@@ -27,7 +27,7 @@ class OpenBlob:
 class Reserved:
     """What calls have reserved for a track ahead of the ledger."""
 
-    __slots__ = ("configs", "info", "last_time", "next_config", "segment", "times")
+    __slots__ = ("configs", "halves", "info", "last_time", "next_config", "segment", "times")
 
     def __init__(self, info: TrackInfo) -> None:
         self.info = info
@@ -36,6 +36,25 @@ class Reserved:
         self.last_time = -1
         self.segment = -1
         self.times: set[int] = set()
+        """Times of whole fragments on their way."""
+        self.halves: set[int] = set()
+        """Times of those on their way that their source left unfinished."""
+
+    def may_put(self, time: int, *, partial: bool) -> bool:
+        """Whether a fragment at this time adds to what is on its way: a whole one replaces an unfinished one, since records go in order."""
+        return time not in self.times and not (partial and time in self.halves)
+
+    def on_its_way(self, time: int) -> bool:
+        """Whether a fragment at this time has been put and not answered for."""
+        return time in self.times or time in self.halves
+
+    def put(self, time: int, *, partial: bool) -> None:
+        """A fragment at this time is on its way."""
+        (self.halves if partial else self.times).add(time)
+
+    def answered(self, time: int, *, partial: bool) -> None:
+        """The writer has answered for it."""
+        (self.halves if partial else self.times).discard(time)
 
 
 class Entry:

@@ -4,7 +4,8 @@ In: fragments and decisions, in order; completions of the writer. Out: presentat
 
 Theory of operation. Each call makes a record, hands it to the writer and returns a ticket; the record is folded into the ledger when the
 writer says that it is written (`finished`), so nothing is shown that a restart would not find. Numbers that the record needs (offset,
-blob, configuration) are reserved at the call. A record that can't be written is reported and forgotten.
+blob, configuration) are reserved at the call. A record that can't be written is reported and forgotten, but one that moves the published
+edge: it is reported and sent again (edge.py).
 
 Roll-over: from `roll` on, records are held until the writer has answered for all earlier ones; at that instant the ledger is exactly
 the fold of the old journal file, and its snapshot opens the new one. Open blobs end with the old file.
@@ -21,6 +22,7 @@ from pathlib import Path
 from pypackager.dvr import journal
 from pypackager.dvr.blobs import BlobStore, LocalBlobs
 from pypackager.dvr.clip import NS, Bounds
+from pypackager.dvr.edge import EDGE_RECORDS, EdgeLine
 from pypackager.dvr.ledger import Ledger, RefusedError
 from pypackager.dvr.records import Checkpoint, JournalRecord
 from pypackager.dvr.recovery import BLOBS, JOURNALS, Replay, Report, repair
@@ -78,6 +80,7 @@ class ChannelStore:
         self._in_flight: dict[int, Entry] = {}
         self._heads: dict[int, tuple[int, int]] = {}
         self._held: list[Entry] = []
+        self._edge = EdgeLine()
         self._rolling_ns: int | None = None
         self._retired: list[int] = []
         self._late: list[int] = []
@@ -162,7 +165,7 @@ class ChannelStore:
 
     def open_period(self, start_ns: int) -> int:
         """What is published from here on belongs to a new period. Numbers count from 0."""
-        pending = [e.record for e in (*self._in_flight.values(), *self._held) if isinstance(e.record, PeriodOpened)]
+        pending = [entry.record for entry in self._underway() if isinstance(entry.record, PeriodOpened)]
         numbers = [period.number for period in self.ledger.periods] + [record.period for record in pending]
         return self._submit(PeriodOpened(max(numbers, default=-1) + 1, start_ns))
 
@@ -176,8 +179,8 @@ class ChannelStore:
         reserved = self._reserved(track)
         if config not in reserved.configs:
             raise _misuse("CONFIG_UNKNOWN", f"track {track} has no configuration {config}")
-        time = fragment.time
-        if time <= reserved.last_time or time in reserved.times or self._has_whole(track, time):
+        time, partial = fragment.time, bool(flags & FLAG_PARTIAL)
+        if time <= reserved.last_time or not reserved.may_put(time, partial=partial) or self._has_whole(track, time):
             raise _misuse("TIME_USED", f"track {track} has something at {time} already")
         blob = self._open.get(track)
         if blob is None or blob.config != config:
@@ -185,7 +188,7 @@ class ChannelStore:
         offset = blob.size
         blob.size += fragment.size
         blob.dirty = True
-        reserved.times.add(time)
+        reserved.put(time, partial=partial)
         record = FragmentWritten(
             track, time, fragment.duration, blob.number, offset, fragment.size, config, flags, fragment.crc, fragment.samples
         )
@@ -204,7 +207,7 @@ class ChannelStore:
             if row.time <= time or row.segment < segment:
                 detail = f"track {row.track}: row at {row.time}, segment {row.segment} after {time}, {segment}"
                 raise _misuse("EDGE_BACKWARDS", detail)
-            if not row.flags & FLAG_GAP and row.time not in reserved.times and not self._is_pending(row.track, row.time):
+            if not row.flags & FLAG_GAP and not reserved.on_its_way(row.time) and not self._is_pending(row.track, row.time):
                 raise _misuse("FRAGMENT_UNKNOWN", f"track {row.track} has no fragment at {row.time}")
             last[row.track] = (row.time, row.segment)
         for track, (time, segment) in last.items():
@@ -242,8 +245,13 @@ class ChannelStore:
         return self._ticket
 
     def settled(self, ticket: int) -> bool:
-        """Whether the writer has answered for every record up to a ticket: the ledger has them, or they failed."""
-        return all(entry.ticket > ticket for entry in (*self._in_flight.values(), *self._held))
+        """Whether the writer has answered for every record up to a ticket: the ledger has them, or they failed and are not sent again."""
+        return all(entry.ticket > ticket for entry in self._underway())
+
+    def retry(self) -> None:
+        """Sends the record of the published edge again that the disk did not take; those behind it follow."""
+        if self._rolling_ns is None and (entry := self._edge.again()) is not None:
+            self._send(entry)
 
     # --- files
 
@@ -315,7 +323,7 @@ class ChannelStore:
     def files_since(self, first: int) -> list[str]:
         """Names of journal files from number `first` on, and of all blobs that they point, or may come to point, into."""
         ledger = self.ledger
-        underway = [entry.record for entry in (*self._in_flight.values(), *self._held)]
+        underway = [entry.record for entry in self._underway()]
         blobs = {f.blob for track in ledger.tracks.values() for f in track.pending.values()}
         blobs |= {blob.number for blob in self._open.values()}
         blobs |= {record.blob for record in underway if isinstance(record, FragmentWritten)}
@@ -369,7 +377,17 @@ class ChannelStore:
             self._issue(entry)
         return entry.ticket
 
+    def _underway(self) -> list[Entry]:
+        """All entries that are not in the journal yet."""
+        return [*self._in_flight.values(), *self._edge, *self._held]
+
     def _issue(self, entry: Entry) -> None:
+        if not isinstance(entry.record, EDGE_RECORDS):
+            self._send(entry)
+        elif (first := self._edge.add(entry)) is not None:
+            self._send(first)
+
+    def _send(self, entry: Entry) -> None:
         record = entry.record
         if isinstance(record, FragmentWritten):
             ticket = self._writer.write_fragment(entry.blob, record.offset, entry.fragment, self._journal, entry.frame)
@@ -389,8 +407,11 @@ class ChannelStore:
             except RefusedError as refusal:
                 reason = str(refusal)
         if isinstance(record, FragmentWritten):
-            self._tracks[record.track].times.discard(record.time)
-        if error or reason:
+            self._tracks[record.track].answered(record.time, partial=bool(record.flags & FLAG_PARTIAL))
+        if isinstance(record, EDGE_RECORDS):
+            if (following := self._edge.answered(fine=not error)) is not None:
+                self._send(following)
+        elif error or reason:
             self._undo(record)
         return Completion(entry.ticket, record, error, reason)
 
@@ -407,19 +428,8 @@ class ChannelStore:
                 self._tracks.pop(record.info.number, None)
             case ConfigAdded() if record.track in self._tracks:
                 self._tracks[record.track].configs.pop(record.config, None)
-            case Published():
-                for number in {row.track for row in record.rows} & self._tracks.keys():
-                    self._restore_edge(number)
             case _:
                 pass
-
-    def _restore_edge(self, number: int) -> None:
-        reserved, track = self._tracks[number], self.ledger.tracks.get(number)
-        edge = (track.last_time, track.segment) if track else (-1, -1)
-        for entry in (*self._in_flight.values(), *self._held):
-            if isinstance(entry.record, Published):
-                edge = max([edge, *((row.time, row.segment) for row in entry.record.rows if row.track == number)])
-        reserved.last_time, reserved.segment = edge
 
     def _open_blob(self, reserved: Reserved, config: int) -> OpenBlob:
         info, init = reserved.info, reserved.configs[config].init

@@ -273,6 +273,7 @@ class LiveChannel:
         unwritten, self._unwritten = self._unwritten, []
         for record in unwritten:
             self.store.append(record)
+        self._guard("retry", self.store.retry)
         self._guard("sync", self.store.sync)
         self._guard("trim", self._trim)
 

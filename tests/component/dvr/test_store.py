@@ -20,6 +20,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.records import (
     FLAG_GAP,
     FLAG_PARTIAL,
+    FLAG_PERIOD,
     FLAG_SYNC,
     Anchored,
     BlobOpened,
@@ -130,6 +131,22 @@ def test_a_partial_fragment_may_be_replaced_until_it_is_listed(channel: Channel)
     channel.kill()
     channel.list(0, tracks=(VIDEO,))
     channel.settle()
+    assert data_of(channel.store, 1) == [(0, b"whole")]
+
+
+def test_a_partial_fragment_may_be_replaced_while_it_is_being_written(channel: Channel) -> None:
+    half, whole = fragment(0, 90_000, b"half"), fragment(0, 180_000, b"whole")
+    channel.store.put_fragment(1, half, 1, FLAG_SYNC | FLAG_PARTIAL)
+    with pytest.raises(PackagerError, match="TIME_USED"):
+        channel.store.put_fragment(1, half, 1, FLAG_SYNC | FLAG_PARTIAL)
+    channel.store.put_fragment(1, whole, 1, FLAG_SYNC)
+    for again in (FLAG_SYNC, FLAG_SYNC | FLAG_PARTIAL):
+        with pytest.raises(PackagerError, match="TIME_USED"):
+            channel.store.put_fragment(1, whole, 1, again)
+    channel.list(0, tracks=(VIDEO,))
+    channel.settle()
+    assert data_of(channel.store, 1) == [(0, b"whole")]
+    channel.kill()
     assert data_of(channel.store, 1) == [(0, b"whole")]
 
 
@@ -331,15 +348,73 @@ def test_disk_full_loses_what_does_not_fit_and_nothing_else(channel: Channel) ->
     assert [c.errno for c in by_kind(said, FragmentWritten)] == [0, errno.ENOSPC]
     assert [c.errno for c in by_kind(said, Published)] == [errno.ENOSPC]
     channel.writer.room = 1 << 60
-    channel.write(2, tracks=(AUDIO,))
-    channel.list(2)
+    channel.store.retry()
     channel.settle()
     expected = [(i * 180_000, bytes([i, 1]) * 50) for i in range(3)]
     assert data_of(channel.store, 1) == expected
+    assert data_of(channel.store, 2)[2:] == [(192_000, None)]
+    channel.run(3, 4)
+    expected += [(3 * 180_000, bytes([3, 1]) * 50)]
     # What failed left no hole in the blob.
     assert (channel.directory / "blobs/audio-1/000002.cmfa").stat().st_size == 5 + 300
     channel.kill()
     assert data_of(channel.store, 1) == expected
+
+
+def test_what_moves_the_edge_waits_for_the_disk_and_keeps_its_order(channel: Channel) -> None:
+    channel.run(0, 3)
+    for index in range(3, 7):
+        channel.write(index)
+    channel.settle()
+    channel.writer.room = 0
+    channel.store.open_period(3 * 2 * SECOND)
+    for index in (3, 4, 5):
+        channel.list(index, flags=FLAG_PERIOD if index == 3 else 0)
+    newest = channel.store.newest
+    said = channel.settle()
+    assert [c.record for c in said if c.errno] == [PeriodOpened(0, 3 * 2 * SECOND)], "said once, and nothing that stands on it was sent"
+    channel.store.retry()
+    assert len([c for c in channel.settle() if c.errno]) == 1
+    channel.writer.room = 1 << 60
+    channel.list(6)
+    channel.settle()
+    assert len(data_of(channel.store, 1)) == 3
+    assert not channel.store.settled(newest)
+    channel.store.retry()
+    assert all(c.fine for c in channel.settle())
+    assert channel.store.settled(newest)
+    columns = channel.store.ledger.tracks[1].columns
+    _, _, _, segment, flags, _, period, *_ = columns.window(0, 7)
+    assert segment.tolist() == [0, 0, 0, 1, 1, 1, 2]
+    assert [bool(flag & FLAG_GAP) for flag in flags.tolist()] == [False] * 7
+    assert period.tolist() == [0] * 7
+    assert channel.store.ledger.periods[-1].start_ns == 3 * 2 * SECOND
+    before = content(channel.store.ledger)
+    assert content(Replay(channel.directory).ledger) == before
+
+
+def test_a_failed_edge_outlives_a_roll_over_and_not_the_process(channel: Channel) -> None:
+    channel.run(0, 3)
+    channel.write(3)
+    channel.settle()
+    channel.writer.room = 0
+    channel.list(3)
+    channel.settle()
+    channel.writer.room = 1 << 60
+    channel.store.roll(ROLL_NS)
+    channel.store.retry()
+    channel.settle()
+    assert (len(data_of(channel.store, 1)), journals(channel)) == (4, [1, 2])
+    channel.write(4)
+    channel.settle()
+    channel.writer.room = 0
+    channel.list(4)
+    channel.settle()
+    channel.kill()
+    assert len(data_of(channel.store, 1)) == 4
+    channel.list(4)
+    channel.settle()
+    assert data_of(channel.store, 2)[4] == (4 * 96_000, bytes([4, 2]) * 50)
 
 
 def test_a_blob_whose_record_failed_is_not_used(channel: Channel) -> None:
