@@ -12,6 +12,7 @@ import trio
 
 from pypackager.check.dash import walk as dash
 from pypackager.check.finding import Report
+from pypackager.check.hds import walk as hds
 from pypackager.check.hls import walk as hls
 from pypackager.check.judge.verdict import judge, judge_together, summarise
 from pypackager.check.origin import Answer, Origin
@@ -22,7 +23,7 @@ from pypackager.check.smooth import walk as smooth
 
 Walk = Callable[[Session, str, Answer], Awaitable[Presentation]]
 
-WALKERS: dict[str, Walk] = {"hls": hls.walk, "dash": dash.walk, "smooth": smooth.walk}
+WALKERS: dict[str, Walk] = {"hls": hls.walk, "dash": dash.walk, "smooth": smooth.walk, "hds": hds.walk}
 """Every format, by the name that `--format` takes."""
 
 
