@@ -22,10 +22,6 @@ HEADER_TIME = rule(
     "HDS-HEADER-TIME", "warning", "FLV 10.1 E.4.1", "sequence headers have a time inside their fragment",
     example="a sequence header of 0 ms in the fragment at 24,000 ms",
 )  # fmt: skip
-SOUND = rule(
-    "HDS-SOUND-TIME", "error", "FLV 10.1 E.4.1", "sound that is muxed with pictures is of the fragment's own time, to half a fragment",
-    example="pictures from 24 s to 26 s, sound from 20 s to 22 s",
-)  # fmt: skip
 RATE = rule(
     "HDS-BITRATE", "warning", "F4M 2.0 4.7", "bitrate is in kbit/s, and what was measured is not more than twice that",
     example='bitrate="800" over 2.1 Mbit/s',
@@ -50,8 +46,6 @@ def check_fragments(track: Track, bitrate: int | None, scope: Scope) -> None:
         if abs(off) > _SLACK_MS:
             here.breach(TIME, f"{main.kind} from {int(main.dts[0])} ms on", f"{start} ms, as the bootstrap says")
         _check_headers(media, main, loaded.listing, here)
-        for samples in media.streams[1:]:
-            _check_sound(samples, main, loaded.listing, here)
         # Where it is as it should be, only what 32 bits can't hold is added.
         move = start + (off if abs(off) <= _SLACK_MS else 0) - int(main.dts[0])
         for samples in media.streams:
@@ -71,14 +65,6 @@ def _check_headers(media: F4fMedia, main: Samples, listing: Listing, scope: Scop
         off = _signed(time - int(main.dts[0]))
         if not -length // 2 <= off <= length:
             scope.breach(HEADER_TIME, f"a sequence header of {kind} of {time} ms", f"about {int(main.dts[0])} ms")
-
-
-def _check_sound(samples: Samples, main: Samples, listing: Listing, scope: Scope) -> None:
-    length = int(1000 * listing.duration)
-    first, last = (_signed(int(samples.dts[n]) - int(main.dts[0])) for n in (0, -1))
-    if abs(first) > length // 2 or abs(last - length) > length // 2:
-        found = f"{samples.kind} from {first:+d} to {last:+d} ms of its first picture"
-        scope.breach(SOUND, found, f"from about 0 to {length} ms")
 
 
 def _check_rate(track: Track, bitrate: int | None, scope: Scope) -> None:

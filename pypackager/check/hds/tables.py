@@ -87,7 +87,8 @@ def lay_out(bootstrap: Bootstrap, scope: Scope) -> Table:
         if not run.duration:
             continuity += run.indicator in (1, 2, 3)
             continue
-        following = next((later.first for later in bootstrap.runs[n + 1 :]), newest + 1)
+        # The mark of the end has no number worth it.
+        following = next((later.first for later in bootstrap.runs[n + 1 :] if later.duration or later.indicator != _END), newest + 1)
         count = min(max(following, run.first + 1), newest + 1) - run.first
         joined = not n or bootstrap.runs[n - 1].duration > 0
         if out and joined:

@@ -117,8 +117,8 @@ class _Walker:
         return label if all(each.track.label != label for each in self.followed) else f"{label} {len(self.followed) + 1}"
 
     async def _follow(self, each: _Followed, manifest: F4m, loader: Loader) -> None:
-        info, seen_live = each.media.bootstrap, False
-        if info is None:
+        info, was_live, ever_live = each.media.bootstrap, False, False
+        if info is None or not (info.url or info.data):
             return
         deadline = self.deadline
         while True:
@@ -131,11 +131,11 @@ class _Walker:
             if answer is not None:
                 await self._take(each, answer, loader, manifest, first=each.table is None)
             live = each.table is not None and each.table.bootstrap.live
-            if seen_live and not live:
+            if was_live and not live:
                 # What ended while it was watched must stay so; a moment is enough to see it.
                 deadline = min(deadline, now + _AFTER_END)
-            seen_live = live
-            if not info.url or (not live and deadline == self.deadline):
+            was_live, ever_live = live, ever_live or live
+            if not info.url or not ever_live:
                 return
             wait = _wait(each.table)
             if trio.current_time() + wait > deadline:
