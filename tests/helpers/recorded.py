@@ -37,7 +37,7 @@ class Recording:
     def replace(self, url: str, body: bytes | str) -> None:
         """Every answer of a URL has this body."""
         data = body.encode() if isinstance(body, str) else body
-        self.answers[url] = [(at, _with_body(answer, data)) for at, answer in self.answers[url]]
+        self.answers[url] = [(at, with_body(answer, data)) for at, answer in self.answers[url]]
 
     def urls(self, end: str) -> list[str]:
         """The URLs that end so, in the order in which they were recorded."""
@@ -94,6 +94,7 @@ class Recorder:
         return answer
 
 
-def _with_body(answer: Answer, data: bytes) -> Answer:
+def with_body(answer: Answer, data: bytes) -> Answer:
+    """The answer with another body, and its length."""
     headers = tuple((name, str(len(data)) if name == "content-length" else value) for name, value in answer.headers)
     return msgspec.structs.replace(answer, body=data, wire=len(data), headers=headers)

@@ -33,6 +33,8 @@ def check_bandwidth(master: Multivariant, tracks: dict[str, Track], scope: Scope
         for kind in ("AUDIO", "VIDEO"):
             members = master.members(kind, variant.attributes.get(kind, ""))
             parts.append([tracks[entry.url] for entry in members if entry.url in tracks and entry.url != variant.url])
+        if not all(track.claims.target_duration for each in parts for track in each):
+            continue  # by how long segments may be is measured how long a peak is
         peak = sum(max((peak_bps(track) for track in each), default=0) for each in parts)
         mean = sum(max((mean_bps(track) for track in each), default=0) for each in parts)
         here = scope.at(track=parts[0][0].label) if parts and parts[0] else scope

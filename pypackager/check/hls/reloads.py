@@ -64,7 +64,7 @@ def check_reload(before: MediaPlaylist, after: MediaPlaylist, scope: Scope) -> N
         if difference := _difference(old, new, first=new is ours[0]):
             # A list that lies one off is a wrong number, not as many wrong segments.
             moved = _find(new, theirs)
-            if moved is not None:
+            if moved is not None and moved.number != new.number:
                 scope.breach(SEQUENCE, f"{new.uri} is number {new.number}", moved.number, line=new.line)
                 return
             scope.breach(CHANGED, difference[0], difference[1], line=new.line)

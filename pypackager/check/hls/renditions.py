@@ -39,7 +39,7 @@ def check_renditions(last: dict[str, MediaPlaylist], scope: Scope) -> None:
     ours = _moments(first)
     for other_label, other in playlists[1:]:
         here = scope.at(track=other_label, url=other.url)
-        if other.target != first.target:
+        if other.target != first.target and other.target and first.target:
             here.breach(TARGETS, other.target, f"{first.target}, as {label}", line=other.lines.get("EXT-X-TARGETDURATION"))
         if other.dated != first.dated:
             here.breach(DATED, "dates" if other.dated else "no dates", f"{'dates' if first.dated else 'no dates'}, as {label}")

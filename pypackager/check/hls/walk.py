@@ -10,6 +10,7 @@ from fractions import Fraction
 import trio
 
 from pypackager.check.hls.bandwidth import check_bandwidth
+from pypackager.check.hls.group_codecs import check_group_codecs
 from pypackager.check.hls.lines import read_lines
 from pypackager.check.hls.media_playlist import MediaPlaylist, Segment, read_media_playlist
 from pypackager.check.hls.multivariant import Entry, Multivariant, read_multivariant
@@ -55,24 +56,31 @@ class _Walker:
         async with open_loader(self.session) as loader, trio.open_nursery() as nursery:
             for track in tracks:
                 nursery.start_soon(self._follow, track, loader, first)
+        self.presentation.live = any(not playlist.ended for playlist in self.last.values())
         for track in tracks:
             _sort(track)
         check_renditions(self.last, self.session.scope)
         if master is not None:
-            check_bandwidth(master, {track.url: track for track in tracks}, scope)
+            by_url = {track.url: track for track in tracks}
+            check_bandwidth(master, by_url, scope)
+            check_group_codecs(master, by_url, scope)
 
     async def _follow(self, track: Track, loader: Loader, answer: Answer | None) -> None:
         before: MediaPlaylist | None = None
+        live, deadline = False, self.deadline
         while True:
             if answer is None:
                 answer = await self.session.get(track.url, "playlist", track=track.label)
             if answer is not None:
                 before = await self._take(track, loader, answer, before)
-                if before.ended:
+                if before.ended and not live:
                     break
-                self.presentation.live = True
+                if before.ended:
+                    # What ended while it was watched must stay so; a segment's time is enough to see it.
+                    deadline = min(deadline, trio.current_time() + before.target)
+                live = True
             wait = min(max((before.target if before else 2) / 2, _LEAST_WAIT), _MOST_WAIT)
-            if trio.current_time() + wait > self.deadline:
+            if trio.current_time() + wait > deadline:
                 break
             await trio.sleep(wait)
             answer = None

@@ -43,6 +43,8 @@ LAG = rule(
 )  # fmt: skip
 
 _HOLD = 3
+_YEARS = 100_000_000
+"""A date before 1973 is none."""
 _EDGE_SECONDS, _FUTURE_SECONDS = 10, 1
 _SLACK_SECONDS = 0.5
 
@@ -60,6 +62,8 @@ def check_liveness(presentation: Presentation, scope: Scope) -> None:
         if not _check_stalls(looks, longest, here) and not _check_pace(looks, longest, here):
             _check_jitter(looks, max(longest, float(track.claims.target_duration or 0)), here)
         _check_window(looks, longest, here)
+        if presentation.absolute and looks[0].end < _YEARS:
+            continue  # it has no dates where others have
         if presentation.absolute:
             _check_edge(looks, longest, here)
         edges.append((min(look.answered - float(look.end) for look in looks), longest, track))

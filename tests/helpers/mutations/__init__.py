@@ -1,0 +1,1 @@
+"""Mistakes that are made in good recordings, each with the rule that is meant to find it."""
