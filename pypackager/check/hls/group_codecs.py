@@ -17,8 +17,10 @@ def check_group_codecs(master: Multivariant, tracks: dict[str, Track], scope: Sc
         announced = {codec.lower() for codec in variant.codecs}
         for entry in master.members("AUDIO", variant.attributes.get("AUDIO", "")):
             track = tracks.get(entry.url) if entry.url != variant.url else None
-            names = _names(track) if track is not None else set()
-            if track is None or not announced or not names or names & announced or track.label in told:
+            if track is None or not announced or track.label in told:
+                continue
+            names = _names(track)
+            if not names or names & announced:
                 continue
             told.add(track.label)
             here = scope.at(track=track.label)
