@@ -65,14 +65,15 @@ def running_edge(folder: Path, origin_port: int) -> Iterator[Edge]:
     with (folder / "nginx.out").open("wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
-        _wait(process, port, folder)
+        wait_for(process, port, folder)
         yield Edge(port, log)
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+def wait_for(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+    """Waits until nginx, whose output is `nginx.out` in a folder, answers."""
     deadline = time.monotonic() + 10
     while True:
         assert process.poll() is None, (folder / "nginx.out").read_text()

@@ -163,8 +163,9 @@ def _channels(node: Node | None) -> int | None:
 
 def _check_frame_rate(representation: Representation, streams: list[Samples], scope: Scope) -> None:
     claim = parse_frame_rate(representation.values.get("frameRate", ""))
-    frames = sum(len(stream) for stream in streams)
-    seconds = sum((Fraction(stream.end - int(stream.dts[0]), stream.timescale) for stream in streams), Fraction(0))
+    # From the first picture to the last: how long the last one lasts is another rule's matter.
+    frames = sum(max(0, len(stream) - 1) for stream in streams)
+    seconds = sum((Fraction(int(stream.dts[-1] - stream.dts[0]), stream.timescale) for stream in streams if len(stream)), Fraction(0))
     if not claim or seconds <= 0:
         return
     # A tick more or less at both ends of each segment, and a two-thousandth: 30 is not 30000/1001.
