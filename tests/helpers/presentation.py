@@ -57,14 +57,18 @@ def read_hls(fetch: Fetch, url: str) -> list[Track]:
 
 
 def read_media_playlist(fetch: Fetch, url: str, label: str) -> list[Track]:
-    """Tracks of one media playlist: CMAF when it has EXT-X-MAP, else transport stream."""
+    """Tracks of one media playlist: CMAF when it has EXT-X-MAP, else transport stream. Gaps are not asked for (4.4.4.7): frames lack there."""
     init: bytes | None = None
     segments: list[bytes] = []
+    gap = False
     for line in _playlist_lines(fetch(url)):
+        gap = gap or line == "#EXT-X-GAP"
         if line.startswith("#EXT-X-MAP:"):
             init = fetch(urljoin(url, attributes(line)["URI"]))
         elif not line.startswith("#"):
-            segments.append(fetch(urljoin(url, line)))
+            if not gap:
+                segments.append(fetch(urljoin(url, line)))
+            gap = False
     assert segments, f"{url} lists no segments"
     return [read_cmaf(init, segments, f"hls {label}")] if init else read_ts(segments, f"hls {label}")
 
