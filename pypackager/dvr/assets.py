@@ -18,7 +18,7 @@ import msgspec
 
 from pypackager.dvr import journal
 from pypackager.dvr.blobs import LocalBlobs
-from pypackager.dvr.clip import Bounds
+from pypackager.dvr.clip import KEPT_NS, Bounds
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.recovery import BLOBS, JOURNALS, Replay
 from pypackager.dvr.store import ChannelStore
@@ -157,9 +157,9 @@ class Asset:
         shutil.rmtree(self.directory)
 
     def trim(self) -> None:
-        """Gives up the files that hold nothing of the window any more."""
+        """Gives up the files that hold nothing of the window any more, nor of what has just left it."""
         store = self._running()
-        keep = store.oldest_file(self.window_ns)
+        keep = store.oldest_file(self.window_ns + KEPT_NS)
         if any(number < keep for number in self._files()):
             self._sweep({*store.files_since(keep)})
 

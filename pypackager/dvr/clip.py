@@ -19,6 +19,10 @@ from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FLAG_OPENS
 
 NS = 1_000_000_000
+LINGER_NS = 60 * NS
+"""What left the window is listed no more and served so much longer: a slow player still asks for what an older playlist named."""
+KEPT_NS = 2 * LINGER_NS
+"""Its files are kept longer: an answer that was planned at the last moment finds its bytes."""
 _USUAL_INTERVAL_NS = 2 * NS
 
 

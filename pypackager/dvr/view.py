@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from pypackager.dvr.blobs import BlobStore
-from pypackager.dvr.clip import Bounds, present
+from pypackager.dvr.clip import LINGER_NS, Bounds, present
 from pypackager.dvr.ledger import Ledger
 from pypackager.model.presentation import Presentation
 
@@ -22,6 +24,7 @@ class View:
         self.ledger = ledger
         self._blobs = blobs
         self._caches: dict[Any, Any] = {}
+        self._late_caches: dict[Any, Any] = {}
         self._paths: Mapping[int, str] = {}
         self._paths_version = -1
         self._last: tuple[tuple[int, Bounds, bool], Presentation] | None = None
@@ -37,5 +40,10 @@ class View:
             self._paths = {number: self._blobs.path(blob.opened.name) for number, blob in ledger.blobs.items()}
             self._paths_version = ledger.blobs_version
         made = present(ledger, self.name, bounds, ended=ended, published_ns=published_ns, paths=self._paths, caches=self._caches)
+        if not ended and bounds.start_ns is None and bounds.end_ns is None:
+            wider = msgspec.structs.replace(bounds, window_ns=bounds.window_ns + LINGER_NS)
+            before = present(ledger, self.name, wider, ended=False, published_ns=published_ns, paths=self._paths, caches=self._late_caches)
+            if sum(len(track.time) for track in before.tracks) > sum(len(track.time) for track in made.tracks):
+                made = msgspec.structs.replace(made, lately=before)
         self._last = (key, made)
         return made

@@ -80,3 +80,5 @@ class Presentation(msgspec.Struct, frozen=True):
     """Blob number to absolute path."""
     caches: dict[Any, Any]
     """Scratch space that all versions of one presentation share, for what packaging renders once; never part of the meaning."""
+    lately: Presentation | None = None
+    """The same with what left the window a moment ago; None when nothing did. Manifests list nothing of it, segments are served from it."""

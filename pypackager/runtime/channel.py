@@ -11,6 +11,7 @@ import msgspec
 from pypackager._core import Chunk, MuxedFragment, Networks, TrackHeader, Writer
 from pypackager.config.scalars import parse_duration
 from pypackager.config.schema import Channel, Tuning
+from pypackager.dvr.clip import KEPT_NS
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
@@ -26,8 +27,6 @@ from pypackager.timeline.times import SECOND_NS, to_ns
 
 ALERT_REPEAT_NS = 10 * SECOND_NS
 """An alert that goes on is logged and journalled so often."""
-TRIM_MARGIN_NS = 60 * SECOND_NS
-"""What left a window is kept a little longer: an answer that was planned a moment ago still finds its bytes."""
 
 
 class Alert(msgspec.Struct):
@@ -279,7 +278,7 @@ class LiveChannel:
 
     def _trim(self) -> None:
         self._programs.trim()
-        self.store.trim(max([self._preview_ns, *self._programs.windows_ns()]) + TRIM_MARGIN_NS)
+        self.store.trim(max([self._preview_ns, *self._programs.windows_ns()]) + KEPT_NS)
 
     def apply(self, config: Channel) -> None:
         """Takes over what may change while the channel runs: allow-lists and programs. The rest keeps its value until the next start."""

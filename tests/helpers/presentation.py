@@ -57,7 +57,7 @@ def read_hls(fetch: Fetch, url: str) -> list[Track]:
 
 
 def read_media_playlist(fetch: Fetch, url: str, label: str) -> list[Track]:
-    """Tracks of one media playlist: CMAF when it has EXT-X-MAP, else transport stream. Gaps are not asked for (4.4.4.7): frames lack there."""
+    """Tracks of one media playlist: CMAF when it has EXT-X-MAP, else transport stream. Gaps (4.4.4.7) are not asked for."""
     init: bytes | None = None
     segments: list[bytes] = []
     gap = False

@@ -140,7 +140,7 @@ def _cut(first: TrackWindow, track: TrackWindow, rows: slice) -> slice:
     low = next((row for row in range(low, high) if int(first.flags[row]) & FLAG_OPENS), low) if low else 0
     if track is first or low == high:
         return slice(low, high)
-    head_s = int(first.time[low]) / first.info.timescale - 1
+    head_s = int(first.time[low]) / first.info.timescale - 0.9
     tail_s = int(first.time[high - 1] + first.duration[high - 1]) / first.info.timescale + 0.05
     near = [
         row for row in range(len(track.time)) if int(track.flags[row]) & FLAG_OPENS and int(track.time[row]) / track.info.timescale > head_s
@@ -158,6 +158,11 @@ def _end_ns(track: TrackWindow) -> int:
     return (int(track.time[-1]) + int(track.duration[-1])) * NS // track.info.timescale if len(track.time) else 0
 
 
+def _goes_on(track: Track, number: int) -> bool:
+    """Whether the next row is said to be of the same segment."""
+    return number + 1 < len(track.rows) and track.rows[number + 1].opens is False
+
+
 def _window(spec: Spec, track: Track, rows: slice) -> TrackWindow:
     flags, segments, discontinuities, sizes = [], [], [], []
     segment, run = -1, -1
@@ -172,7 +177,7 @@ def _window(spec: Spec, track: Track, rows: slice) -> TrackWindow:
             | (FLAG_GAP if row.gap else 0)
             | (FLAG_OPENS if opens else 0)
             | (FLAG_PERIOD if period else 0)
-            | (FLAG_CLOSES if run >= spec.fragments_per_segment - 1 else 0)
+            | (FLAG_CLOSES if run >= spec.fragments_per_segment - 1 and not _goes_on(track, number) else 0)
         )
         segments.append(max(segment, 0))
         discontinuities.append(row.period)

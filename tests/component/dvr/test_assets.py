@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pypackager.dvr.assets import Asset, read_description
+from pypackager.dvr.clip import KEPT_NS
 from pypackager.dvr.recovery import Replay
 from pypackager.model.errors import PackagerError
 from tests.helpers.dvr import SECOND, Channel, same, stored
@@ -89,19 +90,36 @@ def test_what_falls_out_of_a_running_window_is_given_up(channel: Channel, tmp_pa
     short = start(channel, tmp_path, "short", 12 * SECOND)
     long = start(channel, tmp_path, "long", HOUR)
     for turn in range(4):
-        channel.run(turn * 6, turn * 6 + 6)
+        channel.run(turn * 36, turn * 36 + 36)
         channel.store.roll((turn + 1) * 400 * SECOND)
         channel.settle()
     assert channel.store.trim(0) == 0
     assert len(list(long.directory.rglob("*.cmfv"))) == 4
     assert len(list(short.directory.rglob("*.cmfv"))) < 3
-    assert [int(t.time[0]) // t.info.timescale for t in short.presentation().tracks] == [36, 36]
+    assert [int(t.time[0]) // t.info.timescale for t in short.presentation().tracks] == [276, 276]
     stop(channel, long)
     assert channel.store.trim(0) > 0
     stop(channel, short)
     ended = short.presentation()
     assert same(Asset.open(short.directory).presentation(), ended)
     assert stored(ended)
+
+
+def test_what_lingers_behind_a_running_window_has_its_bytes_and_begins_with_the_program(channel: Channel, tmp_path: Path) -> None:
+    channel.run(0, 12)
+    asset = start(channel, tmp_path, window_ns=12 * SECOND)
+    starts = []
+    for turn in range(1, 8):
+        channel.run(turn * 12, turn * 12 + 12)
+        channel.store.roll(turn * 400 * SECOND)
+        channel.settle()
+        channel.store.trim(12 * SECOND + KEPT_NS)
+        lately = asset.presentation().lately
+        assert lately is not None
+        assert stored(lately), "the bytes are there"
+        starts.append([int(track.time[0]) // track.info.timescale for track in lately.tracks])
+    assert starts[0] == [24, 24], "nothing from before the program"
+    assert starts[-1] == [7 * 24 + 24 - 72] * 2
 
 
 def test_a_running_asset_goes_on_after_kill(channel: Channel, tmp_path: Path) -> None:

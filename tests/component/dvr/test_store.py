@@ -257,6 +257,22 @@ def test_replay_from_any_file_on_knows_all_but_the_older_rows(channel: Channel) 
             assert [column.tolist() for column in rows] == [column.tolist() for column in same]
 
 
+def test_what_left_the_window_lingers_for_a_minute(channel: Channel) -> None:
+    channel.run(0, 6)
+    assert channel.store.presentation("p", HOUR).lately is None
+    assert channel.store.presentation("p", 12 * SECOND).lately is None
+    channel.run(6, 60)
+    shown = channel.store.presentation("p", 12 * SECOND)
+    assert shown.lately is not None
+    assert [len(track.time) for track in shown.tracks] == [6, 6]
+    assert [len(track.time) for track in shown.lately.tracks] == [36, 36]
+    assert shown.lately.tracks[0].time[-1] == shown.tracks[0].time[-1]
+    assert shown.lately.caches is not shown.caches
+    # Not for a viewer who asked for a part, nor on demand: neither window moves.
+    assert channel.store.presentation("p", 12 * SECOND, start_ns=110 * SECOND).lately is None
+    assert channel.store.presentation("p", 12 * SECOND, ended=True).lately is None
+
+
 def test_trimming_drops_whole_files_and_keeps_what_waits_in_them(channel: Channel) -> None:
     channel.run(0, 6)
     channel.write(6)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from random import Random
 from unittest import mock
 
-from hypothesis import given, settings
+import msgspec
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from yt_dlp.downloader.f4m import build_fragments_list, read_bootstrap_info
@@ -137,6 +138,8 @@ def _listed_in_hds(presentation: Presentation, text: str) -> Iterator[str]:
             yield f"{url}Seg{segment}-Frag{number}"
 
 
+# Audio before the first picture of a period, with one fragment to a segment.
+@example(life(937218))
 @settings(max_examples=30, deadline=None)
 @given(lives)
 def test_a_url_keeps_its_content_and_caches_change_nothing(drawn: tuple[Spec, Random]) -> None:
@@ -161,6 +164,26 @@ def test_a_url_keeps_its_content_and_caches_change_nothing(drawn: tuple[Spec, Ra
             for track in warm.tracks:
                 for folder in ("hls", "ts", "ts3"):
                     _same(_try(warm, f"{folder}/{track.info.id}.m3u8"), _try(cold, f"{folder}/{track.info.id}.m3u8"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(lives)
+def test_what_left_the_window_a_moment_ago_is_served_and_not_listed(drawn: tuple[Spec, Random]) -> None:
+    spec, draw = replace(drawn[0], ended=False), drawn[1]
+    length = max(len(track.rows) for track in spec.tracks)
+    seen: dict[str, Published] = {}
+    first = last = before = 0
+    with mock.patch.object(rows, "BLOCK", 4), mock.patch.object(hds, "_core", fake_core), mock.patch.object(rows, "_core", fake_core):
+        while last < length:
+            last = min(length, last + draw.randint(1, 12))
+            before, first = first, draw.randint(first, max(first, last - 8))
+            plain = present(spec, rows=slice(first, last), version=last)
+            shown = msgspec.structs.replace(plain, lately=present(replace(spec, caches={}), rows=slice(before, last), version=last))
+            for name in MANIFESTS:
+                assert _try(shown, name) == _try(plain, name)
+            for url, published in seen.items():
+                assert answer(shown, url, "") == published
+            seen = {url: answer(shown, url, "") for url in _listed(shown)}
 
 
 def _same(warm: Published | None, cold: Published | None) -> None:
