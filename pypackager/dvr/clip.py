@@ -69,6 +69,11 @@ class _Span:
         """The first segment start at `row` or later, `top` when there is none."""
         return min(self.columns.next_flagged(row, FLAG_OPENS), self.top)
 
+    def segment_of(self, row: int) -> int:
+        """The start of the segment that `row` is in; the next one when that is not here, `top` when there is none."""
+        start = self.columns.last_flagged(row, FLAG_OPENS)
+        return start if start >= self.base else self.opening(row)
+
     def border(self, segment: int, time_ns: int, tolerance_ns: int) -> int:
         """This track's row at another track's segment start."""
         row = min(max(self.columns.first_of_segment(segment), self.base), self.top)
@@ -131,7 +136,7 @@ def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | N
     row = reference.reaching(low_ns)
     clipped = row > reference.base or reference.columns.first > 0 or reference.started
     if clipped:
-        opening = reference.opening(row)
+        opening = reference.segment_of(row)
         # A window without any segment start is shown from where it begins; a program waits for its first segment.
         row = opening if opening < reference.top or (reference.started and row == reference.base) else row
     if start_ns is not None and (asked := reference.reaching(start_ns)) > row:
@@ -146,7 +151,7 @@ def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | N
         elif clipped:
             span.low = span.border(reference.columns.segment_at(row), reference.time_ns(row), tolerance_ns)
         elif (own := span.reaching(low_ns)) > span.base:
-            span.low = span.opening(own)
+            span.low = span.segment_of(own)
 
 
 def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int, tolerance_ns: int) -> None:

@@ -29,7 +29,17 @@ from pypackager.packaging.rows import Page
 from pypackager.packaging.runs import RunStrip
 from pypackager.packaging.timing import NS
 from pypackager.packaging.urls import HdsBootstrap, HdsMedia, build, stem
-from pypackager.packaging.window import audio_rows, default_audio, end_time, muxed_stop, newest_config, playable, source, track_by_id
+from pypackager.packaging.window import (
+    audio_rows,
+    default_audio,
+    end_time,
+    muxed_start,
+    muxed_stop,
+    newest_config,
+    playable,
+    source,
+    track_by_id,
+)
 
 CONTENT_TYPE = "application/f4m+xml"
 
@@ -62,7 +72,7 @@ def manifest(presentation: Presentation) -> Published:
     Raises:
         PackagerError: NOT_READY (404) while nothing that HDS can carry is published.
     """
-    entries = [entry for entry in _media(presentation) if _stop(presentation, entry.track, entry.muxed)]
+    entries = [entry for entry in _media(presentation) if _listed(presentation, entry.track, entry.muxed)]
     if not entries:
         raise PackagerError("NOT_READY", "nothing that HDS can carry is published yet", status=404)
     live = not presentation.ended
@@ -155,7 +165,7 @@ def bootstrap(presentation: Presentation, target: HdsBootstrap) -> Published:
         PackagerError: NOT_READY (404) while nothing is listed in it.
     """
     track, audio = _tracks(presentation, target)
-    if not _carried(track) or not _stop(presentation, track, audio):
+    if not _carried(track) or not _listed(presentation, track, audio):
         raise PackagerError("NOT_READY", "nothing of this track that HDS can carry is published yet", status=404, where=track.info.id)
 
     def make() -> Published:
@@ -172,20 +182,21 @@ def _tracks(presentation: Presentation, target: HdsBootstrap | HdsMedia) -> tupl
     return track, track_by_id(presentation, target.audio) if target.audio else None
 
 
-def _stop(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None) -> int:
-    """The end of the listed rows."""
-    return len(track.time) if audio is None else muxed_stop(presentation, track, audio)
+def _listed(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None) -> range:
+    """The rows that are listed."""
+    return range(len(track.time)) if audio is None else range(muxed_start(track, audio), muxed_stop(presentation, track, audio))
 
 
 def _bootstrap(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None) -> Page:
     strip = cache.strip(presentation, ("hds rows", track.info.number), track, _table)
-    end = track.first + _stop(presentation, track, audio)
+    rows = _listed(presentation, track, audio)
+    end = track.first + rows.stop
     # A gap is listed: clients count fragment numbers on from the first.
     strip.feed(track, _milliseconds, end, listed=lambda _row: True)
     last = end - track.first - 1
     last_ms, length_ms = _milliseconds(int(track.time[last]), int(track.duration[last]), track.info.timescale)
     live = not presentation.ended
-    return abst(strip, track.first, end, live=live, version=presentation.version & 0xFFFFFFFF, end_ms=last_ms + length_ms)
+    return abst(strip, track.first + rows.start, end, live=live, version=presentation.version & 0xFFFFFFFF, end_ms=last_ms + length_ms)
 
 
 def _table(start: int) -> RunStrip:
@@ -206,7 +217,7 @@ def media(presentation: Presentation, target: HdsMedia) -> Published:
     """
     track, other = _tracks(presentation, target)
     row = target.number - 1 - track.first
-    if not 0 <= row < _stop(presentation, track, other):
+    if row not in _listed(presentation, track, other):
         raise PackagerError("NO_SUCH_FRAGMENT", "the window has no fragment of this number", status=404, where=build(target))
     main = source(presentation, track, row, row + 1)
     audio = source(presentation, other, *audio_rows(presentation, track, row, row + 1, other)) if other else None
@@ -226,4 +237,5 @@ def numbers_behind(presentation: Presentation, target: HdsMedia, number: int) ->
         PackagerError: NO_SUCH_TRACK (404).
     """
     track, other = _tracks(presentation, target)
-    return range(max(number, track.first) + 1, track.first + _stop(presentation, track, other) + 1)
+    rows = _listed(presentation, track, other)
+    return range(max(number, track.first + rows.start) + 1, track.first + rows.stop + 1)

@@ -15,7 +15,7 @@ import numpy as np
 
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_SYNC
-from pypackager.packaging.window import muxed_stop, opens
+from pypackager.packaging.window import muxed_start, muxed_stop, opens
 
 
 def listed(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None = None) -> tuple[int, int]:
@@ -35,7 +35,7 @@ def complete(presentation: Presentation, track: TrackWindow, audio: TrackWindow 
 
 def _complete(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None) -> tuple[int, int]:
     stop = len(track.time) if audio is None else muxed_stop(presentation, track, audio)
-    start = next_open(track, 0)
+    start = next_open(track, 0 if audio is None else muxed_start(track, audio))
     if not (stop < len(track.time) and opens(track, stop)):
         last = stop - 1
         while last > start and not opens(track, last):
@@ -65,7 +65,8 @@ def is_segment(presentation: Presentation, track: TrackWindow, start: int, count
     if not opens(track, start):
         return False
     stop = next_open(track, start + 1)
-    return stop - start == count and stop <= listed(presentation, track, audio)[1]
+    first, last = listed(presentation, track, audio)
+    return stop - start == count and first <= start and stop <= last
 
 
 def independent(presentation: Presentation, track: TrackWindow, start: int, stop: int) -> bool:

@@ -176,6 +176,18 @@ def _mux_border(time_ns: int) -> int:
     return time_ns - MUX_TOLERANCE_NS
 
 
+def muxed_start(video: TrackWindow, audio: TrackWindow) -> int:
+    """The first of the video rows whose audio has not left the window: what is muxed before that would change its content.
+
+    Of tracks with the same edges it is the first row. Audio that begins inside the window, with its period or at all, has none before.
+    """
+    if not len(audio.time) or audio.first == 0 or int(audio.flags[0]) & FLAG_PERIOD:
+        return 0
+    # A fragment that was there before would start at the border or later, and end here: it would be shorter than any but a left-over.
+    begins_ns = to_ns(int(audio.time[0]), audio.info.timescale) - MUX_TOLERANCE_NS
+    return int(np.searchsorted(video.time, from_ns(begins_ns, video.info.timescale)))
+
+
 def muxed_stop(presentation: Presentation, video: TrackWindow, audio: TrackWindow) -> int:
     """The end of the video rows whose audio is published: what is muxed before that would change its content.
 

@@ -115,7 +115,9 @@ def present(spec: Spec, *, rows: slice | None = None, version: int = 1) -> Prese
     """
     cut = rows or slice(None)
     whole = [_window(spec, track, slice(None)) for track in spec.tracks]
-    tracks = [_window(spec, track, _cut(whole[0], every, cut)) for track, every in zip(spec.tracks, whole, strict=True)] if rows else whole
+    tolerance_s = spec.interval_ns * spec.fragments_per_segment / NS
+    cuts = [_cut(whole[0], every, cut, tolerance_s) for every in whole] if rows else []
+    tracks = [_window(spec, track, each) for track, each in zip(spec.tracks, cuts, strict=True)] if rows else whole
     listed = {int(number) for track in tracks for number in track.period}
     periods = [Period(number, min(_period_starts(spec, number))) for number in sorted(listed)]
     return Presentation(
@@ -135,19 +137,27 @@ def present(spec: Spec, *, rows: slice | None = None, version: int = 1) -> Prese
     )
 
 
-def _cut(first: TrackWindow, track: TrackWindow, rows: slice) -> slice:
+def _cut(first: TrackWindow, track: TrackWindow, rows: slice, tolerance_s: float) -> slice:
     low, high, _ = rows.indices(len(first.time))
-    low = next((row for row in range(low, high) if int(first.flags[row]) & FLAG_OPENS), low) if low else 0
-    if track is first or low == high:
+    while 0 < low < high and not int(first.flags[low]) & FLAG_OPENS:
+        low -= 1
+    if track is first or low >= high:
         return slice(low, high)
-    head_s = int(first.time[low]) / first.info.timescale - 0.9
     tail_s = int(first.time[high - 1] + first.duration[high - 1]) / first.info.timescale + 0.05
-    near = [
-        row for row in range(len(track.time)) if int(track.flags[row]) & FLAG_OPENS and int(track.time[row]) / track.info.timescale > head_s
-    ]
     ends = (track.time + track.duration) / track.info.timescale
     stop = int(np.searchsorted(ends, tail_s))
-    return slice(min(near[0], stop) if near else stop, stop)
+    return slice(min(_border(first, low, track, tolerance_s), stop), stop)
+
+
+def _border(first: TrackWindow, low: int, track: TrackWindow, tolerance_s: float) -> int:
+    """The row of a track at the first track's segment start: the same segment, else the one that starts near by."""
+    times = track.time / track.info.timescale
+    head_s = int(first.time[low]) / first.info.timescale
+    row = int(np.searchsorted(track.segment, int(first.segment[low])))
+    if row < len(times) and int(track.segment[row]) == int(first.segment[low]) and abs(times[row] - head_s) <= tolerance_s:
+        return row
+    opens = np.flatnonzero((track.flags & FLAG_OPENS != 0) & (times >= head_s - tolerance_s / 2))
+    return int(opens[0]) if len(opens) else len(times)
 
 
 def _period_starts(spec: Spec, number: int) -> list[int]:

@@ -86,7 +86,7 @@ def received(pump: _core.Pump, body: bytes) -> list[_core.Chunk]:
                         pass
 
 
-@settings(max_examples=40, deadline=None, derandomize=False, print_blob=True)
+@settings(max_examples=40, deadline=None, print_blob=True)
 @given(st.randoms(use_true_random=False), TICKS, PLACES)
 def test_python_and_rust_round_alike(pump: _core.Pump, random: Random, source: int, targets: list[tuple[int, int]]) -> None:
     """`times.rescale` says where a fragment goes before the native core has moved it there: a tick of difference is another URL."""

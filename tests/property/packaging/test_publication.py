@@ -68,9 +68,10 @@ def _widened(rows: list[Row], per_segment: int) -> Iterator[Row]:
         run = 0 if starts else (run + 1) % per_segment
         if starts and number:
             yield Row(row.time - 9600, 9600, row.period, row.config, opens=True)
+        full = run == per_segment - 1
         yield replace(row, opens=run == 0 and not (starts and number))
         if number + 1 == len(rows) or rows[number + 1].period != row.period:
-            yield Row(row.time + row.duration, 2400, row.period, row.config, opens=run == per_segment - 1)
+            yield Row(row.time + row.duration, 2400, row.period, row.config, opens=full)
 
 
 def _try(presentation: Presentation, path: str) -> Published | None:
@@ -138,10 +139,15 @@ def _listed_in_hds(presentation: Presentation, text: str) -> Iterator[str]:
             yield f"{url}Seg{segment}-Frag{number}"
 
 
-# Audio before the first picture of a period, with one fragment to a segment.
-@example(life(937218))
 @settings(max_examples=30, deadline=None)
 @given(lives)
+# Audio before the first picture of a period, with one fragment to a segment.
+@example(life(937218))
+# Windows whose head is inside a segment, with fragments of 1 s; layers of their own mind whose audio leaves before them.
+@example(life(109))
+@example(life(144))
+@example(life(358))
+@example(life(818))
 def test_a_url_keeps_its_content_and_caches_change_nothing(drawn: tuple[Spec, Random]) -> None:
     spec, draw = drawn
     length = max(len(track.rows) for track in spec.tracks)
