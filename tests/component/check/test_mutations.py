@@ -7,18 +7,33 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Collection
+from copy import deepcopy
 
 import pytest
 
 from pypackager.check.finding import Report
-from tests.helpers.judged import assert_clean, judge_recording
+from tests.helpers import live_dash, made_hds, made_smooth
+from tests.helpers.judged import BASE, assert_clean, judge_recording
+from tests.helpers.live_dash import judged_copies, publish
+from tests.helpers.made_hds import HdsShow
 from tests.helpers.made_hls import SECONDS, Container, master_url, recorded_hls
-from tests.helpers.mutations import boxes, packets, playlists, reloads
-from tests.helpers.mutations.patient import Mutation, Patient
+from tests.helpers.made_smooth import SmoothShow
+from tests.helpers.mutations import boxes, packets, playlists, reloads, shows
+from tests.helpers.mutations.patient import Patient
 from tests.helpers.recorded import Recording
+from tests.helpers.server_faults import server_faults
 
 SEED = os.environ.get("PYPACKAGER_SEED", "1")
 CMAF = {**playlists.GRAMMAR, **playlists.CLAIMS, **reloads.RELOADS, **boxes.SEGMENTS}
+DASH: dict[str, tuple[str, set[str]]] = {
+    "a segment from elsewhere in time": ("MEDIA-START", {"MEDIA-CONTINUOUS"}),
+    "time jumps": ("MEDIA-START", {"MEDIA-CONTINUOUS"}),
+    "all sound is late": ("MEDIA-START", {"SYNC-TRACKS", "MEDIA-TIME", "MEDIA-DURATION-EXACT"}),
+    "a page with status 200": ("MP4-BOX", set()),
+    "the header of the other variant": ("DASH-CODECS", {"DASH-SIZE"}),
+}
+"""What finds a mistake there, where another rule than in HLS does."""
 _MOST_FINDINGS = 9
 """Told in full, of all rules on all tracks; three of one rule on one track are."""
 
@@ -28,11 +43,11 @@ def patient(name: str, recording: Recording, container: Container) -> Patient:
     return Patient(recording, random.Random(f"{SEED} {name}"), container)
 
 
-def assert_found(report: Report, mistake: Mutation) -> None:
+def assert_found(report: Report, rule: str, also: Collection[str]) -> None:
     told = "\n".join(f"{each.rule.id} at {each.place}: {each.found}, expected {each.expected}" for each in report.findings())
     found = report.broken()
-    assert mistake.rule in found, told or "nothing"
-    assert found <= {mistake.rule, *mistake.also}, told
+    assert rule in found, told or "nothing"
+    assert found <= {rule, *also}, told
     assert len(report.findings()) <= _MOST_FINDINGS, told
 
 
@@ -52,21 +67,25 @@ def test_what_is_not_broken_is_the_same() -> None:
 def test_cmaf(name: str) -> None:
     broken = patient(name, recorded_hls("fmp4"), "fmp4")
     CMAF[name].spoil(broken)
-    assert_found(judge_recording(broken.recording, master_url("fmp4"), seconds=SECONDS), CMAF[name])
+    assert_found(judge_recording(broken.recording, master_url("fmp4"), seconds=SECONDS), CMAF[name].rule, CMAF[name].also)
 
 
 @pytest.mark.parametrize("name", packets.PACKETS)
 def test_transport_streams(name: str) -> None:
     broken = patient(name, recorded_hls("mpegts"), "mpegts")
     packets.PACKETS[name].spoil(broken)
-    assert_found(judge_recording(broken.recording, master_url("mpegts"), seconds=SECONDS), packets.PACKETS[name])
+    assert_found(
+        judge_recording(broken.recording, master_url("mpegts"), seconds=SECONDS), packets.PACKETS[name].rule, packets.PACKETS[name].also
+    )
 
 
 @pytest.mark.parametrize("name", reloads.LIVENESS)
 def test_liveness(name: str) -> None:
     broken = patient(name, recorded_hls("fmp4"), "fmp4")
     reloads.LIVENESS[name].spoil(broken)
-    assert_found(judge_recording(broken.recording, master_url("fmp4"), seconds=20.0), reloads.LIVENESS[name])
+    assert_found(
+        judge_recording(broken.recording, master_url("fmp4"), seconds=20.0), reloads.LIVENESS[name].rule, reloads.LIVENESS[name].also
+    )
 
 
 @pytest.mark.parametrize("name", boxes.COMPARED)
@@ -75,8 +94,52 @@ def test_compared(name: str) -> None:
     broken.recording.answers |= recorded_hls("mpegts").answers
     boxes.COMPARED[name].spoil(broken)
     report = judge_recording(broken.recording, master_url("fmp4"), master_url("mpegts"), seconds=SECONDS, compare=True)
-    assert_found(report, boxes.COMPARED[name])
+    assert_found(report, boxes.COMPARED[name].rule, boxes.COMPARED[name].also)
 
 
-def test_there_are_enough() -> None:
-    assert len(CMAF) + len(packets.PACKETS) + len(reloads.LIVENESS) + len(boxes.COMPARED) >= 80
+@pytest.fixture(scope="module")
+def dash(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """A live DASH presentation of the same ladder."""
+    return publish(*judged_copies(tmp_path_factory.mktemp("dash")))
+
+
+@pytest.mark.parametrize("name", boxes.SEGMENTS)
+def test_dash(name: str, dash: Recording) -> None:
+    media = {
+        track: [f"{BASE}chunk-stream{n}-{number:05d}.m4s" for number in range(1, 7)] for n, track in enumerate(("low", "high", "audio"))
+    }
+    headers = {track: f"{BASE}init-stream{n}.m4s" for n, track in enumerate(media)}
+    broken = Patient(deepcopy(dash), random.Random(f"{SEED} {name}"), media=media, headers=headers)
+    boxes.SEGMENTS[name].spoil(broken)
+    rule, also = DASH.get(name, (boxes.SEGMENTS[name].rule, set()))
+    report = judge_recording(broken.recording, live_dash.URL, seconds=2.0 * live_dash.COPIES)
+    assert_found(report, rule, {*boxes.SEGMENTS[name].also, *also})
+
+
+@pytest.mark.parametrize("name", shows.SMOOTH)
+def test_smooth(name: str) -> None:
+    print(f"seed {SEED}")
+    show = SmoothShow()
+    shows.SMOOTH[name].spoil_smooth(show, random.Random(f"{SEED} {name}"))
+    report = judge_recording(show.recording(), made_smooth.URL, seconds=made_smooth.SECONDS)
+    assert_found(report, shows.SMOOTH[name].rule, shows.SMOOTH[name].also)
+
+
+@pytest.mark.parametrize("name", shows.HDS)
+def test_hds(name: str) -> None:
+    print(f"seed {SEED}")
+    show = HdsShow()
+    shows.HDS[name].spoil_hds(show, random.Random(f"{SEED} {name}"))
+    report = judge_recording(show.recording(), made_hds.URL, seconds=made_hds.SECONDS)
+    assert_found(report, shows.HDS[name].rule, shows.HDS[name].also)
+
+
+@pytest.mark.parametrize("name", server_faults())
+@pytest.mark.parametrize("container", ["fmp4", "mpegts"])
+def test_servers(name: str, container: Container) -> None:
+    rules, quirks = server_faults()[name]
+    recording = recorded_hls(container)
+    recording.quirks.extend(quirks)
+    report = judge_recording(recording, master_url(container), seconds=4.0)
+    assert {rule for rule in report.broken() if rule.startswith("HTTP-")} == rules
+    assert len(report.findings()) <= 4 * _MOST_FINDINGS

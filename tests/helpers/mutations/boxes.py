@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from tests.helpers.made_hls import FOLDERS
 from tests.helpers.mutations.patient import Mutation, Patient, mutation
 
 Bytes = bytes | bytearray
@@ -111,17 +110,17 @@ def _other_time(patient: Patient) -> None:
 
 
 def _init(patient: Patient, change: Callable[[bytearray], Bytes]) -> None:
-    patient.body(f"{FOLDERS['fmp4']}{patient.variant()}.mp4", change)
+    patient.body(patient.headers[patient.variant()], change)
 
 
 def _shift_track(patient: Patient) -> None:
-    for url in patient.segments("audio"):
+    for url in patient.media["audio"]:
         patient.body(url, lambda data: _shift(data, 0.3, 48_000))
 
 
 def _shift_from(patient: Patient) -> None:
     name, first = patient.variant(), patient.number()
-    for url in patient.segments(name)[first:]:
+    for url in patient.media[name][first:]:
         patient.body(url, lambda data: _shift(data, 0.5))
 
 
@@ -165,7 +164,7 @@ SEGMENTS: dict[str, Mutation] = {
     ),
     "the header of the other variant": mutation(
         "MEDIA-CODECS",
-        lambda p: p.body(FOLDERS["fmp4"] + "high.mp4", lambda _: p.recording.answers[FOLDERS["fmp4"] + "low.mp4"][0][1].body),
+        lambda p: p.body(p.headers["high"], lambda _: p.recording.answers[p.headers["low"]][0][1].body),
         "MEDIA-RESOLUTION",
     ),
 }

@@ -161,7 +161,7 @@ def _late_sound(patient: Patient, seconds: float, *, everywhere: bool) -> None:
             _put_pts(packet, at, _pts(packet, at) + int(seconds * 90_000))
 
     name = patient.variant()
-    for url in patient.segments(name) if everywhere else [patient.segment(name)]:
+    for url in patient.media[name] if everywhere else [patient.segment(name)]:
         _packets(patient, change, url)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.helpers.made_hls import COPIES, FOLDERS, Container, segment_url
+from tests.helpers.made_hls import COPIES, FOLDERS, SEGMENTS, Container, segment_url
 from tests.helpers.recorded import Recording, with_body
 
 
@@ -18,6 +18,15 @@ class Patient:
     recording: Recording
     chance: random.Random
     container: Container = "fmp4"
+    media: dict[str, list[str]] = field(default_factory=dict)
+    """URLs of six segments of each of `low`, `high` and `audio`; of HLS when nothing is said."""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """What is not said is as in HLS."""
+        if not self.media:
+            self.media = {name: [segment_url(self.container, name, n) for n in range(SEGMENTS)] for name in ("low", "high", "audio")}
+            self.headers = {name: f"{FOLDERS[self.container]}{name}.mp4" for name in self.media}
 
     def text(self, name: str, old: str, new: str, *, copies: range | None = None) -> None:
         """Replaces a pattern, once, in all copies of a playlist or in some; it must be there in one of them at least."""
@@ -54,11 +63,7 @@ class Patient:
 
     def segment(self, name: str = "") -> str:
         """The URL of a segment with neighbours, of a playlist or of any with video."""
-        return segment_url(self.container, name or self.variant(), self.number())
-
-    def segments(self, name: str) -> list[str]:
-        """All segments of a playlist."""
-        return [segment_url(self.container, name, n) for n in range(6)]
+        return self.media[name or self.variant()][self.number()]
 
 
 Spoil = Callable[[Patient], object]
