@@ -32,6 +32,7 @@ from pypackager.model.records import (
     Row,
     TargetRaised,
     TrackAdded,
+    TrackPlaced,
 )
 from pypackager.model.track import TrackConfig, TrackInfo
 
@@ -128,6 +129,8 @@ class Ledger:
         self.next_blob = 1
         self.anchor_ns: int | None = None
         self.clocks: dict[int, ClockPlaced] = {}
+        self.places: dict[tuple[str, int, str, str], TrackPlaced] = {}
+        """By what the stream says of the track."""
         self.measured: Measured | None = None
         self.target_duration_s = 0
         self.periods: tuple[Period, ...] = ()
@@ -140,6 +143,7 @@ class Ledger:
             ConfigAdded: self._config_added,
             Anchored: self._anchored,
             ClockPlaced: self._clock_placed,
+            TrackPlaced: self._track_placed,
             Measured: self._measured,
             BlobOpened: self._blob_opened,
             FragmentWritten: self._fragment_written,
@@ -181,6 +185,7 @@ class Ledger:
             self.periods[-1:],
             tuple(self.events),
             self.version,
+            tuple(self.places.values()),
         )
 
     def resume(self, snapshot: Snapshot) -> None:
@@ -197,6 +202,7 @@ class Ledger:
         self.next_blob = snapshot.next_blob
         self.anchor_ns = snapshot.anchor_ns
         self.clocks = {clock.clock: clock for clock in snapshot.clocks}
+        self.places = {_place(place): place for place in snapshot.places}
         self.measured = snapshot.measured
         self.target_duration_s = snapshot.target_duration_s
         known = {period.number for period in self.periods}
@@ -270,6 +276,10 @@ class Ledger:
         self.clocks[record.clock] = record
         while len(self.clocks) > KEPT_CLOCKS:
             del self.clocks[next(iter(self.clocks))]
+
+    def _track_placed(self, record: TrackPlaced) -> None:
+        self._track(record.track)
+        self.places[_place(record)] = record
 
     def _measured(self, record: Measured) -> None:
         self.measured = record
@@ -348,3 +358,7 @@ class Ledger:
             if row < track.columns.end and track.columns.time_at(row) == record.time:
                 track.columns.make_gap(row, track.columns.flags_at(row) | FLAG_GAP)
         self.version += 1
+
+
+def _place(record: TrackPlaced) -> tuple[str, int, str, str]:
+    return record.stream, record.number, record.kind, record.name

@@ -19,6 +19,7 @@ from pypackager.model.records import (
     Record,
     TargetRaised,
     TrackAdded,
+    TrackPlaced,
 )
 from pypackager.model.track import TrackConfig, TrackInfo
 
@@ -59,6 +60,7 @@ class Snapshot(Record, frozen=True, tag="snapshot"):
     """The open period; empty before the first."""
     events: tuple[Event, ...]
     version: int
+    places: tuple[TrackPlaced, ...] = ()
 
 
 class Checkpoint(Record, frozen=True, tag="checkpoint"):
@@ -79,6 +81,7 @@ JournalRecord = (
     | ConfigAdded
     | Anchored
     | ClockPlaced
+    | TrackPlaced
     | Measured
     | BlobOpened
     | FragmentWritten

@@ -47,6 +47,7 @@ from pypackager.model.records import (
     Row,
     TargetRaised,
     TrackAdded,
+    TrackPlaced,
 )
 from pypackager.model.track import TrackConfig, TrackInfo
 
@@ -55,7 +56,7 @@ ROLL_NS = 300 * NS
 RESTART_VERSIONS = 1 << 16
 """Versions skipped at a start: those that a power loss may have taken back are not used for other content."""
 
-SimpleRecord = Anchored | ClockPlaced | Measured | TargetRaised | Peak | Event
+SimpleRecord = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak | Event
 
 
 class ChannelStore:

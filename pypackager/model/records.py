@@ -55,6 +55,18 @@ class ClockPlaced(Record, frozen=True, tag="clock"):
     offset_s: int
 
 
+class TrackPlaced(Record, frozen=True, tag="place"):
+    """Which track a stream's track is: an encoder that comes back with another bit rate sends the same one."""
+
+    stream: str
+    number: int
+    """Of the track in its stream."""
+    kind: str
+    name: str
+    """What the stream calls it."""
+    track: int
+
+
 class Measured(Record, frozen=True, tag="measured"):
     """The channel's rhythm, frozen when it was first known: rules HLS segments and TARGETDURATION."""
 

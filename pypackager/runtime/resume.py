@@ -1,6 +1,8 @@
-"""Puts a timeline back where the journal says it was: tracks, edge, rhythm, clocks, fragments that were written and not yet published."""
+"""Puts a timeline back where the journal says it was: tracks and their places, edge, rhythm, clocks, fragments not yet published."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from pypackager.dvr.ledger import Ledger, Track
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_PARTIAL, Measured
@@ -24,6 +26,7 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now) -> None:
     publisher.last_end_ns = max(ends, default=None)
     for track in ledger.tracks.values():
         timeline.lines[track.info.id] = _line(track, publisher.period, publisher.last_end_ns, now)
+    timeline.tracks.placed(ledger.places.values())
     for placed in ledger.clocks.values():
         # How far the encoder was from the wall clock is known from the edge only: the next connection is compared with both.
         source_ns = (publisher.last_end_ns or 0) - placed.offset_s * SECOND_NS
@@ -47,6 +50,7 @@ def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> Track
         line.edge, line.last_time, line.segment = track.last_end, track.last_time, track.segment
         line.period = _last_period(track)
         line.closed = bool(_last_flags(track) & FLAG_CLOSES)
+        line.held_ns = to_ns(_held(track), track.info.timescale)
         # A period in which it has no row began without it.
         line.retired = line.period < period
         for duration in _last_durations(track):
@@ -71,6 +75,15 @@ def _last_period(track: Track) -> int:
 def _last_flags(track: Track) -> int:
     columns = track.columns
     return int(columns.window(columns.end - 1, columns.end)[4][0]) if len(columns) else 0
+
+
+def _held(track: Track) -> int:
+    """How long the last row's configuration was published without another between, in ticks."""
+    columns = track.columns
+    _, duration, _, _, flags, config, *_ = columns.window(columns.first, columns.end)
+    others = np.flatnonzero(config != track.config)
+    since = int(others[-1]) + 1 if len(others) else 0
+    return int(duration[since:][(flags[since:] & FLAG_GAP) == 0].sum())
 
 
 def _last_durations(track: Track) -> list[int]:

@@ -37,6 +37,8 @@ class Feed(msgspec.Struct):
     headers: dict[int, TrackHeader] = msgspec.field(default_factory=dict)
     ids: dict[int, str] = msgspec.field(default_factory=dict)
     """Track ids by the source's track number, where they are decided."""
+    placed: set[int] = msgspec.field(default_factory=set)
+    """Tracks that delivered under their id: their places are remembered."""
     refused: dict[int, PackagerError] = msgspec.field(default_factory=dict)
     """Tracks that are not taken, and why."""
     digests: dict[int, str] = msgspec.field(default_factory=dict)

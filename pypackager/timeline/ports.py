@@ -8,13 +8,13 @@ from typing import Protocol
 import msgspec
 
 from pypackager._core import MuxedFragment
-from pypackager.model.records import Anchored, ClockPlaced, Measured, Peak, Row, TargetRaised
+from pypackager.model.records import Anchored, ClockPlaced, Measured, Peak, Row, TargetRaised, TrackPlaced
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.clocks import Mode
 from pypackager.timeline.naming import Rule
 from pypackager.timeline.times import SECOND_NS
 
-Decision = Anchored | ClockPlaced | Measured | TargetRaised | Peak
+Decision = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak
 
 Alert = Callable[[str, str], None]
 """Takes (code, detail) for the operator."""

@@ -6,10 +6,11 @@ In: headers of connections. Out: track lines, configuration numbers, refusals. N
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from pypackager._core import Chunk, TrackHeader
 from pypackager.model.errors import PackagerError
+from pypackager.model.records import TrackPlaced
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.feeds import Feed, Now, others_alive
 from pypackager.timeline.naming import fmp4_ids, rtmp_id, rule_for
@@ -22,6 +23,8 @@ GONE_NS = 30 * SECOND_NS
 EVER = 8
 """So many times the limit of tracks may a channel see in its life: each stays in its journal."""
 
+Place = tuple[str, int, str, str]
+"""(stream, number, kind, name) of a track in what encoders send."""
 PLACES = 1024
 """So many places of tracks in streams are remembered: stream names come from outside."""
 
@@ -35,8 +38,8 @@ class Tracks:
         self._store = store
         self._alert = alert
         self._rules: dict[str, Naming] = {}
-        self._places: dict[tuple[str, int, str, str], str] = {}
-        """Track ids by (stream, number, kind, name): an encoder that comes back with another bit rate sends the same track."""
+        self._places: dict[Place, str] = {}
+        """Track ids: an encoder that comes back with another bit rate sends the same track."""
 
     def announce(self, feed: Feed, header: TrackHeader) -> None:
         """A connection announced a track: first, again, or with another configuration."""
@@ -49,6 +52,7 @@ class Tracks:
                 if track_id in self.lines:
                     self.lines[track_id].feeds.discard(feed.conn)
             feed.ids.clear()
+            feed.placed.clear()
             feed.refused.clear()
         else:
             feed.ids.pop(number, None)
@@ -95,9 +99,17 @@ class Tracks:
             self._add(track_id, header, chunk, edge_ns)
         line = self.lines[track_id]
         line.feeds.add(feed.conn)
-        if len(self._places) < PLACES:
-            self._places[_place(feed, header)] = track_id
+        if number not in feed.placed:
+            # Once for a connection: where several send under one name, the place would change hands with every chunk.
+            feed.placed.add(number)
+            self._remember(_place(feed, header), line)
         return line
+
+    def placed(self, places: Iterable[TrackPlaced]) -> None:
+        """Takes over what was remembered before a restart."""
+        ids = {line.info.number: line.info.id for line in self.lines.values()}
+        for place in places:
+            self._places[place.stream, place.number, place.kind, place.name] = ids[place.track]
 
     def config(self, feed: Feed, line: TrackLine, header: TrackHeader) -> int:
         """Number of the configuration that a header describes; journalled when it is new.
@@ -123,6 +135,14 @@ class Tracks:
         line.configs.clear()
         if track:
             self._store.add_track(line.info)
+
+    def _remember(self, place: Place, line: TrackLine) -> None:
+        # RTMP names its tracks by the stream alone.
+        known = self._places.get(place)
+        if known == line.info.id or self._options.protocol != "fmp4" or (known is None and len(self._places) >= PLACES):
+            return
+        self._places[place] = line.info.id
+        self._store.append(TrackPlaced(*place, line.info.number))
 
     def _plain(self, feed: Feed, *, final: bool) -> dict[int, str]:
         """Ids by track number, as the source and the operator name them."""
@@ -233,7 +253,7 @@ class Tracks:
         return bitrate
 
 
-def _place(feed: Feed, header: TrackHeader) -> tuple[str, int, str, str]:
+def _place(feed: Feed, header: TrackHeader) -> Place:
     return (feed.stream.lower(), header.number, header.kind, header.name)
 
 

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from pypackager.dvr.store import ChannelStore
@@ -87,6 +88,12 @@ class Node:
                     self.timeline.written(completion.ticket, completion.errno)
             self.timeline.advance(self.now)
 
+    def restart(self) -> None:
+        """The daemon ends with everything written, and comes back."""
+        self.writer.die(1000, 0)
+        self._unlock()
+        self._start()
+
     def rows(self) -> dict[str, list[tuple[int, ...]]]:
         found = {}
         for track in self.store.ledger.tracks.values():
@@ -152,13 +159,44 @@ def test_killed_anywhere_it_goes_on_as_if_nothing_had_been(tmp_path: Path, seed:
     assert sum(bool(row[4] & FLAG_GAP) for row in expected["v2"]) == 3
 
 
+def test_a_track_keeps_its_id_over_restarts_of_daemon_and_encoder_whatever_the_bit_rate(tmp_path: Path) -> None:
+    node = Node(tmp_path, None)
+    for turn in range(4):
+        node.connect([Header(n, "video", name="v", bitrate=n * (1_000_000 + 10_000 * turn)) for n in (1, 2)])
+        for n in range(3):
+            node.wait(2)
+            node.send(*slot(100 + 6 * turn + 2 * n, (1, 2)))
+        if turn % 2:
+            node.restart()
+        else:
+            node.disconnect()
+    rows = node.rows()
+    assert rows.keys() == {"v-1000k", "v-2000k"}
+    assert [len(found) for found in rows.values()] == [12, 12]
+
+
+def test_a_layer_that_had_proven_its_configuration_may_change_it_after_a_restart(tmp_path: Path) -> None:
+    node = Node(tmp_path, None)
+    node.connect(headers())
+    for n in range(20):
+        node.wait(2)
+        node.send(*slot(2 * n))
+    node.restart()
+    node.connect([header if header.number != 2 else msgspec.structs.replace(header, codec_private=b"c") for header in headers()])
+    for n in range(20, 24):
+        node.wait(2)
+        node.send(*slot(2 * n))
+    for rows in node.rows().values():
+        assert len(rows) == 24
+        assert [n for n, row in enumerate(rows) if row[4] & FLAG_PERIOD] == [0, 20]
+        assert not any(row[4] & FLAG_GAP for row in rows)
+
+
 def test_a_track_that_had_ended_stays_ended_after_a_restart(tmp_path: Path) -> None:
     node = Node(tmp_path, None)
     play(node)
     count = len(node.rows()["v2"])
-    node.writer.die(1000, 0)
-    node._unlock()
-    node._start()
+    node.restart()
     node.connect([header for header in headers(b"b") if header.number != 2])
     for n in range(8, 11):
         node.wait(2)
