@@ -294,6 +294,19 @@ class ConnectionStats:
     idle_ms: int
 
 @final
+class Budget:
+    """What the open fragments of a channel may hold in memory; the connections that it is given to share it."""
+
+    held: int
+    """Bytes of open fragments in memory."""
+    peak: int
+    """The most that they were: what one read brings may stand above the limit until it is spilled."""
+    spilled: int
+    """Bytes that went to the spill file so far."""
+
+    def __new__(cls, limit: int) -> Self: ...
+
+@final
 class Pump:
     """One thread with an epoll set of ingest sockets (docs/design/pump.md). Every call is cheap and thread-safe."""
 
@@ -305,7 +318,10 @@ class Pump:
         max_unparsed: int = 262_144,
         max_fragment: int = 33_554_432,
         audio_grid_ms: int = 2000,
-    ) -> Self: ...
+        spill_directory: str | PathLike[str] | None = None,
+    ) -> Self:
+        """Starts the thread; the spill file is made in `spill_directory` (default: the system's for temporary files) when it is needed."""
+
     def fileno(self) -> int:
         """An eventfd, readable when events wait."""
 
@@ -315,8 +331,8 @@ class Pump:
     def add(self, fd: int, protocol: Literal["rtmp", "http"]) -> int:
         """Takes over a connected socket (the descriptor is the pump's from now on) and returns its connection number."""
 
-    def accept(self, conn: int) -> None:
-        """Lets the requested POST or publish go on."""
+    def accept(self, conn: int, budget: Budget | None = None) -> None:
+        """Lets the requested POST or publish go on; what its open fragments hold beyond the budget goes to the spill file."""
 
     def bind(self, conn: int, clock: int) -> None:
         """RTMP: puts the connection on source clock `clock` (a number of the caller's choice; audio is cut at video edges per clock)."""

@@ -10,6 +10,7 @@ pub mod demux;
 pub mod error;
 pub mod media;
 pub mod mux;
+pub mod payload;
 pub mod policy;
 pub mod time;
 pub mod wire;

@@ -1,6 +1,7 @@
 //! The neutral media types in the middle: every input becomes these, every output is made from them.
 
 use crate::codec::{aac::AacConfig, avc::AvcConfig};
+use crate::payload::Payload;
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,7 +88,7 @@ pub struct Chunk {
     /// Samples in decode order; never empty.
     pub samples: Vec<Sample>,
     /// The samples' bytes, back to back: video with 4-byte NAL unit lengths, audio raw AAC frames.
-    pub payload: Vec<u8>,
+    pub payload: Payload,
     /// Fragment index of a tfxd version 2, when the source sends one.
     pub index: Option<u64>,
     /// The source broke off inside the fragment: whole frames, but fewer than the encoder made.

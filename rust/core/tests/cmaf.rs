@@ -132,7 +132,7 @@ proptest! {
         let sample = |duration| Sample { size: 0, duration, composition: 0, sync: true };
         let whole: Vec<Sample> = durations.iter().copied().map(sample).collect();
         let chunk = |time, samples: &[Sample]| Chunk {
-            track: 1, time, timescale: from, samples: samples.to_vec(), payload: Vec::new(), index: None, partial: false,
+            track: 1, time, timescale: from, samples: samples.to_vec(), payload: Vec::new().into(), index: None, partial: false,
         };
         let split = split.index(whole.len() - 1) + 1;
         let middle = start + durations[..split].iter().map(|&duration| i64::from(duration)).sum::<i64>();
@@ -147,7 +147,7 @@ proptest! {
     #[test]
     fn any_time_is_converted_or_refused(time in any::<i64>(), duration in any::<u32>(), composition in any::<i32>(), from in any::<u32>(), to in any::<u32>(), offset in any::<i64>()) {
         let samples = vec![Sample { size: 0, duration, composition, sync: true }];
-        let _ = retime(&Chunk { track: 1, time, timescale: from, samples, payload: Vec::new(), index: None, partial: false }, to, offset);
+        let _ = retime(&Chunk { track: 1, time, timescale: from, samples, payload: Vec::new().into(), index: None, partial: false }, to, offset);
     }
 }
 
@@ -159,7 +159,7 @@ fn a_time_before_zero_is_refused_by_name() {
         time: -213_333,
         timescale: 10_000_000,
         samples,
-        payload: Vec::new(),
+        payload: Vec::new().into(),
         index: None,
         partial: false,
     };

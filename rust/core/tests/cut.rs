@@ -107,7 +107,7 @@ fn recorded_streams_come_out_whole_and_on_their_grid() {
             let sent: Vec<&Frame> = frames.iter().filter(|frame| frame.track == track.number).collect();
             let got = chunks(&out, track.number.into());
             let bytes: Vec<u8> = sent.iter().flat_map(|frame| frame.data.clone()).collect();
-            assert_eq!(got.iter().flat_map(|chunk| chunk.payload.clone()).collect::<Vec<u8>>(), bytes);
+            assert_eq!(got.iter().flat_map(|chunk| chunk.payload.bytes().unwrap().into_owned()).collect::<Vec<u8>>(), bytes);
             assert_eq!(got.iter().map(|chunk| chunk.samples.len()).sum::<usize>(), sent.len());
             assert!(got.windows(2).all(|pair| pair[0].time + pair[0].duration() as i64 == pair[1].time), "no gaps");
             assert!(got.last().unwrap().partial && !got[0].partial);
@@ -506,7 +506,7 @@ proptest! {
         prop_assert_eq!(warnings(&out), [""; 0]);
         for (key, data) in sent {
             let got = chunks(&out, key);
-            prop_assert_eq!(got.iter().flat_map(|chunk| chunk.payload.clone()).collect::<Vec<u8>>(), data);
+            prop_assert_eq!(got.iter().flat_map(|chunk| chunk.payload.bytes().unwrap().into_owned()).collect::<Vec<u8>>(), data);
             let end = |chunk: &Chunk| chunk.time + chunk.samples.iter().map(|sample| i64::from(sample.duration)).sum::<i64>();
             for pair in got.windows(2) {
                 prop_assert!((pair[1].time - end(pair[0])).abs() <= 1, "they join: {} {}", end(pair[0]), pair[1].time);

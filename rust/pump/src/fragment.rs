@@ -1,7 +1,7 @@
 //! A CMAF fragment on its way to the disk: the head is its own, the payload is shared with the chunk it came from.
 
 use pypackager_core::media::Chunk;
-use std::io::IoSlice;
+use pypackager_core::payload::{Part, Payload};
 use std::sync::Arc;
 
 /// `moof` and `mdat` of one stored chunk, ready to be written.
@@ -15,7 +15,11 @@ pub struct Fragment {
 impl Fragment {
     /// A fragment of `head` (`moof` and the header of `mdat`) and the payload of `chunk`.
     pub fn new(head: Vec<u8>, chunk: Arc<Chunk>) -> Self {
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&head), &chunk.payload);
+        let start = crc32c::crc32c(&head);
+        let crc = chunk.payload.parts().iter().fold(start, |crc, part| match part {
+            Part::Memory(bytes) => crc32c::crc32c_append(crc, bytes),
+            Part::Stored(stored) => crc32c::crc32c_combine(crc, stored.crc, stored.len),
+        });
         Self { head: head.into(), chunk, crc }
     }
 
@@ -25,7 +29,7 @@ impl Fragment {
     }
 
     /// The samples' bytes.
-    pub fn payload(&self) -> &[u8] {
+    pub fn payload(&self) -> &Payload {
         &self.chunk.payload
     }
 
@@ -37,10 +41,5 @@ impl Fragment {
     /// CRC32C of head and payload.
     pub fn crc(&self) -> u32 {
         self.crc
-    }
-
-    /// Both parts, for a vectored write.
-    pub(crate) fn slices(&self) -> [IoSlice<'_>; 2] {
-        [IoSlice::new(&self.head), IoSlice::new(&self.chunk.payload)]
     }
 }

@@ -9,4 +9,5 @@ pub mod files;
 pub mod fragment;
 pub mod pump;
 pub mod replay;
+mod spill;
 pub mod writer;

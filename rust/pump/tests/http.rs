@@ -46,7 +46,7 @@ fn story_of(pieces: &[&[u8]]) -> Vec<String> {
         }
     }
     bench.request(number);
-    bench.pump.accept(number);
+    bench.pump.accept(number, None);
     bench.body_end(number);
     bench.ok(number, true);
     assert_eq!(bench.closed(number).0, "");
@@ -77,7 +77,7 @@ fn a_kept_connection_needs_the_header_boxes_once_a_path() {
     for part in [&body[..first], &body[first..]] {
         send(&mut client, &with_length("/ch/ingest.isml/Streams(x)", part));
         bench.request(number);
-        bench.pump.accept(number);
+        bench.pump.accept(number, None);
         bench.body_end(number);
         bench.ok(number, false);
     }
@@ -95,7 +95,7 @@ fn a_body_that_is_cut_off_is_one_warning_and_a_fault() {
     let (mut client, number) = bench.connect(Protocol::Http);
     send(&mut client, &ISMV[..ISMV.len() / 2]);
     bench.request(number);
-    bench.pump.accept(number);
+    bench.pump.accept(number, None);
     drop(client);
     let (code, detail) = bench.closed(number);
     assert_eq!(code, "HTTP_BODY_TRUNCATED");
@@ -111,11 +111,11 @@ fn a_body_that_stalls_is_closed_and_harms_nobody() {
     let (mut stalled, first) = bench.connect(Protocol::Http);
     send(&mut stalled, &ISMV[..ISMV.len() / 2]);
     bench.request(first);
-    bench.pump.accept(first);
+    bench.pump.accept(first, None);
     let (mut other, second) = bench.connect(Protocol::Http);
     send(&mut other, ISMV);
     bench.request(second);
-    bench.pump.accept(second);
+    bench.pump.accept(second, None);
     bench.body_end(second);
     assert_eq!(bench.closed(first).0, "IDLE_TIMEOUT");
     let answer = read_all(&mut stalled);
@@ -149,9 +149,9 @@ fn garbage_is_answered_where_the_protocol_can() {
         let mut bench = Bench::quick();
         let (mut client, number) = bench.connect(Protocol::Http);
         send(&mut client, bytes);
-        bench.pump.accept(number);
+        bench.pump.accept(number, None);
         bench.next("Request or Closed", |event| matches!(event, Event::Request { .. } | Event::Closed { .. }));
-        bench.pump.accept(number);
+        bench.pump.accept(number, None);
         let answer = read_all(&mut client);
         assert!(answer.starts_with(status), "{answer}");
         let closed = bench.events.iter().chain(&bench.pump.events()).find_map(|event| match event {
@@ -200,7 +200,7 @@ fn a_held_connection_is_not_read_and_does_not_grow_idle() {
     let (mut client, number) = bench.connect(Protocol::Http);
     send(&mut client, &ISMV[..head_length()]);
     bench.request(number);
-    bench.pump.accept(number);
+    bench.pump.accept(number, None);
     bench.pump.hold(number, true);
     std::thread::sleep(Duration::from_millis(20));
     let before = bench.pump.stats()[0].bytes_received;
@@ -220,7 +220,7 @@ fn nothing_more_is_read_while_nobody_fetches_what_was() {
     let (mut client, number) = bench.connect(Protocol::Http);
     send(&mut client, &ISMV[..head_length()]);
     bench.request(number);
-    bench.pump.accept(number);
+    bench.pump.accept(number, None);
     send(&mut client, &ISMV[head_length()..12_000]);
     assert!(support::wait(&bench.pump, Duration::from_secs(10)), "tracks and chunks wait");
     let before = bench.pump.stats()[0].bytes_received;
@@ -243,14 +243,14 @@ fn many_connections_at_once_all_get_through() {
         }
     }
     for (_, number) in &clients {
-        bench.pump.accept(*number);
+        bench.pump.accept(*number, None);
     }
     let mut accepted = 0;
     while accepted < clients.len() {
         let Event::Request { conn, .. } = bench.next("Request", |event| matches!(event, Event::Request { .. })) else {
             unreachable!()
         };
-        bench.pump.accept(conn);
+        bench.pump.accept(conn, None);
         accepted += 1;
     }
     for _ in 0..clients.len() {

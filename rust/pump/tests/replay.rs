@@ -39,7 +39,7 @@ fn recorded(track: &Track, origin: i64) -> Sent {
     let milliseconds = |ticks| rescale(ticks, track.header.timescale, 1000);
     let mut out = Vec::new();
     for chunk in &track.chunks {
-        let (mut time, mut payload) = (chunk.time - origin, &chunk.payload[..]);
+        let (mut time, mut payload) = (chunk.time - origin, chunk.payload.contiguous().unwrap());
         for sample in &chunk.samples {
             let (data, rest) = payload.split_at(sample.size as usize);
             let shown = milliseconds(time + i64::from(sample.composition));

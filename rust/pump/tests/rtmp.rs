@@ -13,7 +13,7 @@ fn publish(bench: &mut Bench, clock: u64) -> (TcpStream, Number) {
     let (mut client, number) = bench.connect(Protocol::Rtmp);
     send(&mut client, RTMP);
     asked(bench, number);
-    bench.pump.accept(number);
+    bench.pump.accept(number, None);
     let event = bench.next("NeedClock", |event| matches!(event, Event::NeedClock { conn, .. } if *conn == number));
     assert!(matches!(event, Event::NeedClock { timescale: 1000, jump: false, .. }), "{event:?}");
     bench.pump.bind(number, clock);
@@ -59,7 +59,7 @@ fn pieces_of_any_size_tell_the_same_story() {
             client
         });
         asked(&mut bench, number);
-        bench.pump.accept(number);
+        bench.pump.accept(number, None);
         bench.next("NeedClock", |event| matches!(event, Event::NeedClock { .. }));
         bench.pump.bind(number, 1);
         finish(sender.join().unwrap());
@@ -90,7 +90,7 @@ fn an_encoder_that_vanishes_leaves_what_it_sent() {
     let (mut client, number) = bench.connect(Protocol::Rtmp);
     send(&mut client, &RTMP[..RTMP.len() * 2 / 3]);
     asked(&mut bench, number);
-    bench.pump.accept(number);
+    bench.pump.accept(number, None);
     bench.next("NeedClock", |event| matches!(event, Event::NeedClock { .. }));
     bench.pump.bind(number, 1);
     std::thread::sleep(Duration::from_millis(30));
@@ -132,7 +132,7 @@ fn a_publish_that_stalls_is_closed_with_what_it_sent() {
     let (mut client, number) = bench.connect(Protocol::Rtmp);
     send(&mut client, &RTMP[..RTMP.len() * 2 / 3]);
     asked(&mut bench, number);
-    bench.pump.accept(number);
+    bench.pump.accept(number, None);
     bench.next("NeedClock", |event| matches!(event, Event::NeedClock { .. }));
     bench.pump.bind(number, 1);
     assert_eq!(bench.closed(number).0, "IDLE_TIMEOUT");

@@ -44,7 +44,7 @@ fn only_media_makes_it_tick() {
     assert!(rests(), "in front of a request");
     send(&mut client, &ISMV[200..1000]);
     bench.request(number);
-    bench.pump.accept(number);
+    bench.pump.accept(number, None);
     let ticks = during(Duration::from_millis(400));
     assert!((8..=100).contains(&ticks), "{ticks} in 80 intervals, in a body");
     send(&mut client, &ISMV[1000..]);

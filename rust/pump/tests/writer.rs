@@ -17,7 +17,7 @@ fn fragment(head: &[u8], payload: &[u8]) -> Fragment {
         time: 0,
         timescale: 90_000,
         samples: Vec::new(),
-        payload: payload.to_vec(),
+        payload: payload.to_vec().into(),
         index: None,
         partial: false,
     };

@@ -134,8 +134,7 @@ impl MuxedFragment {
         PyBytes::new_with(py, self.fragment.size(), |target| {
             let (head, payload) = target.split_at_mut(self.fragment.head().len());
             head.copy_from_slice(self.fragment.head());
-            payload.copy_from_slice(self.fragment.payload());
-            Ok(())
+            Ok(self.fragment.payload().read(payload)?)
         })
     }
 

@@ -45,7 +45,7 @@ mod _core {
     #[pymodule_export]
     use super::networks::Networks;
     #[pymodule_export]
-    use super::pump::Pump;
+    use super::pump::{Budget, Pump};
     #[pymodule_export]
     use super::remux::{flv_metadata, make_body};
     #[pymodule_export]

@@ -3,9 +3,42 @@
 use crate::event::{ConnectionStats, convert};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pypackager_pump::pump::{Answer, Number, Options, Protocol, Pump as Inner};
+use pypackager_pump::pump::{Answer, Budget as InnerBudget, Number, Options, Protocol, Pump as Inner};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// What the open fragments of a channel may hold in memory.
+#[pyclass(frozen, module = "pypackager._core")]
+pub struct Budget(Arc<InnerBudget>);
+
+#[pymethods]
+impl Budget {
+    #[new]
+    fn new(limit: usize) -> Self {
+        Self(Arc::new(InnerBudget::new(limit)))
+    }
+
+    #[getter]
+    fn held(&self) -> usize {
+        self.0.held()
+    }
+
+    #[getter]
+    fn peak(&self) -> usize {
+        self.0.peak()
+    }
+
+    #[getter]
+    fn spilled(&self) -> u64 {
+        self.0.spilled()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Budget(held={}, peak={}, spilled={})", self.held(), self.peak(), self.spilled())
+    }
+}
 
 /// One thread with an epoll set of ingest sockets.
 #[pyclass(frozen, module = "pypackager._core")]
@@ -15,7 +48,8 @@ pub struct Pump(Inner);
 impl Pump {
     #[new]
     #[pyo3(signature = (
-        *, tick_ms=50, idle_timeout_ms=60_000, max_unparsed=262_144, max_fragment=33_554_432, audio_grid_ms=2000
+        *, tick_ms=50, idle_timeout_ms=60_000, max_unparsed=262_144, max_fragment=33_554_432, audio_grid_ms=2000,
+        spill_directory=None
     ))]
     fn new(
         tick_ms: u64,
@@ -23,14 +57,17 @@ impl Pump {
         max_unparsed: usize,
         max_fragment: usize,
         audio_grid_ms: u64,
+        spill_directory: Option<PathBuf>,
     ) -> PyResult<Self> {
+        let plain = Options::default();
         let options = Options {
             tick: Duration::from_millis(tick_ms.max(1)),
             idle_timeout: Duration::from_millis(idle_timeout_ms),
             max_unparsed,
             max_fragment,
             audio_grid: Duration::from_millis(audio_grid_ms.max(1)),
-            ..Options::default()
+            spill_directory: spill_directory.unwrap_or(plain.spill_directory),
+            ..plain
         };
         Ok(Self(Inner::new(options)?))
     }
@@ -58,8 +95,9 @@ impl Pump {
         Ok(self.0.add(socket, protocol))
     }
 
-    fn accept(&self, conn: Number) {
-        self.0.accept(conn);
+    #[pyo3(signature = (conn, budget=None))]
+    fn accept(&self, conn: Number, budget: Option<&Bound<'_, Budget>>) {
+        self.0.accept(conn, budget.map(|budget| Arc::clone(&budget.get().0)));
     }
 
     fn bind(&self, conn: Number, clock: u64) {

@@ -4,9 +4,11 @@
 //! which may have been moved because of a jump of its other track.
 
 use super::event::{Event, Number};
+use super::session::{Held, spill_failed};
 use pypackager_core::demux::cut::{CutOptions, Cutter, Input, Output};
 use pypackager_core::error::{Error, Result};
 use pypackager_core::media::{Frame, Kind, Track};
+use pypackager_core::payload::Spill;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -104,6 +106,35 @@ impl Clocks {
             }
         }
         Ok(self.hand_on(output, events))
+    }
+
+    /// Bytes in memory of what waits of a connection's tracks.
+    pub(super) fn held(&self, conn: Number) -> Held {
+        self.held_by_track(conn).fold(Held::default(), |held, (bytes, ..)| Held {
+            total: held.total + bytes,
+            largest: held.largest.max(bytes),
+        })
+    }
+
+    /// Stores what waits of the track of a connection that holds the most; gives the bytes stored. When that fails it is dropped, and the
+    /// track goes on behind it.
+    pub(super) fn spill(&mut self, conn: Number, spill: &mut dyn Spill, events: &mut Vec<Event>) -> usize {
+        let Some((bytes, clock, key)) = self.held_by_track(conn).max() else { return 0 };
+        let Some(cutter) = self.cutters.get_mut(&clock) else { return 0 };
+        if let Err(error) = cutter.spill(key, spill) {
+            cutter.drop_frames(key);
+            events.push(Event::Warned { conn, error: spill_failed(bytes, &error) });
+            return 0;
+        }
+        bytes
+    }
+
+    /// Bytes in memory, clock and key of each track of a connection.
+    fn held_by_track(&self, conn: Number) -> impl Iterator<Item = (usize, u64, u64)> {
+        self.homes.range((conn, 0)..=(conn, u32::MAX)).filter_map(move |(&(_, track), home)| {
+            let key = key(conn, track).ok()?;
+            Some((self.cutters.get(&home.clock)?.held(key), home.clock, key))
+        })
     }
 
     /// Takes a connection's tracks out; what is open of them comes out first.

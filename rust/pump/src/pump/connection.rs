@@ -1,9 +1,11 @@
 //! One connection: its socket, its session, its limits.
 
+use super::budget::{Budget, Share};
+use super::clocks::Clocks;
 use super::context::Context;
 use super::event::{Answer, Event, Number};
 use super::located;
-use super::session::{Outlet, Session, State};
+use super::session::{Held, Outlet, Session, State};
 use super::shared::Counters;
 use super::socket::{Read, Socket};
 use pypackager_core::error::{Error, Result};
@@ -40,6 +42,8 @@ pub(super) struct Connection {
     writing: Writing,
     interest: EventFlags,
     counters: Arc<Counters>,
+    /// What it holds of its channel's budget, once it is accepted.
+    share: Option<Share>,
     /// Nothing is left to do: the socket can go.
     gone: bool,
 }
@@ -65,6 +69,7 @@ impl Connection {
             writing: Writing::Open,
             interest: EventFlags::empty(),
             counters,
+            share: None,
             gone: false,
         }
     }
@@ -77,7 +82,8 @@ impl Connection {
             if !self.readable() {
                 break false;
             }
-            if total >= cx.options.turn_bytes {
+            // Over the budget nothing more is read before what is open is spilled.
+            if total >= cx.options.turn_bytes || self.over_budget().is_some() {
                 break true;
             }
             match self.socket.read(&mut buffer) {
@@ -110,7 +116,8 @@ impl Connection {
         !std::mem::take(&mut self.light) && self.drain(cx)
     }
 
-    pub(super) fn accept(&mut self, cx: &mut Context) {
+    pub(super) fn accept(&mut self, budget: Option<Arc<Budget>>, cx: &mut Context) {
+        self.share = budget.map(Share::new);
         self.act(cx, |session, out| session.accept(out));
         // A short body came along with its head or waits in the socket already.
         self.last_input = cx.now;
@@ -167,8 +174,38 @@ impl Connection {
         if let Some(session) = self.session.take() {
             // Dropped without a call: it is the session that failed.
             drop(session);
+            self.share = None;
             self.report("INTERNAL", Cow::Borrowed("a fault in the session, reported on standard error"), cx);
         }
+    }
+
+    /// The budget that it is on when more is held of it than may be.
+    pub(super) fn over_budget(&self) -> Option<&Arc<Budget>> {
+        self.share.as_ref().map(|share| &share.budget).filter(|budget| budget.is_over())
+    }
+
+    /// Counts anew what it holds of `budget`; gives the size of its largest open fragment.
+    pub(super) fn count(&mut self, budget: &Arc<Budget>, cx: &Context) -> usize {
+        if !self.share.as_ref().is_some_and(|share| Arc::ptr_eq(&share.budget, budget)) {
+            return 0;
+        }
+        self.account(&cx.clocks).largest
+    }
+
+    /// Sends its largest open fragment to the spill file.
+    pub(super) fn spill(&mut self, cx: &mut Context) {
+        let (Some(session), Some(share)) = (&mut self.session, &self.share) else { return };
+        let mut out = Outlet { conn: self.number, events: &mut cx.events, clocks: &mut cx.clocks };
+        share.budget.count_spilled(session.spill(&mut cx.spill, &mut out));
+        self.account(&cx.clocks);
+    }
+
+    fn account(&mut self, clocks: &Clocks) -> Held {
+        let held = self.session.as_ref().map_or_else(Held::default, |session| session.held(self.number, clocks));
+        if let Some(share) = &mut self.share {
+            share.set(held.total);
+        }
+        held
     }
 
     /// When the connection's patience ends.
@@ -275,6 +312,7 @@ impl Connection {
         if let Err(error) = call(session.as_mut(), &mut out) {
             self.fail(&error, cx);
         }
+        self.account(&cx.clocks);
     }
 
     fn finish(&mut self, code: &'static str, detail: Cow<'static, str>, cx: &mut Context) {
@@ -282,6 +320,7 @@ impl Connection {
         let mut out = Outlet { conn: self.number, events: &mut cx.events, clocks: &mut cx.clocks };
         session.detach(&mut out);
         self.output.extend(session.take_output());
+        self.share = None;
         self.report(code, detail, cx);
     }
 

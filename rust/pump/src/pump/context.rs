@@ -4,6 +4,7 @@ use super::Options;
 use super::clocks::Clocks;
 use super::event::Event;
 use super::shared::Shared;
+use crate::spill::SpillFile;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +17,7 @@ pub(super) struct Context {
     pub(super) clocks: Clocks,
     /// Events of this turn.
     pub(super) events: Vec<Event>,
+    pub(super) spill: SpillFile,
     /// Every socket is read into it.
     pub(super) buffer: Vec<u8>,
     /// When this turn began.

@@ -1,5 +1,6 @@
 //! What the pump reports and what it is told.
 
+use super::budget::Budget;
 use pypackager_core::demux::http::RequestHead;
 use pypackager_core::demux::rtmp::Publish;
 use pypackager_core::error::Error;
@@ -110,7 +111,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub(super) enum Command {
     Add { conn: Number, socket: OwnedFd, protocol: Protocol },
-    Accept(Number),
+    Accept { conn: Number, budget: Option<Arc<Budget>> },
     Bind { conn: Number, clock: u64 },
     Respond { conn: Number, answer: Answer },
     Refuse { conn: Number, code: String, description: String },

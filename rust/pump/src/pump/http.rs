@@ -1,12 +1,14 @@
 //! An HTTP connection that brings fragmented MP4, as the loop sees it.
 
 use super::Options;
-use super::event::{Answer, Event};
-use super::session::{Outlet, Session, State};
+use super::clocks::Clocks;
+use super::event::{Answer, Event, Number};
+use super::session::{Held, Outlet, Session, State, spill_failed};
 use pypackager_core::demux::fmp4::{self, Fmp4Reader, Header, Limits};
 use pypackager_core::demux::http::{self, HttpSession};
 use pypackager_core::error::{Error, Result};
 use pypackager_core::media::Track;
+use pypackager_core::payload::Spill;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -152,6 +154,19 @@ impl Session for HttpConnection {
     fn refuse(&mut self, code: &str, description: &str) {
         let error = Error::new("REFUSED", 0, format!("{code}: {description}")).with_status(403);
         self.fail(&error);
+    }
+
+    fn held(&self, _: Number, _: &Clocks) -> Held {
+        let bytes = self.session.held_media();
+        Held { total: bytes, largest: bytes }
+    }
+
+    fn spill(&mut self, spill: &mut dyn Spill, out: &mut Outlet<'_>) -> usize {
+        let bytes = self.session.held_media();
+        let Err(error) = self.session.spill(spill) else { return bytes };
+        self.session.refuse_fragment(spill_failed(bytes, &error), &mut self.scratch);
+        self.hand_on(out);
+        0
     }
 
     fn end_of_input(&mut self, out: &mut Outlet<'_>) -> Result<()> {

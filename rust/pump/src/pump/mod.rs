@@ -9,9 +9,11 @@
 //! a ladder that arrives in 500 small packets a second then costs 20 wake-ups, not 500. Without media there is no tick.
 //!
 //! A session's fault, even a panic, ends its own connection with one [`Event::Closed`]; what comes out of a connection before it stands
-//! before it. Memory is bounded by the sessions' own limits, by what one read returns, and by [`Options::max_waiting`]: media that nobody
-//! fetches stops the reading of more.
+//! before it. Memory is bounded by the sessions' own limits, by what one read returns, by [`Options::max_waiting`] (media that nobody
+//! fetches stops the reading of more) and by each channel's [`Budget`]: when its open fragments hold more, the largest goes to the spill
+//! file, and so on until they do not.
 
+mod budget;
 mod clocks;
 mod connection;
 mod context;
@@ -23,6 +25,7 @@ mod session;
 mod shared;
 mod socket;
 
+pub use budget::Budget;
 pub use event::{Answer, Event, Number, Protocol};
 pub use pypackager_core::demux::http::RequestHead;
 pub use pypackager_core::demux::rtmp::Publish;
@@ -33,12 +36,13 @@ use pypackager_core::error::Error;
 use run::Loop;
 use shared::{Shared, lock};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Limits and intervals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Interval at which sockets with media are read.
     pub tick: Duration,
@@ -54,6 +58,8 @@ pub struct Options {
     pub audio_grid: Duration,
     /// Bytes of events, their media included, that may wait to be fetched.
     pub max_waiting: usize,
+    /// Where the spill file is made when a channel's open fragments exceed its [`Budget`].
+    pub spill_directory: PathBuf,
     /// Bytes of one read.
     pub buffer_bytes: usize,
     /// Bytes that one connection may bring in one turn, so that one cannot starve the others.
@@ -72,6 +78,7 @@ impl Default for Options {
             max_fragment: 32 << 20,
             audio_grid: Duration::from_secs(2),
             max_waiting: 64 << 20,
+            spill_directory: std::env::temp_dir(),
             buffer_bytes: 256 << 10,
             turn_bytes: 4 << 20,
             busy_bytes: 128 << 10,
@@ -102,9 +109,10 @@ impl Pump {
         conn
     }
 
-    /// Lets the requested POST or publish go on.
-    pub fn accept(&self, conn: Number) {
-        self.shared.command(Command::Accept(conn));
+    /// Lets the requested POST or publish go on. What its open fragments hold counts against the budget, which the connections of a
+    /// channel share; without one it is not counted.
+    pub fn accept(&self, conn: Number, budget: Option<Arc<Budget>>) {
+        self.shared.command(Command::Accept { conn, budget });
     }
 
     /// RTMP: says on which source clock the connection runs.

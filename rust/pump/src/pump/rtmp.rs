@@ -4,12 +4,13 @@
 //! that clock, which all connections of one encoder share.
 
 use super::Options;
-use super::clocks::Jump;
-use super::event::Event;
-use super::session::{Outlet, Session, State};
+use super::clocks::{Clocks, Jump};
+use super::event::{Event, Number};
+use super::session::{Held, Outlet, Session, State};
 use pypackager_core::demux::rtmp::{self, Limits, RtmpSession};
 use pypackager_core::error::{Error, Result};
 use pypackager_core::media::{Frame, Track};
+use pypackager_core::payload::Spill;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One connection.
@@ -146,6 +147,14 @@ impl Session for RtmpConnection {
 
     fn refuse(&mut self, code: &str, description: &str) {
         self.session.refuse_publish(code, description);
+    }
+
+    fn held(&self, conn: Number, clocks: &Clocks) -> Held {
+        clocks.held(conn)
+    }
+
+    fn spill(&mut self, spill: &mut dyn Spill, out: &mut Outlet<'_>) -> usize {
+        out.clocks.spill(out.conn, spill, out.events)
     }
 
     fn end_of_input(&mut self, _out: &mut Outlet<'_>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The thread: waits, reads, publishes.
 
 use super::Options;
+use super::budget::Budget;
 use super::clocks::Clocks;
 use super::connection::Connection;
 use super::context::Context;
@@ -10,6 +11,7 @@ use super::rtmp::RtmpConnection;
 use super::session::Session;
 use super::shared::Shared;
 use super::socket::Socket;
+use crate::spill::SpillFile;
 use pypackager_core::demux::cut::CutOptions;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -39,7 +41,8 @@ impl Loop {
             ..CutOptions::default()
         });
         let now = Instant::now();
-        let cx = Context { epoll, options, shared, clocks, events: Vec::new(), buffer, now };
+        let spill = SpillFile::new(options.spill_directory.clone());
+        let cx = Context { epoll, options, shared, clocks, events: Vec::new(), spill, buffer, now };
         Ok(Self { connections: BTreeMap::new(), cx, next_tick: None, stopped: false })
     }
 
@@ -117,7 +120,7 @@ impl Loop {
         for command in self.cx.shared.take_commands() {
             match command {
                 Command::Add { conn, socket, protocol } => self.add(conn, socket, protocol),
-                Command::Accept(conn) => self.touch(conn, Connection::accept),
+                Command::Accept { conn, budget } => self.touch(conn, |connection, cx| connection.accept(budget, cx)),
                 Command::Bind { conn, clock } => self.touch(conn, |connection, cx| connection.bind(clock, cx)),
                 Command::Respond { conn, answer } => {
                     self.touch(conn, |connection, cx| connection.respond(&answer, cx));
@@ -157,8 +160,31 @@ impl Loop {
         });
     }
 
-    /// Lets one connection act. A panic is that connection's end, and nobody else's.
+    /// Lets one connection act, and brings its channel back under its budget.
     fn touch(&mut self, number: Number, act: impl FnOnce(&mut Connection, &mut Context)) {
+        self.act(number, act);
+        let over = self.connections.get(&number).and_then(|connection| connection.over_budget().cloned());
+        if let Some(budget) = over {
+            self.relieve(&budget);
+        }
+    }
+
+    /// Spills the largest open fragment of a budget, and again, until it is kept. The largest of n is at least an n-th of the budget: that is
+    /// what makes the pieces large.
+    fn relieve(&mut self, budget: &Arc<Budget>) {
+        loop {
+            let cx = &self.cx;
+            let sizes = self.connections.iter_mut().map(|(&number, connection)| (connection.count(budget, cx), number));
+            let largest = sizes.max();
+            match largest {
+                Some((size, number)) if size > 0 && budget.is_over() => self.act(number, Connection::spill),
+                _ => return,
+            }
+        }
+    }
+
+    /// Lets one connection act. A panic is that connection's end, and nobody else's.
+    fn act(&mut self, number: Number, act: impl FnOnce(&mut Connection, &mut Context)) {
         let Some(mut connection) = self.connections.remove(&number) else { return };
         let cx = &mut self.cx;
         let start = cx.events.len();
@@ -204,9 +230,10 @@ const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
-    use super::super::session::{Outlet, State};
+    use super::super::session::{Held, Outlet, State};
     use super::*;
     use pypackager_core::error::{Error, Result};
+    use pypackager_core::payload::Spill;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -272,6 +299,12 @@ mod tests {
             Ok(())
         }
         fn fail(&mut self, _: &Error) {}
+        fn held(&self, _: Number, _: &Clocks) -> Held {
+            Held::default()
+        }
+        fn spill(&mut self, _: &mut dyn Spill, _: &mut Outlet<'_>) -> usize {
+            0
+        }
         fn detach(&mut self, _: &mut Outlet<'_>) {}
         fn take_output(&mut self) -> Vec<u8> {
             Vec::new()

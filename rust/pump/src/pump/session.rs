@@ -3,6 +3,8 @@
 use super::clocks::Clocks;
 use super::event::{Answer, Event, Number};
 use pypackager_core::error::{Error, Result};
+use pypackager_core::payload::Spill;
+use std::io;
 
 /// Where a connection stands; decides how its socket is read and how long that may last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,13 @@ pub(super) enum State {
     Media,
     /// Nothing more is read; the output is still to be sent.
     Closing,
+}
+
+/// Bytes of a connection's open fragments that are in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) total: usize,
+    pub(super) largest: usize,
 }
 
 /// The way out of a session.
@@ -44,6 +53,10 @@ pub(super) trait Session: Send {
     }
     /// Refuses in the words of the protocol.
     fn refuse(&mut self, code: &str, description: &str);
+    /// Bytes of open fragments in memory: of all together and of the largest.
+    fn held(&self, conn: Number, clocks: &Clocks) -> Held;
+    /// Stores the largest and gives the bytes stored; when that fails the fragment is given up with a warning, and the rest goes on.
+    fn spill(&mut self, spill: &mut dyn Spill, out: &mut Outlet<'_>) -> usize;
     /// Takes the end of the input; an error when it is not the place for it.
     fn end_of_input(&mut self, out: &mut Outlet<'_>) -> Result<()>;
     /// Tells the peer what went wrong, where the protocol has a place for it.
@@ -54,4 +67,10 @@ pub(super) trait Session: Send {
     fn take_output(&mut self) -> Vec<u8>;
     /// Where it stands.
     fn state(&self) -> State;
+}
+
+/// A fragment for which there is neither memory nor disk.
+pub(super) fn spill_failed(bytes: usize, error: &io::Error) -> Error {
+    let detail = format!("{bytes} bytes of an open fragment are above max_held and could not be stored: {error}");
+    Error::new("SPILL_FAILED", 0, detail).with_status(507)
 }

@@ -106,7 +106,7 @@ impl Shared {
             return;
         }
         let sizes = events.iter().map(|event| match event {
-            Event::ChunkReady { chunk, .. } => EVENT_SIZE + chunk.payload.len(),
+            Event::ChunkReady { chunk, .. } => EVENT_SIZE + chunk.payload.held(),
             _ => EVENT_SIZE,
         });
         let bytes: usize = sizes.sum();

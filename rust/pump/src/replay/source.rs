@@ -115,7 +115,7 @@ impl Source {
         Some(Next {
             time: unit.time.saturating_add(self.shift()),
             samples: chunk.samples.get(unit.samples.clone())?,
-            payload: chunk.payload.get(unit.bytes.clone())?,
+            payload: chunk.payload.contiguous()?.get(unit.bytes.clone())?,
         })
     }
 

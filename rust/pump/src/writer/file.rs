@@ -1,9 +1,13 @@
 //! One file that is written at known places: whole writes or none.
 
+use crate::fragment::Fragment;
+use crate::spill::{Region, write_all};
+use pypackager_core::payload::{Part, Stored};
 use rustix::fs::{Mode, OFlags, fdatasync, fstat, ftruncate, open};
-use rustix::io::{Errno, pwritev};
+use rustix::io::Errno;
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// An open file with the end of its valid content.
 #[derive(Debug)]
@@ -24,14 +28,24 @@ impl File {
 
     /// Appends `data`, or nothing.
     pub(super) fn append(&mut self, data: &[u8]) -> Result<(), Errno> {
-        self.write(self.end, &mut [IoSlice::new(data)])
+        let (offset, size) = (self.end, data.len());
+        self.write(offset, size, |file| write_all(&file.descriptor, offset, &mut [IoSlice::new(data)]))
     }
 
-    /// Writes `parts` one after the other from `offset` on. When that fails, the file is cut back to the content it had.
-    pub(super) fn write(&mut self, offset: u64, parts: &mut [IoSlice<'_>]) -> Result<(), Errno> {
-        let size: usize = parts.iter().map(|part| part.len()).sum();
+    /// Writes a fragment from `offset` on, or nothing.
+    pub(super) fn write_fragment(&mut self, offset: u64, fragment: &Fragment) -> Result<(), Errno> {
+        self.write(offset, fragment.size(), |file| file.write_parts(offset, fragment))
+    }
+
+    /// Lets `write` write `size` bytes from `offset` on. When that fails, the file is cut back to the content it had.
+    fn write(
+        &mut self,
+        offset: u64,
+        size: usize,
+        write: impl FnOnce(&Self) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         let Some(after) = offset.checked_add(size as u64) else { return Err(Errno::FBIG) };
-        if let Err(errno) = self.write_parts(offset, parts) {
+        if let Err(errno) = write(self) {
             if after > self.end {
                 // When even this fails the next write covers the remains, and a reader tells them by their checksum.
                 let _ = ftruncate(&self.descriptor, self.end);
@@ -52,20 +66,37 @@ impl File {
         }
     }
 
-    fn write_parts(&self, mut offset: u64, mut parts: &mut [IoSlice<'_>]) -> Result<(), Errno> {
-        IoSlice::advance_slices(&mut parts, 0);
-        while !parts.is_empty() {
-            match pwritev(&self.descriptor, parts, offset) {
-                // A write of nothing without a reason would be repeated for ever.
-                Ok(0) => return Err(Errno::IO),
-                Ok(count) => {
-                    offset += count as u64;
-                    IoSlice::advance_slices(&mut parts, count);
+    /// What is in memory goes out in one call; what was spilled is copied by the kernel, neighbours together.
+    fn write_parts(&self, offset: u64, fragment: &Fragment) -> Result<(), Errno> {
+        let (mut at, mut size) = (offset, fragment.head().len());
+        let mut slices = vec![IoSlice::new(fragment.head())];
+        let mut parts = fragment.payload().parts().iter().peekable();
+        while let Some(part) = parts.next() {
+            match part {
+                Part::Memory(bytes) => {
+                    slices.push(IoSlice::new(bytes));
+                    size += bytes.len();
                 }
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
+                Part::Stored(first) => {
+                    write_all(&self.descriptor, at, &mut slices)?;
+                    slices.clear();
+                    at += size as u64;
+                    size = first.len;
+                    while let Some(Part::Stored(next)) = parts.next_if(|part| follows(part, first, size)) {
+                        size += next.len;
+                    }
+                    let region = first.region.as_any().downcast_ref::<Region>().ok_or(Errno::IO)?;
+                    region.copy_to(first.start, size, &self.descriptor, at)?;
+                    at += size as u64;
+                    size = 0;
+                }
             }
         }
-        Ok(())
+        write_all(&self.descriptor, at, &mut slices)
     }
+}
+
+/// Whether a part lies right behind the `size` bytes that start with `first`.
+fn follows(part: &Part, first: &Stored, size: usize) -> bool {
+    matches!(part, Part::Stored(next) if Arc::ptr_eq(&next.region, &first.region) && next.start == first.start + size as u64)
 }

@@ -226,7 +226,7 @@ impl Job {
                 if !files.contains_key(&journal) {
                     return Err(Errno::BADF);
                 }
-                files.get_mut(&blob).ok_or(Errno::BADF)?.write(offset, &mut fragment.slices())?;
+                files.get_mut(&blob).ok_or(Errno::BADF)?.write_fragment(offset, &fragment)?;
                 files.get_mut(&journal).ok_or(Errno::BADF)?.append(&record)
             }
             Self::Sync(handles) => handles.iter().try_for_each(|handle| files.get(handle).ok_or(Errno::BADF)?.sync()),

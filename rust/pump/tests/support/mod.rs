@@ -132,7 +132,7 @@ fn describe(event: &Event) -> String {
             chunk.track,
             chunk.time,
             chunk.samples.len(),
-            crc32c::crc32c(&chunk.payload)
+            crc32c::crc32c(&chunk.payload.bytes().unwrap())
         ),
         Event::BodyEnd { .. } => "end of body".to_owned(),
         Event::Warned { error, .. } => format!("warning {}", error.code),

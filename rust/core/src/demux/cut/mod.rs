@@ -19,7 +19,8 @@
 //! all later ones of the key are parked, unplaced. The caller then either moves the track to the cutter of another source clock
 //! ([`Cutter::take`], push the frames there) or goes on in this one ([`Cutter::resume`], meant for leaps forward).
 //!
-//! All state is bounded: fragments by time and bytes, parked frames by bytes, edges by number.
+//! All state is bounded: fragments by time and bytes, parked frames by bytes, edges by number. The bytes of waiting frames may leave the
+//! memory at any time ([`Cutter::spill`]); a chunk is made of its frames' bytes wherever they are, never of a copy.
 
 mod edges;
 mod place;
@@ -27,9 +28,11 @@ mod source;
 
 use crate::error::Error;
 use crate::media::{Chunk, Frame, Kind, Track};
+use crate::payload::Spill;
 use edges::Edges;
 use place::Phases;
 use source::Source;
+use std::io;
 
 /// Bounds and grids of a [`Cutter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,6 +216,26 @@ impl Cutter {
                 Input::Track(track) => self.set_track(key, track, out),
                 Input::Frame(frame) => self.push(key, frame, out),
             }
+        }
+    }
+
+    /// Bytes of a track's frames that are in memory until their fragment ends.
+    pub fn held(&self, key: u64) -> usize {
+        self.position(key).map_or(0, |index| self.sources[index].held())
+    }
+
+    /// Stores them; what comes out later is the same.
+    ///
+    /// # Errors
+    /// They could not be stored and are still in memory.
+    pub fn spill(&mut self, key: u64, spill: &mut dyn Spill) -> io::Result<()> {
+        self.position(key).map_or(Ok(()), |index| self.sources[index].spill(spill))
+    }
+
+    /// Gives up the frames of a track that wait, when there is no room for them; video goes on at the next key frame.
+    pub fn drop_frames(&mut self, key: u64) {
+        if let Some(index) = self.position(key) {
+            self.sources[index].drop_frames();
         }
     }
 

@@ -7,6 +7,8 @@ use super::place::{PHASE_FRAMES, Phases, Placer, Spacing, VIDEO_TIMESCALE};
 use super::{CutOptions, Input, Output};
 use crate::error::Error;
 use crate::media::{Chunk, Codec, Frame, Kind, Sample, Track};
+use crate::payload::{Part, Payload, Spill, spill_parts};
+use std::io;
 
 #[derive(Debug)]
 pub(super) struct Source {
@@ -22,8 +24,10 @@ pub(super) struct Source {
     pub(super) edges: VecDeque<i64>,
     /// What aligns this track's counter with the clock's: a multiple of 2^31 ms, where RTMP counters wrap.
     shift_ms: i64,
-    frames: VecDeque<Frame>,
+    frames: VecDeque<Waiting>,
     bytes: usize,
+    /// Bytes of `frames` that are in memory.
+    held: usize,
     parked_bytes: usize,
     /// Video: the number of frames of each whole fragment at the front of `frames`.
     cuts: VecDeque<usize>,
@@ -36,6 +40,16 @@ pub(super) struct Source {
     usual: u32,
     warned_key: bool,
     warned_parked: bool,
+}
+
+/// A frame that waits for the end of its fragment.
+#[derive(Debug)]
+struct Waiting {
+    /// Not falling.
+    time: i64,
+    composition: i32,
+    sync: bool,
+    data: Part,
 }
 
 /// The video fragment that grows at the end of the queue.
@@ -57,6 +71,7 @@ impl Source {
             shift_ms: 0,
             frames: VecDeque::new(),
             bytes: 0,
+            held: 0,
             parked_bytes: 0,
             cuts: VecDeque::new(),
             open: Open::default(),
@@ -124,10 +139,8 @@ impl Source {
     }
 
     /// Puts a frame in the queue; says whether it starts a video fragment.
-    pub(super) fn enqueue(&mut self, mut frame: Frame, time: i64, options: &CutOptions, out: &mut Vec<Output>) -> bool {
+    pub(super) fn enqueue(&mut self, frame: Frame, time: i64, options: &CutOptions, out: &mut Vec<Output>) -> bool {
         let rising = self.last_ms.map_or(time, |last| time.max(last));
-        frame.composition = frame.composition.saturating_add((time - rising) as i32);
-        frame.time = rising;
         self.last_ms = Some(rising);
         let size = weight(&frame);
         let is_video = self.kind() == Kind::Video;
@@ -164,8 +177,35 @@ impl Source {
             self.open.bytes += size;
         }
         self.bytes += size;
-        self.frames.push_back(frame);
+        self.held += frame.data.len();
+        self.frames.push_back(Waiting {
+            time: rising,
+            composition: frame.composition.saturating_add((time - rising) as i32),
+            sync: frame.sync,
+            data: Part::Memory(frame.data),
+        });
         edge
+    }
+
+    /// Bytes of the frames that are in memory.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Stores the frames that are in memory.
+    pub(super) fn spill(&mut self, spill: &mut dyn Spill) -> io::Result<()> {
+        spill_parts(&mut self.frames.iter_mut().map(|frame| &mut frame.data), spill)?;
+        self.held = 0;
+        Ok(())
+    }
+
+    /// Gives up the frames that wait; video goes on at the next key frame.
+    pub(super) fn drop_frames(&mut self) {
+        self.frames.clear();
+        self.cuts.clear();
+        self.open = Open::default();
+        self.start = None;
+        (self.bytes, self.held) = (0, 0);
     }
 
     /// Whether the phase can be fixed with what waits; `waits` when an earlier track is to fix it first.
@@ -256,10 +296,8 @@ impl Source {
 
     fn emit(&mut self, count: usize, partial: bool, phases: &mut Phases, out: &mut Vec<Output>) {
         let Some(placer) = self.placer.as_mut().filter(|_| count > 0) else { return };
-        let size = self.frames.iter().take(count).map(|frame| frame.data.len()).sum();
-        let freed: usize = self.frames.iter().take(count).map(weight).sum();
         let mut samples: Vec<Sample> = Vec::with_capacity(count);
-        let mut payload = Vec::with_capacity(size);
+        let mut parts = Vec::with_capacity(count);
         let (mut first, mut last) = (0, 0);
         for (index, frame) in self.frames.drain(..count).enumerate() {
             let fixed = self.start.take();
@@ -273,7 +311,9 @@ impl Source {
             }
             last = time;
             samples.push(Sample { size: frame.data.len() as u32, duration: 0, composition, sync: frame.sync });
-            payload.extend_from_slice(&frame.data);
+            self.bytes -= frame.data.len() + FRAME_OVERHEAD;
+            self.held -= frame.data.held();
+            parts.push(frame.data);
         }
         self.start = self.frames.front().map(|next| placer.place(next.time, next.composition, true, phases));
         let frame_ticks = placer.frame_ticks().map(|ticks| ticks as u32);
@@ -287,13 +327,14 @@ impl Source {
                 (None, ticks) => ticks.unwrap_or(self.usual),
             };
         }
-        self.bytes -= freed;
         self.is_new = false;
         let timescale = match &self.track.codec {
             Codec::Avc(_) => VIDEO_TIMESCALE,
             Codec::Aac(config) => config.timescale(),
         };
         let track = self.track.number;
+        // The frames' own memory, one part each: joining them would copy every byte once more.
+        let payload = Payload::new(parts);
         let chunk = Chunk { track, time: first, timescale, samples, payload, index: None, partial };
         out.push(Output::Chunk { key: self.key, chunk });
     }
@@ -338,6 +379,6 @@ pub(super) fn warning(key: u64, code: &'static str, detail: &'static str) -> Out
 const COUNTER: i64 = 1 << 31;
 /// Times beyond this (140,000 years) are no times; the bound keeps products of times within 64 bits.
 const MAX_TIME: i64 = 1 << 52;
-/// A [`Frame`] and the least that an allocator gives out.
+/// A frame's record and the least that an allocator gives out.
 const FRAME_OVERHEAD: usize = size_of::<Frame>() + 32;
 const VIDEO_PHASE_FRAMES: usize = 25;

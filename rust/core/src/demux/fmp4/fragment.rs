@@ -2,7 +2,7 @@
 
 use super::header::{Header, KnownTrack, MAX_TRACKS};
 use super::placement::{Run, Segment, segments};
-use super::samples::{all_sync, correct_sync, widen_nal_lengths};
+use super::samples::Units;
 use super::time::decode_time;
 use super::{Event, Limits};
 use crate::bmff::moof::Moof;
@@ -10,6 +10,8 @@ use crate::bmff::traf::Traf;
 use crate::bmff::trex::Trex;
 use crate::error::{Error, Result};
 use crate::media::{Chunk, Sample};
+use crate::payload::{Payload, Spill};
+use std::io;
 
 /// The chunks of a `moof`, one for each track fragment of a known track.
 #[derive(Debug)]
@@ -29,8 +31,8 @@ pub(super) struct Fragment {
 #[derive(Debug)]
 struct Part {
     chunk: Chunk,
-    nal_length_size: Option<u8>,
-    states_flags: bool,
+    /// The NAL units of video.
+    units: Option<Units>,
 }
 
 impl Fragment {
@@ -93,9 +95,8 @@ impl Fragment {
     pub fn place(&mut self, payload: u64, end: u64) -> Result<()> {
         self.segments = segments(&self.runs, self.start, payload, end)?;
         for part in &mut self.parts {
-            // Within the limit on a fragment; pages that no media reaches are never touched.
             let length: usize = part.chunk.samples.iter().map(|sample| sample.size as usize).sum();
-            part.chunk.payload.reserve_exact(length);
+            part.chunk.payload.reserve(length.min(MAX_RESERVE));
         }
         self.placed = true;
         Ok(())
@@ -116,8 +117,11 @@ impl Fragment {
             }
             let missing = segment.start + segment.length - self.position;
             let taken = usize::try_from(missing).unwrap_or(usize::MAX).min(input.len());
-            if let Some(part) = self.parts.get_mut(segment.part) {
-                part.chunk.payload.extend_from_slice(&input[..taken]);
+            if let Some(Part { chunk, units }) = self.parts.get_mut(segment.part) {
+                match units {
+                    Some(units) => units.take(&input[..taken], &mut chunk.samples, &mut chunk.payload),
+                    None => chunk.payload.extend(&input[..taken]),
+                }
             }
             self.position += taken as u64;
             input = &input[taken..];
@@ -132,23 +136,23 @@ impl Fragment {
         self.placed && self.next == self.segments.len()
     }
 
-    /// Bytes of media held.
+    /// Bytes of media held in memory.
     pub fn held_bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.chunk.payload.len()).sum()
+        self.parts.iter().map(|part| part.chunk.payload.held()).sum()
+    }
+
+    /// Stores the media that is in memory.
+    pub fn spill(&mut self, spill: &mut dyn Spill) -> io::Result<()> {
+        self.parts.iter_mut().try_for_each(|part| part.chunk.payload.spill(spill))
     }
 
     /// The chunks, in the order of the track fragments.
     pub fn emit(self, events: &mut Vec<Event>) {
-        for part in self.parts {
-            let Part { mut chunk, nal_length_size, states_flags } = part;
-            if let Some(length_size) = nal_length_size {
-                if let Err(error) = widen_nal_lengths(&mut chunk, length_size) {
-                    events.push(Event::Warning(error.at(self.start).within("mdat")));
-                    continue;
-                }
-                correct_sync(&mut chunk, states_flags);
-            } else {
-                all_sync(&mut chunk.samples);
+        for Part { mut chunk, units } in self.parts {
+            let checked = units.map_or(Ok(()), |units| units.finish(&mut chunk.samples));
+            if let Err(error) = checked {
+                events.push(Event::Warning(error.at(self.start).within("mdat")));
+                continue;
             }
             events.push(Event::Chunk(chunk));
         }
@@ -170,7 +174,7 @@ impl Fragment {
     }
 }
 
-fn part_of(traf: &Traf<'_>, known: &KnownTrack, samples: Vec<Sample>) -> Result<(Part, Option<Error>)> {
+fn part_of(traf: &Traf<'_>, known: &KnownTrack, mut samples: Vec<Sample>) -> Result<(Part, Option<Error>)> {
     let description = traf.header.sample_description_index.unwrap_or(known.trex.sample_description_index);
     if description > 1 {
         let detail = format!("sample description {description}; one codec per track is taken");
@@ -181,15 +185,22 @@ fn part_of(traf: &Traf<'_>, known: &KnownTrack, samples: Vec<Sample>) -> Result<
         let (tfxd, tfdt) = (traf.tfxd.map_or(0, |tfxd| tfxd.time), traf.tfdt.map_or(0, |tfdt| tfdt.time));
         Error::new("TIME_MISMATCH", 0, format!("tfxd says {tfxd}, tfdt {tfdt}; tfxd counts")).within("traf")
     });
+    let units = known.nal_length_size().map(|size| Units::new(size, &samples, traf.states_flags(&known.trex)));
+    if units.is_none() {
+        // Every audio sample is a sync sample, whatever its flags say.
+        samples.iter_mut().for_each(|sample| sample.sync = true);
+    }
     let chunk = Chunk {
         track: known.track.number,
         time,
         timescale: known.track.timescale,
         samples,
-        payload: Vec::new(),
+        payload: Payload::default(),
         index: traf.tfxd.and_then(|tfxd| tfxd.index),
         partial: false,
     };
-    let part = Part { chunk, nal_length_size: known.nal_length_size(), states_flags: traf.states_flags(&known.trex) };
-    Ok((part, mismatch))
+    Ok((Part { chunk, units }, mismatch))
 }
+
+/// Room that an announced size gets at once: for usual fragments all of it; a larger one grows as it comes, and may be spilled before.
+const MAX_RESERVE: usize = 4 << 20;

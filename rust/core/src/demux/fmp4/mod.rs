@@ -6,8 +6,8 @@
 //!
 //! # Theory of operation
 //! The stream is a row of top-level boxes. Header boxes (`moov`, the live manifest) and `moof` are held until whole, within a limit that
-//! is checked on the announced size; `mdat` is copied once, straight into the payloads of the chunks its `moof` describes; all else is
-//! passed over unread. `ftyp`, live manifest and `moov` may come in any order and again later, so tracks are announced when media
+//! is checked on the announced size; `mdat` is copied once, straight into the payloads of the chunks its `moof` describes, its NAL units
+//! followed on the way, so that whoever holds too much can [`Fmp4Reader::spill`] at any byte; all else is passed over unread. `ftyp`, live manifest and `moov` may come in any order and again later, so tracks are announced when media
 //! follows (or the body ends) and not before. The first error is final: [`Fmp4Reader::feed`] repeats it.
 
 mod fragment;
@@ -20,8 +20,10 @@ use crate::bmff::live_manifest;
 use crate::bmff::scan;
 use crate::error::{Error, Result};
 use crate::media::{Chunk, Track};
+use crate::payload::Spill;
 use fragment::Fragment;
 pub use header::Header;
+use std::io;
 
 /// What a sender may make the reader hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub struct Fmp4Reader {
     position: u64,
     /// A `moof` whose media is not complete.
     fragment: Option<Fragment>,
+    /// Why a fragment of the body was given up.
+    refused: Option<Error>,
     failed: Option<Error>,
 }
 
@@ -110,6 +114,7 @@ impl Fmp4Reader {
             held: Vec::new(),
             position: 0,
             fragment: None,
+            refused: None,
             failed: None,
         }
     }
@@ -151,7 +156,7 @@ impl Fmp4Reader {
     /// Takes the end of the body. What is cut off there is named in a warning and dropped.
     ///
     /// # Errors
-    /// The error of an earlier [`Self::feed`].
+    /// The error of an earlier [`Self::feed`] or [`Self::refuse`]: the body was not taken, or not all of it.
     pub fn finish(&mut self, events: &mut Vec<Event>) -> Result<()> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -165,12 +170,38 @@ impl Fmp4Reader {
         }
         self.state = State::Ended;
         self.held = Vec::new();
-        Ok(())
+        self.refused.take().map_or(Ok(()), Err)
     }
 
-    /// Bytes held for an incomplete box or fragment.
+    /// Bytes in memory for an incomplete box or fragment.
     pub fn held_bytes(&self) -> usize {
-        self.held.len() + self.fragment.as_ref().map_or(0, Fragment::held_bytes)
+        self.held.len() + self.held_media()
+    }
+
+    /// Those of them that [`spill`](Self::spill) would store.
+    pub fn held_media(&self) -> usize {
+        self.fragment.as_ref().map_or(0, Fragment::held_bytes)
+    }
+
+    /// Stores the media of the fragment that is coming, as far as it is in memory; what comes out later is the same.
+    ///
+    /// # Errors
+    /// It could not be stored and is still in memory.
+    pub fn spill(&mut self, spill: &mut dyn Spill) -> io::Result<()> {
+        self.fragment.as_mut().map_or(Ok(()), |fragment| fragment.spill(spill))
+    }
+
+    /// Gives up the fragment that is coming, for which there is no room. The body is read on; its end is `error` once more, because who sent
+    /// it must not take it for stored.
+    pub fn refuse(&mut self, error: Error, events: &mut Vec<Event>) {
+        if self.fragment.take().is_some() {
+            if let State::Media { left } = self.state {
+                self.state = State::Skipping { left };
+            }
+            let error = error.at(self.position);
+            events.push(Event::Warning(error.clone()));
+            self.refused = Some(error);
+        }
     }
 
     /// Consumes some of `input`, which is not empty; the number of bytes is never 0.

@@ -20,10 +20,12 @@ mod response;
 
 use crate::demux::fmp4::{self, Fmp4Reader};
 use crate::error::{Error, Result};
+use crate::payload::Spill;
 use chunked::Chunked;
 pub use head::RequestHead;
 use head::{Framing, HEAD_LIMIT, Length};
 use inflate::Inflate;
+use std::io;
 
 /// Bytes that are kept unread while the session is paused.
 pub const UNPARSED_LIMIT: usize = 256 << 10;
@@ -244,6 +246,27 @@ impl HttpSession {
     pub fn held_bytes(&self) -> usize {
         let media = if let State::Body { media, .. } = &self.state { media.reader.held_bytes() } else { 0 };
         self.input.len() + media
+    }
+
+    /// Those of them that are media of a fragment that is coming, which [`spill`](Self::spill) would store.
+    pub fn held_media(&self) -> usize {
+        if let State::Body { media, .. } = &self.state { media.reader.held_media() } else { 0 }
+    }
+
+    /// Stores the media of the fragment that is coming, as far as it is in memory.
+    ///
+    /// # Errors
+    /// It could not be stored and is still in memory.
+    pub fn spill(&mut self, spill: &mut dyn Spill) -> io::Result<()> {
+        if let State::Body { media, .. } = &mut self.state { media.reader.spill(spill) } else { Ok(()) }
+    }
+
+    /// Gives up the fragment that is coming ([`Fmp4Reader::refuse`]).
+    pub fn refuse_fragment(&mut self, error: Error, events: &mut Vec<Event>) {
+        if let State::Body { media, .. } = &mut self.state {
+            media.reader.refuse(error, &mut self.scratch);
+            events.extend(self.scratch.drain(..).map(Event::Media));
+        }
     }
 
     /// Reads as much of `input` as can be read now; gives the number of bytes.
