@@ -8,6 +8,7 @@ from pypackager.model.plan import Body
 
 __all__ = [
     "BodyEnd",
+    "Budget",
     "Chunk",
     "ChunkReady",
     "Closed",

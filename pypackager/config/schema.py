@@ -110,6 +110,9 @@ class Tuning(_Table, frozen=True):
     """Bytes of input held per connection beyond the fragment being received."""
     max_fragment: Annotated[int, Meta(ge=65_536, le=268_435_456)] = 33_554_432
     """Bytes of the largest fragment."""
+    max_held: Annotated[int, Meta(ge=1_048_576)] = 16_777_216
+    """Bytes of a channel's open fragments that are held in memory; what is beyond waits for the end of its fragment in a file of `data_dir`
+    without a name."""
     video_layers: Annotated[int, Meta(ge=1, le=64)] = 10
     """Video tracks of a channel."""
     audio_tracks: Annotated[int, Meta(ge=1, le=64)] = 5

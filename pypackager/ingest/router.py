@@ -13,6 +13,7 @@ import msgspec
 
 from pypackager._core import (
     BodyEnd,
+    Budget,
     Chunk,
     ChunkReady,
     Closed,
@@ -35,6 +36,11 @@ PumpEvent = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | B
 
 class Intake(Protocol):
     """A channel, as ingest sees it."""
+
+    @property
+    def budget(self) -> Budget:
+        """What its open fragments may hold in memory."""
+        ...
 
     @property
     def protocol(self) -> str:
@@ -94,8 +100,8 @@ class Intake(Protocol):
 class Answers(Protocol):
     """What the router tells the pump."""
 
-    def accept(self, conn: int) -> None:
-        """Lets the request or publish go on."""
+    def accept(self, conn: int, budget: Budget) -> None:
+        """Lets the request or publish go on; what its open fragments hold counts against the budget."""
         ...
 
     def bind(self, conn: int, clock: int) -> None:
@@ -267,7 +273,7 @@ class Router:
         connection.ending = False
         connection.target, connection.channel = target, channel
         channel.open_feed(connection.conn, target.side, target.stream)
-        self._pump.accept(connection.conn)
+        self._pump.accept(connection.conn, channel.budget)
         self._log.info(
             "push", conn=connection.conn, peer=connection.peer, channel=target.channel, side=target.side, stream=target.stream, agent=agent
         )

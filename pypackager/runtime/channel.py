@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pypackager._core import Chunk, MuxedFragment, Networks, TrackHeader, Writer
+from pypackager._core import Budget, Chunk, MuxedFragment, Networks, TrackHeader, Writer
 from pypackager.config.scalars import parse_duration
 from pypackager.config.schema import Channel, Tuning
 from pypackager.dvr.clip import KEPT_NS
@@ -97,6 +97,8 @@ class LiveChannel:
     ) -> None:
         self.config = config
         self.store = store
+        self.budget = Budget(tuning.max_held)
+        """What its open fragments may hold in memory, whatever connections bring them."""
         self.alerts: dict[str, Alert] = {}
         self._now = now
         self._metrics = metrics
@@ -105,6 +107,7 @@ class LiveChannel:
         self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
         self._preview_ns = parse_duration(config.preview_window)
         self._last_fragment_ns: int | None = None
+        self._spilled = 0
         self._unwritten: list[Decision] = []
         """Decisions that the disk did not take: without them what follows could not be shown."""
         mode = config.clock or ("utc" if config.protocol == "rtmp" else "source")
@@ -321,6 +324,10 @@ class LiveChannel:
 
     def gauge(self, now: Now) -> None:
         """Brings the gauges up to date before they are read."""
+        self._metrics.held.labels(self.config.name).set(self.budget.held)
+        spilled = self.budget.spilled
+        self._metrics.spilled.labels(self.config.name).inc(spilled - self._spilled)
+        self._spilled = spilled
         shown = self.store.presentation("status", self._preview_ns)
         if shown.tracks:
             first = shown.tracks[0]

@@ -83,6 +83,7 @@ class Daemon:
             idle_timeout_ms=parse_duration(tuning.ingest_idle) // 1_000_000,
             max_unparsed=tuning.max_unparsed,
             max_fragment=tuning.max_fragment,
+            spill_directory=self._data_dir,
         )
         router = Router(pump, self.channels, self._log, lambda code: self.metrics.refusals.labels(code).inc(), self.failed)
         try:

@@ -57,6 +57,8 @@ class Metrics:
         self.bitrate = Gauge("pypackager_track_bitrate_bps", "Bit rate of the last fragment", track, registry=r)
         self.newest = Gauge("pypackager_ingest_gap_seconds", "Seconds since the last fragment of the channel", ("channel",), registry=r)
         self.depth = Gauge("pypackager_dvr_depth_seconds", "Media time in the published window", ("channel",), registry=r)
+        self.held = Gauge("pypackager_held_bytes", "Bytes of open fragments in memory", ("channel",), registry=r)
+        self.spilled = Counter("pypackager_spilled_bytes", "Bytes of open fragments that went to disk early", ("channel",), registry=r)
         self.connections = Gauge("pypackager_ingest_connections", "Open ingest connections", registry=r)
         self.refusals = Counter("pypackager_ingest_refused", "Connections refused, by code", ("code",), registry=r)
         self.alerts = Counter("pypackager_alerts", "Alerts raised", ("channel", "code"), registry=r)

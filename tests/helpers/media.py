@@ -77,6 +77,8 @@ PLAIN = replace(LADDER, name="plain", layers=(Layer(160, 90, 80),), audio=(Audio
 """A minute that costs a player next to nothing."""
 AUDIO_ONLY = replace(SINGLE, name="audio-only", layers=())
 VIDEO_ONLY = replace(SINGLE, name="video-only", audio=())
+HEAVY = replace(SINGLE, name="heavy", gop_frames=100, noise=60, layers=(Layer(640, 360, 5000), Layer(480, 270, 4000)))
+"""Fragments of over 2 MB."""
 FOUR_SECOND_GOPS = replace(SINGLE, name="four-second-gops", gop_frames=100)
 
 
@@ -129,6 +131,6 @@ def _arguments(recipe: Recipe) -> list[str]:
 if __name__ == "__main__":
     import time
 
-    for one in (LADDER, LADDER_SHORT, B_FRAMES, SINGLE, OTHER_SIZE, AUDIO_ONLY, VIDEO_ONLY, FOUR_SECOND_GOPS):
+    for one in (LADDER, LADDER_SHORT, B_FRAMES, SINGLE, OTHER_SIZE, AUDIO_ONLY, VIDEO_ONLY, HEAVY, FOUR_SECOND_GOPS):
         start = time.monotonic()
         print(f"{material(one)}  {material(one).stat().st_size:,} bytes  {time.monotonic() - start:.1f} s  ({os.cpu_count()} cores)")

@@ -145,29 +145,38 @@ impl Payload {
         Ok(())
     }
 
-    /// Makes room in memory for `more` bytes.
-    pub(crate) fn reserve(&mut self, more: usize) {
-        self.tail().reserve_exact(more);
+    /// Makes room in memory for the first `size` bytes.
+    pub(crate) fn reserve(&mut self, size: usize) {
+        if self.parts.is_empty() {
+            self.parts.push(Part::Memory(Vec::with_capacity(size)));
+        }
     }
 
-    /// Appends bytes, in memory.
-    pub(crate) fn extend(&mut self, bytes: &[u8]) {
-        self.tail().extend_from_slice(bytes);
+    /// Appends bytes, in memory: in one vector, until the first was stored; then in pieces of one size, which the allocator uses again
+    /// without leaving holes.
+    pub(crate) fn extend(&mut self, mut bytes: &[u8]) {
+        if !matches!(self.parts.first(), Some(Part::Stored(_))) {
+            self.reserve(bytes.len());
+            if let Some(Part::Memory(memory)) = self.parts.last_mut() {
+                memory.extend_from_slice(bytes);
+            }
+            return;
+        }
+        while !bytes.is_empty() {
+            match self.parts.last_mut() {
+                Some(Part::Memory(memory)) if memory.len() < PIECE => {
+                    let taken = (PIECE - memory.len()).min(bytes.len());
+                    memory.extend_from_slice(&bytes[..taken]);
+                    bytes = &bytes[taken..];
+                }
+                _ => self.parts.push(Part::Memory(Vec::with_capacity(PIECE))),
+            }
+        }
     }
 
     /// Stores what is in memory; on an error nothing has changed.
     pub(crate) fn spill(&mut self, spill: &mut dyn Spill) -> io::Result<()> {
         spill_parts(&mut self.parts.iter_mut(), spill)
-    }
-
-    fn tail(&mut self) -> &mut Vec<u8> {
-        if !matches!(self.parts.last(), Some(Part::Memory(_))) {
-            self.parts.push(Part::Memory(Vec::new()));
-        }
-        match self.parts.last_mut() {
-            Some(Part::Memory(bytes)) => bytes,
-            _ => unreachable!("it was just pushed"),
-        }
     }
 }
 
@@ -179,18 +188,14 @@ impl From<Vec<u8>> for Payload {
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len()
-            && matches!((self.bytes(), other.bytes()), (Ok(bytes), Ok(others)) if bytes == others)
+        self.len() == other.len() && matches!((self.bytes(), other.bytes()), (Ok(bytes), Ok(others)) if bytes == others)
     }
 }
 
 impl Eq for Payload {}
 
 /// Stores all of `parts` that is in memory, together; on an error nothing has changed.
-pub(crate) fn spill_parts<'a>(
-    parts: &mut dyn Iterator<Item = &'a mut Part>,
-    spill: &mut dyn Spill,
-) -> io::Result<()> {
+pub(crate) fn spill_parts(parts: &mut dyn Iterator<Item = &mut Part>, spill: &mut dyn Spill) -> io::Result<()> {
     let in_memory: Vec<&mut Part> = parts.filter(|part| part.held() > 0).collect();
     let pieces: Vec<&[u8]> = in_memory
         .iter()
@@ -205,3 +210,6 @@ pub(crate) fn spill_parts<'a>(
     }
     Ok(())
 }
+
+/// Memory of a payload that is on its way to the disk grows by so much.
+const PIECE: usize = 256 << 10;

@@ -107,7 +107,10 @@ fn recorded_streams_come_out_whole_and_on_their_grid() {
             let sent: Vec<&Frame> = frames.iter().filter(|frame| frame.track == track.number).collect();
             let got = chunks(&out, track.number.into());
             let bytes: Vec<u8> = sent.iter().flat_map(|frame| frame.data.clone()).collect();
-            assert_eq!(got.iter().flat_map(|chunk| chunk.payload.bytes().unwrap().into_owned()).collect::<Vec<u8>>(), bytes);
+            assert_eq!(
+                got.iter().flat_map(|chunk| chunk.payload.bytes().unwrap().into_owned()).collect::<Vec<u8>>(),
+                bytes
+            );
             assert_eq!(got.iter().map(|chunk| chunk.samples.len()).sum::<usize>(), sent.len());
             assert!(got.windows(2).all(|pair| pair[0].time + pair[0].duration() as i64 == pair[1].time), "no gaps");
             assert!(got.last().unwrap().partial && !got[0].partial);

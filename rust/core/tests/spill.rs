@@ -15,12 +15,8 @@ use std::io;
 use std::sync::Arc;
 use support::body;
 
-const FMP4: [&str; 4] = [
-    "ffmpeg-9.0-ismv.http",
-    "ffmpeg-9.0-cmaf.http",
-    "ffmpeg-9.0-mp4-base-offset.http",
-    "gstreamer-1.22-ismlmux.http",
-];
+const FMP4: [&str; 4] =
+    ["ffmpeg-9.0-ismv.http", "ffmpeg-9.0-cmaf.http", "ffmpeg-9.0-mp4-base-offset.http", "gstreamer-1.22-ismlmux.http"];
 const RTMP: [&[u8]; 2] = [include_bytes!("data/rtmp_ffmpeg5_wrap.bin"), include_bytes!("data/rtmp_gstreamer.bin")];
 
 /// A disk in memory that is full after `room` bytes.
@@ -166,7 +162,8 @@ fn frames_that_are_given_up_end_at_the_next_key_frame() {
         }
     }
     cutter.remove_track(1, &mut out);
-    let sent = |from: usize, to: usize| frames[from..to].iter().flat_map(|frame| frame.data.clone()).collect::<Vec<u8>>();
+    let sent =
+        |from: usize, to: usize| frames[from..to].iter().flat_map(|frame| frame.data.clone()).collect::<Vec<u8>>();
     let ends = keys.iter().skip(1).copied().chain([frames.len()]);
     let mut whole: Vec<Vec<u8>> = keys.iter().zip(ends).map(|(&start, end)| sent(start, end)).collect();
     whole.remove(2);

@@ -88,6 +88,7 @@ class Channel:
 
     def __init__(self, protocol: str) -> None:
         self.protocol, self.running, self.open_to_all, self.on_disk = protocol, True, True, True
+        self.budget = object()
         self.feeds: dict[int, str] = {}
         self.alerts: list[str] = []
         self.chunks: list[int] = []
@@ -245,7 +246,7 @@ def test_a_connection_that_breaks_is_an_alert_and_moves_the_edge(world: World) -
 def test_rtmp_gets_its_clock(world: World) -> None:
     world.connect(protocol="rtmp")
     world.handle(PublishRequested(1, app="flash", stream="v", encoder="x"), NeedClock(1, time=0, timescale=1000))
-    assert world.said == [("accept", 1), ("bind", 1, 7)]
+    assert world.said == [("accept", 1, world.channels["flash"].budget), ("bind", 1, 7)]
 
 
 def test_clocks_of_two_channels_are_two_clocks(world: World) -> None:

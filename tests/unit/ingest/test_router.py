@@ -33,7 +33,7 @@ class FakePump:
     def __init__(self) -> None:
         self.answers: list[tuple[int, int, bytes]] = []
 
-    def accept(self, conn: int) -> None:
+    def accept(self, conn: int, budget: object) -> None:
         """Nothing to keep."""
 
     def respond(self, conn: int, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]], close: bool) -> None:
@@ -43,7 +43,7 @@ class FakePump:
 class FakeChannel:
     """Takes every chunk, and raises those that are exceptions."""
 
-    protocol, running = "fmp4", True
+    protocol, running, budget = "fmp4", True, None
 
     def __init__(self) -> None:
         self.chunks: list[tuple[int, object]] = []

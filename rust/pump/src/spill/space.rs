@@ -29,7 +29,8 @@ impl Space {
     /// Takes back what [`take`](Self::take) gave.
     pub(super) fn give(&mut self, start: u64, len: u64) {
         let (mut start, mut len) = (start, Self::rounded(len));
-        if let Some((&before, &room)) = self.free.range(..start).next_back().filter(|&(&at, &room)| at + room == start) {
+        if let Some((&before, &room)) = self.free.range(..start).next_back().filter(|&(&at, &room)| at + room == start)
+        {
             self.free.remove(&before);
             (start, len) = (before, len + room);
         }

@@ -38,12 +38,7 @@ impl File {
     }
 
     /// Lets `write` write `size` bytes from `offset` on. When that fails, the file is cut back to the content it had.
-    fn write(
-        &mut self,
-        offset: u64,
-        size: usize,
-        write: impl FnOnce(&Self) -> Result<(), Errno>,
-    ) -> Result<(), Errno> {
+    fn write(&mut self, offset: u64, size: usize, write: impl FnOnce(&Self) -> Result<(), Errno>) -> Result<(), Errno> {
         let Some(after) = offset.checked_add(size as u64) else { return Err(Errno::FBIG) };
         if let Err(errno) = write(self) {
             if after > self.end {

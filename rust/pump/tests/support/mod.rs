@@ -1,6 +1,8 @@
 //! A pump under test: its events until something is true, and what encoders sent.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod big;
+
 use pypackager_pump::pump::{Answer, Event, Number, Options, Protocol, Pump};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};

@@ -188,7 +188,9 @@ fn part_of(traf: &Traf<'_>, known: &KnownTrack, mut samples: Vec<Sample>) -> Res
     let units = known.nal_length_size().map(|size| Units::new(size, &samples, traf.states_flags(&known.trex)));
     if units.is_none() {
         // Every audio sample is a sync sample, whatever its flags say.
-        samples.iter_mut().for_each(|sample| sample.sync = true);
+        for sample in &mut samples {
+            sample.sync = true;
+        }
     }
     let chunk = Chunk {
         track: known.track.number,
