@@ -62,22 +62,22 @@ fn ten_fragments_of_25_mb_stay_within_the_budget() {
     let writer = Writer::new().unwrap();
     let path = |name: String| directory.path().join(name).to_str().unwrap().to_owned();
     let journal = writer.open(&path("journal".to_owned())).unwrap();
-    for (&number, layer) in numbers.iter().zip(&layers) {
-        bench.body_end(number);
-        bench.ok(number, true);
-        let ready = |event: &Event| match event {
-            Event::ChunkReady { conn, chunk, .. } if *conn == number => Some(Arc::clone(chunk)),
-            _ => None,
-        };
-        let chunk = bench.events.iter().find_map(ready).unwrap();
-        bench.events.retain(|event| ready(event).is_none());
+    for _ in &layers {
+        let ended = bench.next("BodyEnd", |event| matches!(event, Event::BodyEnd { .. }));
+        let Event::BodyEnd { conn } = ended else { unreachable!() };
+        bench.ok(conn, true);
+    }
+    for event in std::mem::take(&mut bench.events) {
+        let Event::ChunkReady { conn, chunk, .. } = event else { continue };
+        let layer = layers[numbers.iter().position(|&number| number == conn).unwrap()];
         let fragment = Fragment::new(Vec::new(), chunk);
         assert_eq!(fragment.crc(), layer.crc());
-        let blob = writer.open(&path(format!("blob{number}"))).unwrap();
+        let blob = writer.open(&path(format!("blob{conn}"))).unwrap();
         writer.write_fragment(blob, 0, fragment, journal, b"r".to_vec());
     }
     writer.stop();
-    assert!(writer.done().iter().all(|&(_, errno)| errno == 0));
+    let done = writer.done();
+    assert!(done.len() == layers.len() && done.iter().all(|&(_, errno)| errno == 0));
     let grown = resident("VmHWM") - before;
     assert!(grown < ROOM, "{} MiB, {budget:?}", grown >> 20);
     assert!(budget.peak() <= LIMIT + READ && budget.held() == 0, "{budget:?}");

@@ -230,10 +230,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
-    use super::super::session::{Held, Outlet, State};
+    use super::super::session::{Outlet, State};
     use super::*;
     use pypackager_core::error::{Error, Result};
-    use pypackager_core::payload::Spill;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -299,12 +298,6 @@ mod tests {
             Ok(())
         }
         fn fail(&mut self, _: &Error) {}
-        fn held(&self, _: Number, _: &Clocks) -> Held {
-            Held::default()
-        }
-        fn spill(&mut self, _: &mut dyn Spill, _: &mut Outlet<'_>) -> usize {
-            0
-        }
         fn detach(&mut self, _: &mut Outlet<'_>) {}
         fn take_output(&mut self) -> Vec<u8> {
             Vec::new()

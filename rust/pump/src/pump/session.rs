@@ -54,9 +54,13 @@ pub(super) trait Session: Send {
     /// Refuses in the words of the protocol.
     fn refuse(&mut self, code: &str, description: &str);
     /// Bytes of open fragments in memory: of all together and of the largest.
-    fn held(&self, conn: Number, clocks: &Clocks) -> Held;
+    fn held(&self, _conn: Number, _clocks: &Clocks) -> Held {
+        Held::default()
+    }
     /// Stores the largest and gives the bytes stored; when that fails the fragment is given up with a warning, and the rest goes on.
-    fn spill(&mut self, spill: &mut dyn Spill, out: &mut Outlet<'_>) -> usize;
+    fn spill(&mut self, _spill: &mut dyn Spill, _out: &mut Outlet<'_>) -> usize {
+        0
+    }
     /// Takes the end of the input; an error when it is not the place for it.
     fn end_of_input(&mut self, out: &mut Outlet<'_>) -> Result<()>;
     /// Tells the peer what went wrong, where the protocol has a place for it.
