@@ -258,6 +258,17 @@ def test_a_fragment_that_never_ends_is_bounded(daemon: Daemon, log: Log, body: b
     log.code("BOX_TOO_LARGE")
 
 
+def test_a_minute_in_one_fragment_costs_what_it_weighs(daemon: Daemon) -> None:
+    source = ["-v", "error", "-stream_loop", "-1", "-i", str(material(SINGLE)), "-t", "58", "-map", "0", "-c", "copy"]
+    command = [ffmpeg(), *source, "-movflags", "isml", "-frag_duration", "60000000", "-f", "ismv", "pipe:1"]
+    body = re.sub(rb'(name="trackName"\s+value=")..', rb"\1xy", subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    before, began = daemon.memory_kib(), time.monotonic()
+    answer = raw.post(daemon.port("ingest"), "/news/ingest.isml/Streams(burst)", [body])
+    assert answer.status == 200, "it is written"
+    assert time.monotonic() - began < 5
+    assert (daemon.memory_kib() - before) * 1024 < 4 * len(body) + 8 * MEBIBYTE
+
+
 def test_a_body_that_stalls_is_closed_alone(daemon: Daemon, log: Log, body: bytes) -> None:
     with raw.connect(daemon.port("ingest")) as link:
         head = f"POST {STREAM} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
