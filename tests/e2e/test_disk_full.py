@@ -18,11 +18,15 @@ pytestmark = pytest.mark.e2e
 
 
 def listed(daemon: Daemon) -> list[str]:
-    """Media URLs of the video playlist."""
+    """Media URLs of the video playlist that are no gaps."""
+    return [name for gap, name in re.findall(r"(#EXT-X-GAP\n)?#EXTINF:.*\n(.+\.m4s)", playlist(daemon)) if not gap]
+
+
+def playlist(daemon: Daemon) -> str:
+    """The video playlist."""
     master = daemon.fetch(daemon.presentation("full", "master.m3u8")).decode()
-    playlist = next(line for line in master.splitlines() if line.startswith("hls/"))
-    text = daemon.fetch(daemon.presentation("full", playlist)).decode()
-    return [line for line in text.splitlines() if line.endswith(".m4s")]
+    name = next(line for line in master.splitlines() if line.startswith("hls/"))
+    return daemon.fetch(daemon.presentation("full", name)).decode()
 
 
 def let_write(daemon: Daemon, limit: int) -> None:
@@ -52,6 +56,9 @@ def test_a_full_disk_costs_what_could_not_be_written_and_nothing_else(tmp_path: 
         times = [int(re.findall(r"/(\d+)\.m4s", name)[0]) for name in after]
         assert times == sorted(set(times))
         assert max(b - a for a, b in pairwise(times)) > 180_000, "the hole is in the timeline"
+        every = [int(time) for time in re.findall(r"/(\d+)\.m4s", playlist(daemon))]
+        # Where there is no picture, audio says how long a gap is: a frame more or less.
+        assert max(b - a for a, b in pairwise(every)) < 185_000, "and players are told of it"
         daemon.kill()
         daemon.start()
         assert listed(daemon)[: len(after)] == after, "a restart shows the same"
