@@ -12,14 +12,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 
-from tests.helpers.presentation import body_of
+from pypackager.check.run import WALKERS
+from tests.helpers.judged import assert_clean, judge_urls
+from tests.helpers.presentation import OUTPUTS, body_of
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 5.0
@@ -242,15 +244,32 @@ class Daemon:
         return path
 
 
+def assert_published(daemon: Daemon, breaches: Collection[str] = ()) -> None:
+    """Has the judge look at every presentation that is there, in all formats that it reads, against each other."""
+    for channel in daemon.channels:
+        urls = [daemon.presentation(channel.name, output.manifest) for output in OUTPUTS.values() if output.form in WALKERS]
+        if there := [url for url in urls if daemon.probe(url)]:
+            assert_clean(judge_urls(there, compare=True), expected=breaches)
+
+
 @contextmanager
-def running_daemon(directory: Path, *channels: Channel, tuning: str = "") -> Iterator[Daemon]:
-    """A daemon that runs, and is ended and judged at the end."""
+def running_daemon(directory: Path, *channels: Channel, tuning: str = "", breaches: Collection[str] = ()) -> Iterator[Daemon]:
+    """A daemon that runs, and is ended and judged at the end: its exit, its log, and by the strict judge all that it publishes.
+
+    Args:
+        directory: For its data and its log.
+        channels: What it has.
+        tuning: More lines of its `tuning` table.
+        breaches: Rules that what the test does must break, such as a GOP that is too long; no other may be broken.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     daemon = Daemon(directory, channels, tuning)
     judge = False
     try:
         daemon.start()
         yield daemon
+        if daemon.running():
+            assert_published(daemon, breaches)
         judge = True
     finally:
         if not judge and os.environ.get("PYPACKAGER_SHOW_LOG"):

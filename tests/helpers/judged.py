@@ -1,14 +1,15 @@
-"""Runs the judge on a recording, and demands verdicts."""
+"""Runs the judge on a recording or on a daemon, and demands verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import trio
 from trio.testing import MockClock
 
 from pypackager.check.finding import Report
+from pypackager.check.http_origin import open_http_origin
 from pypackager.check.run import run
 from pypackager.check.session import Settings
 from pypackager.check.tables import describe
@@ -40,6 +41,16 @@ def judge_recording(recording: Recording, *urls: str, seconds: float = 0.0, comp
         return await run(list(urls), RecordedOrigin(recording), Settings(seconds=seconds), compare=compare)
 
     return trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def judge_urls(urls: Sequence[str], *, seconds: float = 0.0, compare: bool = False) -> Report:
+    """The report on what is served at this moment."""
+
+    async def main() -> Report:
+        async with open_http_origin() as origin:
+            return await run(list(urls), origin, Settings(seconds=seconds), compare=compare)
+
+    return trio.run(main)
 
 
 def assert_clean(report: Report, *, expected: Collection[str] = ()) -> None:

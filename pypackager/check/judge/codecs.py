@@ -38,6 +38,8 @@ _SBR = {"mp4a.40.5", "mp4a.40.29"}
 def check_codecs(track: Track, scope: Scope) -> None:
     """Checks a track."""
     before: Loaded | None = None
+    # What was encoded otherwise stays in the window for a while; one playlist can only announce what is there now.
+    newest = track.loaded[-1].listing.continuity if track.loaded else 0
     told: set[str] = set()
     for loaded in track.loaded:
         here = scope.at(url=loaded.listing.url, segment=loaded.listing.name)
@@ -45,7 +47,7 @@ def check_codecs(track: Track, scope: Scope) -> None:
             _check_change(before, loaded, here)
         if loaded.media.streams:
             before = loaded
-        for stream in loaded.media.streams:
+        for stream in loaded.media.streams if loaded.listing.continuity == newest else ():
             # A claim that is wrong is wrong for every segment: the first one is where it is told.
             if stream.kind not in told and len(stream) and _check_claims(track, stream, here):
                 told.add(stream.kind)

@@ -51,7 +51,7 @@ def check_continuity(track: Track, scope: Scope) -> None:
             anchor = None
             continue
         joint = after if after is not None and _adjoin(loaded, after) else None
-        _check_duration(loaded, main, _measure(main, joint), here)
+        _check_duration(loaded, main, joint, here)
         _check_start(loaded, main, here)
         anchor = _check_place(anchor, loaded, main, here)
         if joint is not None:
@@ -86,27 +86,22 @@ def _same(loaded: Loaded, stream: Samples) -> Samples | None:
 
 
 def _slack(stream: Samples) -> int:
-    """A duration that nobody states is guessed from the one before: half a sample is the guess's worth."""
-    if int(stream.duration[-1]) < 0:
-        return max(1, stream.last // 2)
-    return 2 if stream.free_dts else 1
+    """A duration that nobody states is guessed: half a sample is the guess's worth."""
+    return 1 if stream.stated else max(1, stream.last // 2)
 
 
-def _measure(main: Samples, after: Loaded | None) -> Fraction:
-    """How long a segment lasts; where its last duration is a guess, by the start of the next segment."""
-    end = main.end
+def _check_duration(loaded: Loaded, main: Samples, after: Loaded | None, scope: Scope) -> None:
+    end, exact = main.end, main.stated
     following = _same(after, main) if after is not None else None
-    if following is not None and int(main.duration[-1]) < 0 and abs(following.begin - end) <= _slack(main):
-        end = following.begin
-    return Fraction(end - main.begin, main.timescale)
-
-
-def _check_duration(loaded: Loaded, main: Samples, lasts: Fraction, scope: Scope) -> None:
+    if not exact and following is not None and abs(following.begin - end) <= _slack(main):
+        # Where the last duration is a guess, the start of the next segment says it.
+        end, exact = following.begin, True
+    lasts = Fraction(end - main.begin, main.timescale)
     off = abs(lasts - loaded.listing.duration)
     found, expected = f"{float(lasts):.6f} s of {main.kind}", f"{float(loaded.listing.duration):.6f} s as listed"
     if off > lasts / len(main) + loaded.listing.exact:
         scope.breach(DURATION, found, expected)
-    elif off > loaded.listing.exact + Fraction(2, main.timescale):
+    elif exact and off > loaded.listing.exact + Fraction(2, main.timescale):
         scope.breach(EXACT, found, expected)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+
 from pypackager.check.finding import Scope
 from pypackager.check.judge.continuity import main_stream
+from pypackager.check.media.samples import Samples
 from pypackager.check.presentation import Presentation
 from pypackager.check.rules import rule
 
@@ -20,11 +23,13 @@ MUXED = rule(
 
 _MILLISECOND = Fraction(1, 1000)
 _FREE = Fraction(1, 10)
-"""Playlists without dates begin at zero each, and their first segments within a frame of each other."""
+"""Playlists without dates begin at zero each, and their first segments within a frame of each other. Where pictures are reordered, a
+transport stream does not tell whether a date is of the decoding or of the showing; both are in use."""
 
 
 def check_sync(presentation: Presentation, scope: Scope) -> None:
     """Checks a presentation."""
+    reordered = False
     reference: dict[int, tuple[Fraction, Fraction, str]] = {}
     tracks = sorted(presentation.tracks, key=lambda track: not any(loaded.media.first("video") for loaded in track.loaded))
     for track in tracks:
@@ -42,11 +47,16 @@ def check_sync(presentation: Presentation, scope: Scope) -> None:
             shift = listing.start - Fraction(loaded.begin(main), main.timescale)
             slack = 2 * listing.exact + Fraction(1, main.timescale)
             if listing.continuity not in reference:
+                reordered = _reordered(main)
                 reference[listing.continuity] = shift, slack, track.label
                 continue
             other, more, label = reference[listing.continuity]
-            exact = presentation.absolute or listing.media_start is not None
+            exact = (presentation.absolute or listing.media_start is not None) and not (reordered or _reordered(main))
             allowed = slack + more + (2 * _MILLISECOND if exact else _FREE)
             if abs(shift - other) > allowed:
                 found = f"manifest minus media is {float(shift - other):+.4f} s against {label}"
                 here.breach(TRACKS, found, f"within {float(allowed):.4f} s")
+
+
+def _reordered(stream: Samples) -> bool:
+    return stream.free_dts and bool((np.diff(stream.pts) < 0).any())

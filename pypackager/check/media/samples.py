@@ -79,6 +79,11 @@ class Samples:
         return int(self.pts[0] if self.free_dts else self.dts[0]) if len(self) else 0
 
     @property
+    def stated(self) -> bool:
+        """The container states the last duration; otherwise it is derived, from the codec or from the sample before."""
+        return not self.free_dts and len(self) > 0 and int(self.duration[-1]) >= 0
+
+    @property
     def last(self) -> int:
         """How long the last sample lasts; where nothing states it, as long as the one before."""
         if not len(self):
