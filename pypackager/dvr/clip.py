@@ -16,7 +16,7 @@ import msgspec
 
 from pypackager.dvr.ledger import Ledger, Track
 from pypackager.model.presentation import Presentation, TrackWindow
-from pypackager.model.records import FLAG_OPENS
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS
 
 NS = 1_000_000_000
 LINGER_NS = 60 * NS
@@ -168,13 +168,16 @@ def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int, tolerance_ns: int
 def _window(track: Track, span: _Span) -> TrackWindow:
     columns = track.columns
     low, high = span.low, span.high
-    ticks = columns.end_at(high - 1) - columns.time_at(low)
+    window = columns.window(low, high)
+    _, duration, _, _, flags, *_ = window
+    # A hole, listed as a gap or between two periods, has no rate.
+    ticks = int(duration[(flags & FLAG_GAP) == 0].sum())
     size = columns.size_between(low, high)
     return TrackWindow(
         track.info,
         track.configs,
         low,
-        *columns.window(low, high),
+        *window,
         track.peak_bps,
         size * 8 * track.info.timescale // ticks if ticks > 0 else 0,
     )

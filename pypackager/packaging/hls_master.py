@@ -19,8 +19,14 @@ from pypackager.packaging.segments import independent, listed
 from pypackager.packaging.urls import Flavour, HlsMedia, build
 from pypackager.packaging.window import default_audio, newest_config, playable
 
-_TS_OVERHEAD = {"video": (11, 10), "audio": (5, 4)}
-"""What a transport stream takes for the same media, at most: packet and PES headers, and the stuffing behind each short access unit."""
+_TS_PACKETS = (188, 184)
+"""What a transport stream takes for the same bytes."""
+_TS_PICTURE_BITS = 8 * 160
+"""What a picture costs there, at most, over many of them: PES header, delimiter, clock reference, stuffing of its last packet."""
+_TS_AUDIO = (5, 4)
+"""What sound costs there, at most: short access units, several in a PES packet."""
+_TS_MOST_PICTURES = 60
+"""So many a second where a bitstream does not say its rate."""
 
 
 def multivariant_playlist(presentation: Presentation, flavour: Flavour) -> Published:
@@ -174,8 +180,11 @@ def _average(flavour: Flavour, track: TrackWindow) -> int:
 def _in_container(flavour: Flavour, track: TrackWindow, bps: int) -> int:
     if flavour == "cmaf":
         return bps
-    times, per = _TS_OVERHEAD[track.info.kind]
-    return bps * times // per
+    if track.info.kind != "video":
+        return bps * _TS_AUDIO[0] // _TS_AUDIO[1]
+    rate, per = newest_config(track).frame_rate
+    pictures = -(-rate // per) if rate else _TS_MOST_PICTURES
+    return bps * _TS_PACKETS[0] // _TS_PACKETS[1] + pictures * _TS_PICTURE_BITS
 
 
 _UNQUOTABLE = dict.fromkeys((*range(0x20), 0x7F), " ") | {ord('"'): "'"}

@@ -164,3 +164,12 @@ def test_queries_that_are_not_known_change_nothing() -> None:
 )
 def test_languages_are_as_short_as_they_can_be(code: str, tag: str) -> None:
     assert bcp47(code) == tag
+
+
+def test_the_rate_of_a_transport_stream_holds_what_each_picture_costs_there() -> None:
+    (cmaf,), (ts,) = (
+        re.findall(r"[:,]BANDWIDTH=(\d+)", _text(present(Spec([video(1, regular(6))])), path))
+        for path in ("master.m3u8", "manifest(format=m3u8-aapl)")
+    )
+    # 25 pictures: PES header, delimiter and clock reference, and half a packet of stuffing, above four bytes of 188.
+    assert int(ts) >= int(cmaf) * 188 / 184 + 25 * 8 * (33 + 92)
