@@ -20,11 +20,6 @@ VERSION = rule(
     "HLS-VERSION", "error", "RFC 8216bis 8", "EXT-X-VERSION is at least what the features in use demand",
     example="EXT-X-MAP without EXT-X-I-FRAMES-ONLY in version 5",
 )  # fmt: skip
-WINDOW = rule(
-    "HLS-WINDOW", "warning", "RFC 8216bis 6.2.2", "a live playlist is at least three target durations long",
-    example="two segments of 6 s",
-)  # fmt: skip
-
 _MILLISECOND = Fraction(1, 1000)
 
 
@@ -36,9 +31,6 @@ def check_copy(playlist: MediaPlaylist, scope: Scope) -> None:
             scope.at(segment=str(segment.number)).breach(TARGET, float(segment.duration), f"at most {playlist.target}", line=segment.line)
     _check_dates(playlist, scope)
     _check_version(playlist, scope)
-    length = sum((segment.duration for segment in playlist.segments), Fraction(0))
-    if not playlist.ended and not playlist.type and length < 3 * playlist.target:
-        scope.breach(WINDOW, f"{float(length):.3f} s", f"{3 * playlist.target} s")
 
 
 def _check_dates(playlist: MediaPlaylist, scope: Scope) -> None:

@@ -5,6 +5,8 @@ In: a copy and the one before. Out: findings.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from pypackager.check.finding import Scope
 from pypackager.check.hls.media_playlist import MediaPlaylist, Segment
 from pypackager.check.rules import rule
@@ -38,6 +40,11 @@ EVENT = rule(
     example="an EVENT playlist whose first number rises",
 )  # fmt: skip
 
+WINDOW = rule(
+    "HLS-WINDOW", "error", "RFC 8216bis 6.2.2", "a segment is removed only while three target durations of a live playlist are left",
+    example="two segments of 6 s are left when the third is removed",
+)  # fmt: skip
+
 
 def check_reload(before: MediaPlaylist, after: MediaPlaylist, scope: Scope) -> None:
     """Checks a copy against the one before."""
@@ -49,6 +56,9 @@ def check_reload(before: MediaPlaylist, after: MediaPlaylist, scope: Scope) -> N
         scope.breach(TARGET_CHANGED, after.target, before.target, line=after.lines.get("EXT-X-TARGETDURATION"))
     if before.type and after.sequence > before.sequence:
         scope.breach(EVENT, f"{after.sequence - before.sequence} segments are gone", "all of them", line=line)
+    length = sum((segment.duration for segment in after.segments), Fraction(0))
+    if after.sequence > before.sequence and not after.ended and length < 3 * after.target:
+        scope.breach(WINDOW, f"{float(length):.3f} s are left", f"{3 * after.target} s", line=line)
     if before.ended and (not after.ended or after.segments != before.segments):
         scope.breach(AFTER_END, "another copy", "the same", line=line)
     ours, theirs = after.segments, before.segments

@@ -56,7 +56,7 @@ def check_codecs(track: Track, scope: Scope) -> None:
 
 
 def _check_change(before: Loaded, after: Loaded, scope: Scope) -> None:
-    ours, theirs = ([_shape(stream) for stream in each.media.streams if len(stream)] for each in (after, before))
+    ours, theirs = ([_shape(stream) for stream in each.media.streams] for each in (after, before))
     if ours and theirs and [kind for kind, _ in ours] != [kind for kind, _ in theirs]:
         scope.breach(CHANGE, " ".join(kind for kind, _ in ours), " ".join(kind for kind, _ in theirs))
         return

@@ -73,7 +73,7 @@ def _adjoin(before: Loaded, after: Loaded) -> bool:
 def _check_joint(before: Loaded, after: Loaded, scope: Scope) -> None:
     for stream in after.media.streams:
         last = _same(before, stream)
-        if last is None or not len(stream) or last.timescale != stream.timescale:
+        if last is None or not len(stream) or last.timescale != stream.timescale or not last.last:
             continue
         gap = stream.begin - last.end
         if abs(gap) > _slack(last):
@@ -93,7 +93,9 @@ def _slack(stream: Samples) -> int:
 def _check_duration(loaded: Loaded, main: Samples, after: Loaded | None, scope: Scope) -> None:
     end, exact = main.end, main.stated
     following = _same(after, main) if after is not None else None
-    if not exact and following is not None and abs(following.begin - end) <= _slack(main):
+    if not main.last and following is None:
+        return
+    if not exact and following is not None and (not main.last or abs(following.begin - end) <= _slack(main)):
         # Where the last duration is a guess, the start of the next segment says it.
         end, exact = following.begin, True
     lasts = Fraction(end - main.begin, main.timescale)

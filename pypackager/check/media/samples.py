@@ -85,7 +85,7 @@ class Samples:
 
     @property
     def last(self) -> int:
-        """How long the last sample lasts; where nothing states it, as long as the one before."""
+        """How long the last sample lasts; where nothing states it, as long as the one before; 0: nobody knows."""
         if not len(self):
             return 0
         if int(self.duration[-1]) >= 0:

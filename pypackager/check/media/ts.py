@@ -52,9 +52,7 @@ def read_ts(data: bytes, header: Header | None, scope: Scope) -> Media:
     for stream in program.streams if program is not None else ():
         if stream.type not in (_AVC, _ADTS):
             continue
-        samples = _Stream(stream, scope).read()
-        if len(samples):
-            media.streams.append(samples)
+        media.streams.append(_Stream(stream, scope).read())
     if program is not None:
         _check_clock(program, media, scope)
     return media

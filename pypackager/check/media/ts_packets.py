@@ -96,9 +96,7 @@ def read_packets(data: bytes, scope: Scope) -> Program | None:
     types, pcr_pid, first_media = _read_tables(data, rows, pids, starts, scope)
     program = Program()
     for pid, (kind, language) in types.items():
-        stream = _collect(rows, np.flatnonzero(pids == pid), starts, pid, kind, language)
-        if stream is not None:
-            program.streams.append(stream)
+        program.streams.append(_collect(rows, np.flatnonzero(pids == pid), starts, pid, kind, language))
     named = {*types, pcr_pid, _NULL}
     for pid in np.unique(pids[first_media:]).tolist():
         if pid >= _FIRST_FREE and pid not in named and pid not in _pmt_pids(data, pids, starts):
@@ -181,10 +179,8 @@ def _pmt_fault(section: bytes, types: dict[int, tuple[int, str]]) -> str:
     return fault or ("another PMT" if found != types else "")
 
 
-def _collect(rows: NDArray[np.uint8], own: NDArray[np.int64], starts: NDArray[np.int64], pid: int, kind: int, language: str) -> Pes | None:
+def _collect(rows: NDArray[np.uint8], own: NDArray[np.int64], starts: NDArray[np.int64], pid: int, kind: int, language: str) -> Pes:
     own = own[starts[own] < SIZE]
-    if not len(own):
-        return None
     packets, first = rows[own], starts[own]
     data = packets[np.arange(SIZE) >= first[:, None]].tobytes()
     ends = np.cumsum(SIZE - first)

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from pypackager.check.documents import render_json, render_junit
 from pypackager.check.finding import Report, TrackSummary
-from pypackager.check.hls.one_copy import TARGET, WINDOW
+from pypackager.check.hls.one_copy import TARGET
+from pypackager.check.judge.continuity import EXACT
 from pypackager.check.reference import render_reference
 from pypackager.check.rules import every_rule, rule
 from pypackager.check.tables import print_report
@@ -45,7 +46,7 @@ def test_an_id_is_taken_once() -> None:
 def flooded() -> Report:
     report = Report()
     report.tracks.append(TrackSummary("hls", "720p", 100, 600.0, 2_000_000, 15_000, 1))
-    report.scope(presentation="hls", track="720p").breach(WINDOW, "2 s", "18 s")
+    report.scope(presentation="hls", track="720p").breach(EXACT, "2 s", "18 s")
     scope = report.scope(presentation="hls", track="720p", url="http://origin/720p.m3u8")
     for number in range(100):
         scope.at(segment=str(number)).breach(TARGET, "6.6 [\x00]", "at most 6", line=number)
@@ -55,9 +56,12 @@ def flooded() -> Report:
 def test_repeats_are_folded_and_errors_come_first() -> None:
     report = flooded()
     folds = report.folds()
-    assert [(fold.rule.id, fold.count, len(fold.findings)) for fold in folds] == [("HLS-TARGETDURATION", 100, 3), ("HLS-WINDOW", 1, 1)]
+    assert [(fold.rule.id, fold.count, len(fold.findings)) for fold in folds] == [
+        ("HLS-TARGETDURATION", 100, 3),
+        ("MEDIA-DURATION-EXACT", 1, 1),
+    ]
     assert report.count("error") == 100
-    assert report.broken("warning") == {"HLS-WINDOW"}
+    assert report.broken("warning") == {"MEDIA-DURATION-EXACT"}
 
 
 def test_the_report_as_json_and_junit() -> None:
