@@ -45,7 +45,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     source = material(SINGLE)
     channels = [Channel("news", settings="fragments_per_segment = 1"), Channel("flash", "rtmp", settings="fragments_per_segment = 1")]
     with ExitStack() as stack:
-        running = stack.enter_context(running_daemon(folder, *channels, tuning=f'ingest_idle = "{IDLE_SECONDS:.0f}s"'))
+        unjudged = "samples that were broken on purpose are published as they are"
+        tuning = f'ingest_idle = "{IDLE_SECONDS:.0f}s"'
+        running = stack.enter_context(running_daemon(folder, *channels, tuning=tuning, unjudged=unjudged))
         encoders = [
             stack.enter_context(push_isml(running.ingest("news", "good"), source, folder / "isml.log", loop=True)),
             stack.enter_context(push_rtmp(running.rtmp("flash"), source, folder / "rtmp.log", {"good": ["0:0", "0:1"]}, loop=True)),

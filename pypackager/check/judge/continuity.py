@@ -43,11 +43,16 @@ _MILLISECOND = Fraction(1, 1000)
 def check_continuity(track: Track, scope: Scope) -> None:
     """Checks a track."""
     anchor: _Anchor | None = None
+    pictures = any(stream.kind == "video" for loaded in track.loaded for stream in loaded.media.streams if len(stream))
     for loaded, after in zip(track.loaded, [*track.loaded[1:], None], strict=False):
         here = scope.at(url=loaded.listing.url, segment=loaded.listing.name)
         main = main_stream(loaded)
         if main is None:
             here.breach(EMPTY, "no samples", f"{float(loaded.listing.duration):.3f} s of samples")
+            anchor = None
+            continue
+        if pictures and main.kind != "video":
+            # It is cut by pictures that are not there: what else is in it has no such times.
             anchor = None
             continue
         joint = after if after is not None and _adjoin(loaded, after) else None
@@ -76,7 +81,8 @@ def _check_joint(before: Loaded, after: Loaded, scope: Scope) -> None:
         if last is None or not len(stream) or last.timescale != stream.timescale or not last.last:
             continue
         gap = stream.begin - last.end
-        if abs(gap) > _slack(last):
+        # A picture may be shown for longer than the one before; where one is missing, the hole is as long as it.
+        if not -_slack(last) <= gap <= (1 if last.stated else max(1, last.last * 9 // 10)):
             found = f"{stream.kind} starts {gap:+d} ticks of 1/{stream.timescale} from the end of {before.listing.name}"
             scope.breach(CONTINUOUS, found, f"at {last.end}")
 

@@ -84,7 +84,7 @@ class _Column:
 
 def read_f4f(data: bytes, _: Header | None, scope: Scope) -> F4fMedia:
     """Reads a fragment."""
-    media = F4fMedia()
+    media = F4fMedia(states_streams=False)
     columns = {tag: _Column(kind) for tag, kind in _KINDS.items()}
     try:
         mdats = [box for box in boxes(data) if box.kind == b"mdat"]
@@ -202,5 +202,5 @@ def _samples(tag: int, column: _Column) -> Samples:
     idr = np.array(column.idr, np.bool_)
     return Samples(
         column.kind, 1000, column.codec, np.array(column.dts, np.int64), np.array(column.pts, np.int64),
-        np.full(len(idr), -1, np.int64), idr, idr, np.array(column.digest, np.uint64), column.size, ident=tag, free_dts=True,
+        np.full(len(idr), -1, np.int64), idr, idr, np.array(column.digest, np.uint64), column.size, ident=tag,
     )  # fmt: skip

@@ -66,7 +66,7 @@ class Samples:
     ident: int = 0
     """track_ID or PID."""
     free_dts: bool = False
-    """The container demands dts <= pts, so decode times may have been moved (TS, FLV); presentation times never are."""
+    """The container demands dts <= pts, so decode times may have been moved (TS); presentation times never are."""
     wrap: int = 0
     """Times are known modulo this (TS: 2^33); 0: they are whole."""
 
@@ -105,6 +105,8 @@ class Media:
     streams: list[Samples] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     """Sequence numbers of its fragments (`mfhd`), where the container has such."""
+    states_streams: bool = True
+    """The container says which streams there are, so that one without samples is among them."""
 
     def first(self, kind: Kind) -> Samples | None:
         """The first stream of a kind."""
