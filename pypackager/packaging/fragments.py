@@ -6,11 +6,11 @@ In: a presentation and a parsed URL. Out: a plan. Never: bytes of media.
 from __future__ import annotations
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.plan import Published, Range, Stored, TsSegment
+from pypackager.model.plan import Published, Range, Source, Stored, TsSegment
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.packaging.segments import is_segment
 from pypackager.packaging.urls import Init, Media, TsMedia, build
-from pypackager.packaging.window import audio_rows, media_row, ranges, source, track_by_id
+from pypackager.packaging.window import audio_rows, media_row, newest_config, ranges, source, track_by_id
 from pypackager.packaging.window import find as find_row
 
 
@@ -43,7 +43,9 @@ def ts_media(presentation: Presentation, target: TsMedia) -> Published:
     if audio is not None:
         if track.info.kind != "video":
             raise PackagerError("NO_SUCH_URL", "audio is muxed with video only", status=404, where=build(target))
-        plan = TsSegment(video=main, audio=source(presentation, audio, *audio_rows(presentation, track, row, stop, audio)))
+        sound = source(presentation, audio, *audio_rows(presentation, track, row, stop, audio))
+        # Where it has a gap its stream stays in the PMT: segments have the same streams (RFC 8216 4.3.2.3).
+        plan = TsSegment(video=main, audio=sound or Source(init=newest_config(audio).init, ranges=()))
     elif track.info.kind == "video":
         plan = TsSegment(video=main, audio=None)
     else:

@@ -50,6 +50,12 @@ Media time may be UTC, and a window must not move zero while it slides. So zero 
 over, with a discontinuity, every 24.8 days.
 """
 
+PRESENTATION_SHIFT_MS = 200
+"""Fragments show and sound everything so much later than it is decoded (`mux::PRESENTATION_SHIFT_MS`): offsets of pictures are not negative.
+
+A media of sound alone is listed at the times that its tags have; one with pictures at their decode times.
+"""
+
 _CODECS = ("avc1", "avc3", "mp4a.40.2", "mp4a.40.5", "mp4a.40.29")
 
 
@@ -192,9 +198,10 @@ def _bootstrap(presentation: Presentation, track: TrackWindow, audio: TrackWindo
     rows = _listed(presentation, track, audio)
     end = track.first + rows.stop
     # A gap is listed: clients count fragment numbers on from the first.
-    strip.feed(track, _milliseconds, end, listed=lambda _row: True)
+    times = _milliseconds if track.info.kind == "video" else _sounding
+    strip.feed(track, times, end, listed=lambda _row: True)
     last = end - track.first - 1
-    last_ms, length_ms = _milliseconds(int(track.time[last]), int(track.duration[last]), track.info.timescale)
+    last_ms, length_ms = times(int(track.time[last]), int(track.duration[last]), track.info.timescale)
     live = not presentation.ended
     return abst(strip, track.first + rows.start, end, live=live, version=presentation.version & 0xFFFFFFFF, end_ms=last_ms + length_ms)
 
@@ -207,6 +214,12 @@ def _milliseconds(time: Any, duration: Any, timescale: int) -> tuple[Any, Any]:
     """Times and durations on the HDS timeline; ends are rounded like starts, so that equal neighbours stay in one run."""
     start = time * 1000 // timescale
     return start % ERA_MS, (time + duration) * 1000 // timescale - start
+
+
+def _sounding(time: Any, duration: Any, timescale: int) -> tuple[Any, Any]:
+    """The same for a media of sound alone."""
+    start = time * 1000 // timescale
+    return (start + PRESENTATION_SHIFT_MS) % ERA_MS, (time + duration) * 1000 // timescale - start
 
 
 def media(presentation: Presentation, target: HdsMedia) -> Published:
@@ -225,6 +238,7 @@ def media(presentation: Presentation, target: HdsMedia) -> Published:
     ms = int(track.time[row]) * 1000 // track.info.timescale
     if track.info.kind == "audio":
         audio = main
+        ms += PRESENTATION_SHIFT_MS
     plan = F4fFragment(video=video, audio=audio, origin_ns=(ms - ms % ERA_MS) * 1_000_000)
     size = sum(size for each in (plan.video, plan.audio) if each for _, _, size in each.ranges)
     return Published(content_type="video/f4f", body=plan, lifetime="immutable", etag=f'"f4f-{int(track.time[row]):x}-{size:x}"')

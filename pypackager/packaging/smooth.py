@@ -157,7 +157,7 @@ def _add_stream(page: Page, presentation: Presentation, stream: Stream, stop: in
     )
     # By what is stable: the order of a ladder is that of its tracks' numbers.
     for index, track in enumerate(sorted(stream.tracks, key=lambda track: track.info.number)):
-        slot, arguments = ("smooth level", track.info.number), (index, _declared(track).hash)
+        slot, arguments = ("smooth level", track.info.number), (index, _declared(track).hash, _largest(track))
         page.add(cache.text(presentation, slot, arguments, partial(_quality_level, track, index)))
     single = max(start, end - SINGLE_CHUNKS) if not presentation.ended else end
     page.add_rows(strip.slice(start, single))
@@ -184,14 +184,14 @@ def _stands_in(stream: Stream, row: int) -> bool:
 
 
 def _quality_level(track: TrackWindow, index: int) -> str:
-    config = _declared(track)
+    config, (width, height) = _declared(track), _largest(track)
     if track.info.kind == "video":
         values = attributes(
             Index=index,
             Bitrate=track.info.bitrate,
             FourCC=_fourcc(config),
-            MaxWidth=config.width,
-            MaxHeight=config.height,
+            MaxWidth=width,
+            MaxHeight=height,
             CodecPrivateData=annex_b(config.codec_private).hex().upper(),
         )
     else:
@@ -208,6 +208,12 @@ def _quality_level(track: TrackWindow, index: int) -> str:
             CodecPrivateData=config.codec_private.hex().upper(),
         )
     return f"<QualityLevel{values}/>\n"
+
+
+def _largest(track: TrackWindow) -> tuple[int, int]:
+    """The greatest width and height of a level: pictures that are not as declared come with parameter sets of their own."""
+    configs = track.configs.values()
+    return max(config.width for config in configs), max(config.height for config in configs)
 
 
 def _declared(track: TrackWindow) -> TrackConfig:

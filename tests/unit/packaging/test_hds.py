@@ -92,6 +92,15 @@ def test_alternate_audio_is_media_of_its_own() -> None:
     assert fragment.audio is not None
 
 
+def test_sound_alone_is_listed_at_the_times_that_its_tags_have() -> None:
+    # Tags of sound are 200 ms later than the media (the core's PRESENTATION_SHIFT_MS), in every era.
+    assert table(present(ladder()), "hds/a-de.abst")[0][1] == table(present(ladder()), "hds/v720+a-en.abst")[0][1] + 200
+    last_ms = hds.ERA_MS - 100
+    presentation = present(Spec([audio(1, cut_at_frames(3, start=last_ms * 48))]))
+    assert table(presentation, "hds/audio-1.abst")[0][:2] == [1, 100]
+    assert _fragment(presentation, "hds/audio-1Seg1-Frag1").origin_ns == hds.ERA_MS * 1_000_000
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [

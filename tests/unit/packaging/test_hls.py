@@ -122,6 +122,14 @@ def _muxed_audio(presentation: Presentation) -> list[list[int]]:
     return found
 
 
+def test_a_gap_in_muxed_audio_stays_a_stream_of_the_segment() -> None:
+    sound = [replace(row, gap=n < 4) for n, row in enumerate(cut_at_frames(9))]
+    presentation = present(Spec([video(1, regular(9)), audio(2, sound)]))
+    body = answer(presentation, re.findall(r"^\.\./(.+\.ts)$", _text(presentation, "ts3/video-1.m3u8"), re.MULTILINE)[0], "").body
+    assert isinstance(body, TsSegment)
+    assert body.audio is not None
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_audio_around_the_pictures_of_a_period_goes_with_the_nearest(ended: bool) -> None:
     picture = regular(3) + regular(4, start=10 * 90_000, period=1)

@@ -12,7 +12,7 @@ from pypackager.model.plan import SmoothFragment
 from pypackager.model.presentation import Presentation
 from pypackager.packaging import answer
 from pypackager.packaging.codec_private import annex_b
-from tests.helpers.presentations import AVCC, NS, Spec, audio, gaps, ladder, periods, present, regular, single, video
+from tests.helpers.presentations import AVCC, NS, Spec, audio, avc, body_of, gaps, ladder, periods, present, regular, single, video
 
 
 def _fragment(presentation: Presentation, path: str) -> SmoothFragment:
@@ -85,6 +85,13 @@ def test_a_later_configuration_goes_in_band_however_the_window_moves() -> None:
     for first in (0, 3, 7):
         presentation = present(periods(), rows=slice(first, None))
         assert _fragment(presentation, _video(1_350_000)).inband
+
+
+def test_a_level_is_as_large_as_its_largest_picture() -> None:
+    picture = regular(7, config=1) + regular(6, start=7 * 180_000 + 90_000, period=1, config=2)
+    presentation = present(Spec([video(1, picture, configs={1: avc(640, 360), 2: avc(384, 480)})]))
+    text = body_of(answer(presentation, "manifest", "")).decode()
+    assert 'MaxWidth="640" MaxHeight="480"' in text
 
 
 def test_a_gap_in_every_layer_is_not_listed() -> None:
