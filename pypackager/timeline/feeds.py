@@ -15,6 +15,8 @@ KEPT_CLOCKS = 8
 """Clocks that nobody runs on and that an encoder may come back to."""
 SILENT_NS = 5 * SECOND_NS
 """A connection that delivered nothing for so long, and for two of its fragments, is taken for dead: half-open ones never say so."""
+KEYLESS_NS = 10 * SECOND_NS
+"""A track that had no key frame for so long is taken without."""
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -51,6 +53,10 @@ class Feed(msgspec.Struct):
     """Its longest fragment."""
     unwritten: set[int] = msgspec.field(default_factory=set)
     """Tickets of its fragments that are not in the journal yet."""
+    keyed: set[int] = msgspec.field(default_factory=set)
+    """Tracks, by their number, that came to a key frame, or are taken without."""
+    keyless_ns: dict[int, int] = msgspec.field(default_factory=dict)
+    """Source time of the first chunk, by track number."""
 
     @property
     def has_video(self) -> bool:
@@ -60,6 +66,13 @@ class Feed(msgspec.Struct):
     def alive(self, now_ns: int) -> bool:
         """Whether it delivered of late."""
         return now_ns - self.delivered_ns < max(SILENT_NS, 2 * self.longest_ns)
+
+    def headless(self, chunk: Chunk, start_ns: int) -> bool:
+        """Whether its track has come to no key frame yet; one that has none for so long (gradual refresh) is taken as it is."""
+        first_ns = self.keyless_ns.setdefault(chunk.track, start_ns)
+        if chunk.sync or start_ns - first_ns >= KEYLESS_NS:
+            self.keyed.add(chunk.track)
+        return chunk.track not in self.keyed
 
     def delivers(self, chunk: Chunk, start_ns: int, end_ns: int, now_ns: int) -> None:
         """Takes note of a chunk."""

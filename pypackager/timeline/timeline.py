@@ -122,6 +122,12 @@ class Timeline:
         if end <= time:
             self._alert("FRAGMENT_WITHOUT_DURATION", f"track {line.info.id}: the fragment at {time} is dropped")
             return
+        newest_ns = line.newest_ns()
+        if feed.headless(chunk, sight.start_ns) and (newest_ns is None or line.ns(time - line.tolerance) > newest_ns):
+            # An encoder that lost its connection goes on in the middle of a GOP: without a key frame nobody can begin there.
+            feed.delivers(chunk, sight.start_ns, sight.end_ns, now.mono_ns)
+            clock.reach(feed.stream, sight.end_ns)
+            return
         verdict = line.judge(time, end - time, partial=chunk.partial)
         if self.options.protocol == "fmp4" and verdict not in TAKEN and stuck(clock, sight):
             clock = self._place_anew(sight)

@@ -89,6 +89,42 @@ def test_a_restart_is_seen_when_every_fragment_comes_in_a_post_of_its_own() -> N
     assert len(rig.store.periods) == 2
 
 
+def test_an_encoder_that_comes_back_within_a_gop_is_taken_from_its_next_key_frame_on() -> None:
+    rig = Rig()
+    one = rig.connect(layer("v"), stream="v")
+    for start in range(100, 110, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    rig.disconnect(one)
+    rig.wait(6)
+    two = rig.connect(layer("v"), stream="v")
+    rig.send(two, Chunk(1, 116 * VIDEO - 7200, 7200, samples=2, sync=False))
+    for start in range(116, 122, 2):
+        rig.wait(2)
+        rig.send(two, gop(start))
+    assert seconds(rig.rows("v")) == [100, 102, 104, 106, 108, 116, 118, 120]
+
+
+def test_what_goes_on_within_a_gop_on_another_connection_is_taken() -> None:
+    rig = Rig()
+    for start in range(100, 110, 2):
+        for part in range(2):
+            rig.wait(1)
+            conn = rig.connect(layer("v"), stream="v")
+            rig.send(conn, Chunk(1, (start + part) * VIDEO, VIDEO, sync=part == 0))
+            rig.disconnect(conn)
+    assert seconds(rig.rows("v")) == list(range(100, 110))
+
+
+def test_a_track_that_has_no_key_frames_is_taken_after_a_while() -> None:
+    rig = Rig()
+    conn = rig.connect(layer("v"), stream="v")
+    for start in range(100, 130, 2):
+        rig.wait(2)
+        rig.send(conn, gop(start, sync=False))
+    assert seconds(rig.rows("v")) == list(range(110, 130, 2))
+
+
 def test_a_restart_faster_than_real_time_is_seen() -> None:
     rig = Rig()
     for _ in range(2):
