@@ -181,7 +181,8 @@ class _Walker:
         if manifest.live or manifest.duration is None or not tables:
             return
         starts = [table.seconds(table.fragments[0].start) for table in tables]
-        lengths = (max(table.end for table in tables) - min(starts), max(table.end for table in tables))
+        end = max(table.end for table in tables)
+        lengths = (end - min(starts), end, *(table.end - start for table, start in zip(tables, starts, strict=True)))
         if all(abs(manifest.duration - length) > _SLACK_SECONDS for length in lengths):
             scope.breach(DURATION, f"{float(manifest.duration):.3f} s", f"{float(lengths[0]):.3f} s, as the fragments")
 
