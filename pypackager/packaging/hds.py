@@ -51,7 +51,7 @@ over, with a discontinuity, every 24.8 days.
 """
 
 PRESENTATION_SHIFT_MS = 200
-"""Fragments show and sound everything so much later than it is decoded (`mux::PRESENTATION_SHIFT_MS`): offsets of pictures are not negative.
+"""So much later than it is decoded everything is shown (`mux::PRESENTATION_SHIFT_MS`): no picture's offset is negative.
 
 A media of sound alone is listed at the times that its tags have; one with pictures at their decode times.
 """

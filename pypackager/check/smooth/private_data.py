@@ -22,6 +22,10 @@ PRIVATE = rule(
 )  # fmt: skip
 AGREES = rule(
     "SMOOTH-CODEC-AGREES", "error", "MS-SSTR 2.2.2.5", "size, rate, channels and FourCC of a level are those of its CodecPrivateData",
+    example='SamplingRate="48000" over an AudioSpecificConfig of 44,100 Hz',
+)  # fmt: skip
+LARGER = rule(
+    "SMOOTH-SIZE-DIFFERS", "warning", "MS-SSTR 2.2.2.5", "MaxWidth and MaxHeight are those of CodecPrivateData, unless pictures grow",
     example='MaxWidth="1280" over an SPS of 640 pixels',
 )  # fmt: skip
 
@@ -78,8 +82,10 @@ def _read_avc(data: bytes) -> Codec:
 def _check(number: Callable[[str], int | None], codec: Codec, fourcc: str, scope: Scope, line: int) -> None:
     if codec.kind == "video":
         said = (number("MaxWidth"), number("MaxHeight"))
-        if None not in said and said != (codec.width, codec.height):
-            scope.breach(AGREES, f"MaxWidth and MaxHeight are {said[0]}x{said[1]}", f"{codec.width}x{codec.height}, as the SPS", line=line)
+        if said[0] is not None and said[1] is not None and said != (codec.width, codec.height):
+            smaller = said[0] < codec.width or said[1] < codec.height
+            found = f"MaxWidth and MaxHeight are {said[0]}x{said[1]}"
+            scope.breach(AGREES if smaller else LARGER, found, f"{codec.width}x{codec.height}, as the SPS", line=line)
         return
     if codec.name not in _AAC[fourcc]:
         scope.breach(AGREES, f"FourCC {fourcc}", f"that of {codec.name}", line=line)
