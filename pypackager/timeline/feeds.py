@@ -54,9 +54,9 @@ class Feed(msgspec.Struct):
     unwritten: set[int] = msgspec.field(default_factory=set)
     """Tickets of its fragments that are not in the journal yet."""
     keyed: set[int] = msgspec.field(default_factory=set)
-    """Tracks, by their number, that came to a key frame, or are taken without."""
+    """Video tracks, by their number, that came to a key frame, or are taken without."""
     keyless_ns: dict[int, int] = msgspec.field(default_factory=dict)
-    """Source time of the first chunk, by track number."""
+    """Source time of the first chunk, by the number of a video track."""
 
     @property
     def has_video(self) -> bool:
@@ -68,7 +68,12 @@ class Feed(msgspec.Struct):
         return now_ns - self.delivered_ns < max(SILENT_NS, 2 * self.longest_ns)
 
     def headless(self, chunk: Chunk, start_ns: int) -> bool:
-        """Whether its track has come to no key frame yet; one that has none for so long (gradual refresh) is taken as it is."""
+        """Whether its track has come to no key frame yet, or, of audio, a picture that came with it.
+
+        A track that has none for so long (gradual refresh) is taken as it is, and so is audio when no more pictures come.
+        """
+        if self.headers[chunk.track].kind == "audio":
+            return any(start_ns - first < KEYLESS_NS for number, first in self.keyless_ns.items() if number not in self.keyed)
         first_ns = self.keyless_ns.setdefault(chunk.track, start_ns)
         if chunk.sync or start_ns - first_ns >= KEYLESS_NS:
             self.keyed.add(chunk.track)
