@@ -33,6 +33,8 @@ EXPIRED = rule(
 
 _CLOCK = Fraction(1, 5)
 """Seconds by which two clocks that were compared over a network may differ."""
+_BURST = Fraction(3, 4)
+"""Seconds by which an encoder may be ahead of its own pace: it opens with a burst of half a second, or makes up for a pause."""
 
 
 def check_availability(mpd: Mpd, now: Fraction, scope: Scope) -> None:
@@ -50,7 +52,7 @@ def check_availability(mpd: Mpd, now: Fraction, scope: Scope) -> None:
 def _check(mpd: Mpd, each: Representation, now: Fraction, scope: Scope) -> None:
     rows = each.rows
     early = mpd.available(each, int(rows.end[-1])) - now
-    if early > _CLOCK:
+    if early > _BURST:
         found = f"{int(rows.time[-1])} ends {float(early):.3f} s from now"
         scope.breach(EARLY, found, "segments that have ended", line=int(rows.line[-1]))
         return
