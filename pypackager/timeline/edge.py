@@ -60,7 +60,8 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
     leader, head = leading
     start_ns, end_ns = leader.ns(head.time), leader.ns(head.end)
     grace_ns = _grace(end_ns - start_ns, limit_ns)
-    deadline = min(f.arrived_ns for line in lines for f in line.waiting[:1] if line.ns(f.time) < end_ns) + grace_ns
+    arrived_ns = min(f.arrived_ns for line in lines for f in line.waiting[:1] if line.ns(f.time) < end_ns)
+    deadline = arrived_ns + grace_ns
     held: list[int] = []
     for line in lines:
         if not _behind(line, start_ns, end_ns, now_ns, grace_ns):
@@ -68,7 +69,8 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
         until = max(deadline, last_ns + 2 * grace_ns) if line.is_steady() else deadline
         if now_ns < until:
             held.append(until)
-        else:
+        elif line.awaited_ns is None or arrived_ns >= line.awaited_ns:
+            # What an encoder left when it went away says nothing of the one that came back.
             line.missed()
     if held:
         return Held(min(held))

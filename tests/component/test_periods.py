@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pypackager.model.records import FLAG_GAP, FLAG_PERIOD
+from pypackager.timeline.times import SECOND_NS
 from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 
 VIDEO = 90_000
@@ -135,3 +137,35 @@ def test_a_new_layer_that_changes_its_picture_is_listed_when_it_has_proven_it() 
     assert len(ladder.rig.store.periods) == 2
     assert not ladder.rig.rows("v3")[-1].flags & FLAG_GAP
     assert not any(ladder.gaps(name) for name in ladder.names() if name != "v3")
+
+
+@pytest.mark.parametrize("pause_s", [0.1, 1.0, 1.6, 5.0])
+@pytest.mark.parametrize("tails", [{}, {"v1": 0.44, "v2": 0.44, "v4": 0.4, "a": 1.2}, {"v2": 1.2, "v4": 0.4}, {"v1": 0.2, "v3": 1.9}])
+def test_an_encoder_that_comes_back_is_waited_for_as_a_whole(tails: dict[str, float], pause_s: float) -> None:
+    """It stopped in the middle of its fragments, and comes back on a new clock, one connection after the other."""
+    ladder = Ladder("rtmp", start_s=0)
+    ladder.run(10)
+    ladder.rig.wait(1.9)
+    for name, conn in ladder.conns.items():
+        if name in tails:
+            whole = sound(ladder.next_s) if name == "a" else gop(ladder.next_s)
+            ladder.rig.send(conn, msgspec.structs.replace(whole, duration=round(tails[name] * whole.timescale), partial=True))
+        ladder.rig.timeline.close_feed(conn, ladder.rig.now)
+    ladder.rig.timeline.advance(ladder.rig.now)
+    ladder.rig.wait(pause_s)
+    ladder.next_s = 0
+    came: dict[str, int] = {}
+    for name in ladder.names():
+        ladder.connect(name)
+        came[name] = ladder.rig.now.mono_ns
+        ladder.rig.wait(0.13)
+    for slot in range(5):
+        for name, conn in ladder.conns.items():
+            ladder.rig.wait(max(0, came[name] + (2 * slot + 2) * SECOND_NS - ladder.rig.now.mono_ns) / SECOND_NS)
+            ladder.rig.send(conn, sound(2 * slot) if name == "a" else gop(2 * slot))
+    ladder.rig.wait(10)
+    assert len(ladder.rig.store.periods) == 2
+    for name in ladder.names():
+        ticks = 96_000 if name == "a" else 2 * VIDEO
+        whole_rows = [row for row in ladder.rig.rows(name) if row.duration == ticks and not row.flags & FLAG_GAP]
+        assert len(whole_rows) == 15, (name, ladder.rig.alerts)

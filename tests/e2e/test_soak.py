@@ -53,8 +53,8 @@ def test_encoders_come_and_go_and_viewers_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_ten_minutes_of_encoders_that_come_and_go(tmp_path: Path) -> None:
+def test_twenty_minutes_of_encoders_that_come_and_go(tmp_path: Path) -> None:
     seed = int(os.environ.get("PYPACKAGER_SOAK_SEED") or random.SystemRandom().randrange(1 << 32))
-    result = run(tmp_path, seconds=600, seed=seed, calm_s=(5, 30))
-    # The window is full after five minutes: what grows after that grows for ever.
-    assert result.growth_kib() <= 8 * 1024, result.samples[:: len(result.samples) // 20]
+    result = run(tmp_path, seconds=1200, seed=seed, calm_s=(5, 30))
+    # The window and what is served behind it are full after seven minutes: what grows after that grows for ever.
+    assert result.growth_kib() <= 12 * 1024, result.samples[:: len(result.samples) // 20]

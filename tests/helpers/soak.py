@@ -20,7 +20,7 @@ from tests.helpers.media import LADDER, material
 from tests.helpers.viewers import FORMATS, Viewer, watching
 
 CHANNELS = (Channel("rtmp", protocol="rtmp", window="5m"), Channel("fmp4", window="5m"))
-"""The shortest window that there is: in ten minutes whole files leave it."""
+"""The shortest window that there is: in twenty minutes whole files leave it."""
 CONNECTIONS = len(LADDER_PUBLISHES) + 1
 """Of both encoders."""
 TRACKS = len(LADDER.layers) + len(LADDER.audio)
@@ -55,10 +55,10 @@ class Soak:
         return [f"{viewer.url}: {fault}" for viewer in self.viewers for fault in viewer.faults]
 
     def growth_kib(self) -> float:
-        """How much memory the last quarter took more than the second one: the first fills caches."""
-        quarter = len(self.samples) // 4
+        """How much memory the last third took more than the second one: in the first one windows and caches fill."""
+        third = len(self.samples) // 3
         memory = [sample.memory_kib for sample in self.samples]
-        return statistics.median(memory[3 * quarter :]) - statistics.median(memory[quarter : 2 * quarter])
+        return statistics.median(memory[2 * third :]) - statistics.median(memory[third : 2 * third])
 
 
 class _Feed:

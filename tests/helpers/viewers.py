@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
@@ -44,7 +45,9 @@ def follow_hls(fetch: Fetch, url: str) -> Follow:
         tracks, interval = [], 1.0
         for playlist in (urljoin(url, name) for name in playlists):
             rows = fetch(playlist).decode().splitlines()
-            tracks.append([urljoin(playlist, row) for row in rows if row and not row.startswith("#")])
+            # A segment that is marked as a gap is not there.
+            listed = [row for row in rows if row == "#EXT-X-GAP" or (row and not row.startswith("#"))]
+            tracks.append([urljoin(playlist, row) for before, row in pairwise(["", *listed]) if "#EXT-X-GAP" not in (before, row)])
             interval = next(float(row.partition(":")[2]) for row in rows if row.startswith("#EXT-X-TARGETDURATION"))
         return Listing(tracks, interval)
 
