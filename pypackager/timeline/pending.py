@@ -135,8 +135,7 @@ class TrackLine(msgspec.Struct):
             if there.partial and not partial:
                 return "replaces"
             return "duplicate" if partial or there.duration == duration else "differs"
-        overlaps = any(f.time < time + duration - slack and f.end > time + slack for f in self.waiting)
-        return "overlaps" if overlaps else "new"
+        return "overlaps" if any(self._overlap(f, time, duration) for f in self.waiting) else "new"
 
     def insert(self, fragment: Fragment) -> None:
         """Puts a fragment in its place; one at the same time is replaced."""
@@ -144,6 +143,11 @@ class TrackLine(msgspec.Struct):
         if there is not None:
             self.remove(there)
         bisect.insort(self.waiting, fragment, key=lambda f: f.time)
+
+    def _overlap(self, fragment: Fragment, time: int, duration: int) -> bool:
+        # Half of the shorter one at most: one of a few milliseconds within the tolerance would else be inside another.
+        slack = min(self.tolerance, fragment.duration // 2, duration // 2)
+        return fragment.time < time + duration - slack and fragment.end > time + slack
 
     def _there(self, time: int, duration: int) -> Fragment | None:
         """The waiting fragment that starts at the same time, within the tolerance: less where one is only a few frames long."""

@@ -88,6 +88,7 @@ def late(*sent: Chunk, slot: int) -> list[list[tuple[Any, ...]]]:
 @example(late(Chunk(1, 970, 1, 1), Chunk(1, 1020, 1, 1), Chunk(1, 1031, 20, 1), slot=9))
 @example(late(Chunk(1, 970, 20, 1, partial=True), slot=5))
 @example(late(Chunk(1, 1013, 0, 1, partial=True), Chunk(1, 1014, 0, 1, partial=True), slot=7))
+@example(late(Chunk(1, 0, 2, 1), Chunk(1, 1, 1, 1000), slot=11))
 @settings(max_examples=200, deadline=None, print_blob=True)
 @given(st.lists(st.lists(ACTIONS, max_size=4), min_size=SLOTS, max_size=SLOTS))
 def test_a_good_encoder_does_not_notice_the_others(script: list[list[tuple[Any, ...]]]) -> None:
