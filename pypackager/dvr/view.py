@@ -6,6 +6,7 @@ In: a ledger, the store that has its files, bounds. Out: presentations. Never: I
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ class View:
         self._paths: Mapping[int, str] = {}
         self._paths_version = -1
         self._last: tuple[tuple[int, Bounds, bool], Presentation] | None = None
+        self._lately: tuple[tuple[int, Bounds], Presentation] | None = None
 
     def present(self, bounds: Bounds, *, ended: bool = False, published_ns: int | None = None) -> Presentation:
         """The presentation within the bounds, as the ledger stands."""
@@ -41,9 +43,14 @@ class View:
             self._paths_version = ledger.blobs_version
         made = present(ledger, self.name, bounds, ended=ended, published_ns=published_ns, paths=self._paths, caches=self._caches)
         if not ended and bounds.start_ns is None and bounds.end_ns is None:
-            wider = msgspec.structs.replace(bounds, window_ns=bounds.window_ns + LINGER_NS)
-            before = present(ledger, self.name, wider, ended=False, published_ns=published_ns, paths=self._paths, caches=self._late_caches)
-            if sum(len(track.time) for track in before.tracks) > sum(len(track.time) for track in made.tracks):
-                made = msgspec.structs.replace(made, lately=before)
+            made = msgspec.structs.replace(made, lately=partial(self._present_lately, bounds))
         self._last = (key, made)
         return made
+
+    def _present_lately(self, bounds: Bounds) -> Presentation:
+        ledger = self.ledger
+        if self._lately is None or self._lately[0] != (ledger.version, bounds):
+            wider = msgspec.structs.replace(bounds, window_ns=bounds.window_ns + LINGER_NS)
+            made = present(ledger, self.name, wider, ended=False, published_ns=None, paths=self._paths, caches=self._late_caches)
+            self._lately = ((ledger.version, bounds), made)
+        return self._lately[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -80,5 +80,6 @@ class Presentation(msgspec.Struct, frozen=True):
     """Blob number to absolute path."""
     caches: dict[Any, Any]
     """Scratch space that all versions of one presentation share, for what packaging renders once; never part of the meaning."""
-    lately: Presentation | None = None
-    """The same with what left the window a moment ago; None when nothing did. Manifests list nothing of it, segments are served from it."""
+    lately: Callable[[], Presentation] | None = None
+    """Of a live presentation: the same with what left the window a moment ago. Manifests list nothing of it, segments are served from it;
+    few are asked for, so it is made when one is."""

@@ -35,7 +35,7 @@ def answer(presentation: Presentation, path: str, query: str) -> Published:  # n
         if presentation.lately is None or error.status != HTTPStatus.NOT_FOUND or not isinstance(target, _SEGMENTS):
             raise
         try:
-            return _answer(presentation.lately, target)
+            return _answer(presentation.lately(), target)
         except PackagerError:
             raise error from None
 

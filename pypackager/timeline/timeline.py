@@ -110,13 +110,15 @@ class Timeline:
         if header is None:
             return
         start_ns, end_ns = check_times(chunk)
-        if self._leaps_alone(feed, chunk, start_ns, end_ns, now):
+        newest_ns = self._end_ns()
+        if self._leaps_alone(feed, chunk, start_ns, end_ns, newest_ns, now):
             return
         self.tracks.admit(feed, self.feeds.values(), now, final=True)
         line = self.tracks.line(feed, header, chunk, now, self.publisher.last_end_ns)
         if line is None:
             return
-        sight = self._sight(feed, line, chunk, now)
+        shared = any(other.conn in line.feeds for other in others_alive(self.feeds.values(), feed, now.mono_ns))
+        sight = Sight(feed, line, chunk, start_ns, end_ns, now, self._media_now_ns(now), newest_ns, shared)
         clock = self._clock(sight)
         time, end = self._span(clock, sight)
         if end <= time:
@@ -171,18 +173,14 @@ class Timeline:
 
     # --- inside
 
-    def _leaps_alone(self, feed: Feed, chunk: Chunk, start_ns: int, end_ns: int, now: Now) -> bool:
-        if feed.clock is None or not leaps(feed.clock, start_ns, self._media_now_ns(now), self._end_ns()):
+    def _leaps_alone(self, feed: Feed, chunk: Chunk, start_ns: int, end_ns: int, newest_ns: int | None, now: Now) -> bool:
+        if feed.clock is None or not leaps(feed.clock, start_ns, self._media_now_ns(now), newest_ns):
             return False
         if not leaps_alone(feed, chunk, start_ns, end_ns) and self.options.protocol == "fmp4":
             return False
         where = f"stream {feed.stream}, track {chunk.track}"
         self._alert("TIME_LEAP", f"{where}: a fragment at {chunk.time} is far ahead of all others: dropped")
         return True
-
-    def _sight(self, feed: Feed, line: TrackLine, chunk: Chunk, now: Now) -> Sight:
-        shared = any(other.conn in line.feeds for other in others_alive(self.feeds.values(), feed, now.mono_ns))
-        return Sight(feed, line, chunk, *check_times(chunk), now, self._media_now_ns(now), self._end_ns(), shared)
 
     def _clock(self, sight: Sight) -> Clock:
         feed = sight.feed

@@ -114,8 +114,9 @@ def test_what_lingers_behind_a_running_window_has_its_bytes_and_begins_with_the_
         channel.store.roll(turn * 400 * SECOND)
         channel.settle()
         channel.store.trim(12 * SECOND + KEPT_NS)
-        lately = asset.presentation().lately
-        assert lately is not None
+        made = asset.presentation().lately
+        assert made is not None
+        lately = made()
         assert stored(lately), "the bytes are there"
         starts.append([int(track.time[0]) // track.info.timescale for track in lately.tracks])
     assert starts[0] == [24, 24], "nothing from before the program"

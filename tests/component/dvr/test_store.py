@@ -17,6 +17,7 @@ from pypackager.dvr.recovery import JOURNALS, Replay
 from pypackager.dvr.store import ROLL_NS, ChannelStore
 from pypackager.dvr.writing import Completion
 from pypackager.model.errors import PackagerError
+from pypackager.model.presentation import Presentation
 from pypackager.model.records import (
     FLAG_GAP,
     FLAG_PARTIAL,
@@ -258,16 +259,22 @@ def test_replay_from_any_file_on_knows_all_but_the_older_rows(channel: Channel) 
 
 
 def test_what_left_the_window_lingers_for_a_minute(channel: Channel) -> None:
+    def lately(window_ns: int) -> Presentation:
+        made = channel.store.presentation("p", window_ns).lately
+        assert made is not None
+        return made()
+
     channel.run(0, 6)
-    assert channel.store.presentation("p", HOUR).lately is None
-    assert channel.store.presentation("p", 12 * SECOND).lately is None
+    for window_ns in (HOUR, 12 * SECOND):
+        assert [len(track.time) for track in lately(window_ns).tracks] == [6, 6]
     channel.run(6, 60)
     shown = channel.store.presentation("p", 12 * SECOND)
-    assert shown.lately is not None
+    late = lately(12 * SECOND)
+    assert late is lately(12 * SECOND)
     assert [len(track.time) for track in shown.tracks] == [6, 6]
-    assert [len(track.time) for track in shown.lately.tracks] == [36, 36]
-    assert shown.lately.tracks[0].time[-1] == shown.tracks[0].time[-1]
-    assert shown.lately.caches is not shown.caches
+    assert [len(track.time) for track in late.tracks] == [36, 36]
+    assert late.tracks[0].time[-1] == shown.tracks[0].time[-1]
+    assert late.caches is not shown.caches
     # Not for a viewer who asked for a part, nor on demand: neither window moves.
     assert channel.store.presentation("p", 12 * SECOND, start_ns=110 * SECOND).lately is None
     assert channel.store.presentation("p", 12 * SECOND, ended=True).lately is None
