@@ -171,9 +171,11 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], segment: int, period: int, *
     for line in sorted(lines, key=lambda line: line.info.number):
         fragments = slot.members.get(line.info.number, [])
         if not fragments and id(line) not in missing:
+            # Nothing in the slot that opens a segment: what comes next opens its own, but in a layer whose edges are its own anyway.
+            line.closed = line.closed or (opens and not line.misaligned)
             continue
         in_new_period = line.period != period
-        starts = opens or line.segment is None or in_new_period
+        starts = opens or line.closed or line.segment is None or in_new_period
         number = segment if line.segment is None else line.segment + starts
         flags = (FLAG_OPENS if starts else 0) | (FLAG_PERIOD if in_new_period else 0)
         begin, end = _hole(line, slot, fragments, new_period=new_period, in_new_period=in_new_period)

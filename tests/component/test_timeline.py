@@ -440,3 +440,27 @@ def test_fragments_without_duration_are_dropped() -> None:
     run(rig, conn, 100, 3, tracks=1)
     assert [row.time // VIDEO for row in rig.rows("video-1000k")] == [100, 102, 104]
     assert rig.codes() == ["FRAGMENT_WITHOUT_DURATION"]
+
+
+def test_a_track_that_has_nothing_where_a_segment_opens_opens_its_own_later() -> None:
+    """Pictures end with a stump; the audio behind it is cut so that it opens a segment before the hole is listed."""
+    rig = Rig()
+    video, sound = rig.connect([Header(1, "video", name="v")], stream="v"), rig.connect([audio_header(1, name="a")], stream="a")
+    for start in (100, 102, 104):
+        rig.send(video, Chunk(1, start * 90_000, 180_000))
+        rig.send(sound, Chunk(1, start * 48_000, 96_000, 48_000))
+        rig.wait(2)
+    rig.send(video, Chunk(1, 106 * 90_000, 3600, partial=True))
+    rig.send(sound, Chunk(1, 106 * 48_000, 2048, 48_000))
+    rig.disconnect(video)
+    rig.wait(2)
+    begins = 106 * 48_000 + 2048
+    for duration in (46_080, 95_232, 96_256, 96_256, 96_256):
+        rig.send(sound, Chunk(1, begins, duration, 48_000))
+        begins += duration
+        rig.wait(2)
+    rig.wait(10)
+    lengths: dict[int, int] = {}
+    for row in rig.rows("v"):
+        lengths[row.segment] = lengths.get(row.segment, 0) + row.duration
+    assert max(lengths.values()) <= 6.5 * 90_000, rig.rows("v")
