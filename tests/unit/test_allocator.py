@@ -12,7 +12,7 @@ if sys.argv[1] == "keep":
     keep_memory()
 def churn(times):
     for _ in range(times):
-        fragments = [b"\\1" * (2 << 20) for _ in range(4)]
+        fragments = [b"\\1" * (1 << 20) for _ in range(4)]
 churn(2)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 churn(20)
