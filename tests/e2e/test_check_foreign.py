@@ -13,7 +13,7 @@ from pypackager.check.http_origin import open_http_origin
 from pypackager.check.run import run
 from pypackager.check.session import Settings
 from pypackager.check.tables import describe
-from tests.helpers.foreign import RTMP_MODULES, live_ffmpeg, nginx
+from tests.helpers.foreign import live_ffmpeg, nginx
 from tests.helpers.media import LADDER, material
 
 pytestmark = pytest.mark.e2e
@@ -58,19 +58,14 @@ def errors(report: Report, presentation: str) -> dict[str, str]:
 
 def test_ffmpeg_and_nginx_rtmp_live(tmp_path: Path) -> None:
     material(LADDER)
-    module = next((path for path in RTMP_MODULES if path.exists()), None)
-    with nginx(tmp_path, module) as (http, rtmp), live_ffmpeg(tmp_path, rtmp):
+    with nginx(tmp_path) as (http, rtmp), live_ffmpeg(tmp_path, rtmp):
         time.sleep(START_SECONDS)
-        urls = [http + name for name in ("ts/live.m3u8", "fmp4/live.m3u8", "dash/live.mpd")]
-        if module is not None:
-            urls += [http + name for name in ("nginx-hls/show.m3u8", "nginx-dash/show.mpd")]
-        report = judged(*urls)
+        names = ("ts/live.m3u8", "fmp4/live.m3u8", "dash/live.mpd", "nginx-hls/show.m3u8", "nginx-dash/show.mpd")
+        report = judged(*(http + name for name in names))
     for presentation in ("hls", "hls 2", "dash"):
         found = errors(report, presentation)
         assert found.keys() <= FFMPEG.get(presentation, set()), "\n".join(found.values())
     assert all(track.segments >= 8 for track in report.tracks), report.tracks
-    if module is None:
-        pytest.skip("nginx-rtmp is not judged without libnginx-mod-rtmp")
     found = errors(report, "hls 3")
     assert found.keys() == NGINX_RTMP_HLS, "\n".join(found.values())
     found = errors(report, "dash 2")

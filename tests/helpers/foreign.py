@@ -16,7 +16,7 @@ from tests.helpers.edge import wait_for
 from tests.helpers.encoders import Encoder, program
 from tests.helpers.media import LADDER, ffmpeg, material
 
-RTMP_MODULES = (Path("/usr/lib/nginx/modules/ngx_rtmp_module.so"), Path("/usr/share/nginx/modules/ngx_rtmp_module.so"))
+_RTMP_MODULES = (Path("/usr/lib/nginx/modules/ngx_rtmp_module.so"), Path("/usr/share/nginx/modules/ngx_rtmp_module.so"))
 _HTTP = """
 http {{
     {temporary}
@@ -49,32 +49,38 @@ rtmp {{
 
 
 @contextmanager
-def nginx(folder: Path, module: Path | None) -> Iterator[tuple[str, str]]:
-    """Serves a folder well; with the module it takes RTMP and packages it. Gives both URLs; that of RTMP is empty without the module."""
+def nginx(folder: Path) -> Iterator[tuple[str, str]]:
+    """Serves a folder well, and takes RTMP and packages it. Gives both URLs.
+
+    Raises:
+        AssertionError: nginx or its RTMP module is not installed; the message says what to install.
+    """
+    module = next((path for path in _RTMP_MODULES if path.exists()), None)
+    assert module is not None, "nginx's RTMP module is missing: apt-get install libnginx-mod-rtmp"
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         http, rtmp = one.getsockname()[1], two.getsockname()[1]
     for name in ("nginx-hls", "nginx-dash"):
         (folder / name).mkdir()
     temporary = "".join(f"{kind}_temp_path {folder}/temp-{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     # Workers of root would otherwise be nobody, who may not enter a test's folder.
-    text = f"load_module {module};\n" if module else ""
+    text = f"load_module {module};\n"
     text += "user root;\n" if os.geteuid() == 0 else ""
     text += f"daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\nevents {{}}\n"
-    text += _HTTP.format(temporary=temporary, http=http, folder=folder) + (_RTMP.format(rtmp=rtmp, folder=folder) if module else "")
+    text += _HTTP.format(temporary=temporary, http=http, folder=folder) + _RTMP.format(rtmp=rtmp, folder=folder)
     (folder / "nginx.conf").write_text(text)
     command = [program("nginx", "nginx-light"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with (folder / "nginx.out").open("wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         wait_for(process, http, folder)
-        yield f"http://127.0.0.1:{http}/", f"rtmp://127.0.0.1:{rtmp}/live/show" if module else ""
+        yield f"http://127.0.0.1:{http}/", f"rtmp://127.0.0.1:{rtmp}/live/show"
     finally:
         process.terminate()
         process.wait(10)
 
 
 def live_ffmpeg(folder: Path, rtmp: str) -> Encoder:
-    """FFmpeg at the pace of its input: HLS in both containers, DASH, and RTMP where there is somebody who takes it."""
+    """FFmpeg at the pace of its input: HLS in both containers, DASH, and RTMP."""
     one = ["-map", "0:0", "-map", "0:4", "-c", "copy"]
     hls = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "6", "-hls_flags", "delete_segments+program_date_time+independent_segments"]
     dash = ["-f", "dash", "-seg_duration", "2", "-window_size", "6", "-extra_window_size", "6", "-use_template", "1", "-use_timeline", "1"]
@@ -84,4 +90,4 @@ def live_ffmpeg(folder: Path, rtmp: str) -> Encoder:
     command += [*one, *hls, str(folder / "ts/live.m3u8")]
     command += [*one, *hls, "-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", "live.mp4", str(folder / "fmp4/live.m3u8")]
     command += [*one, *dash, str(folder / "dash/live.mpd")]
-    return Encoder([*command, *([*one, "-f", "flv", rtmp] if rtmp else [])], folder / "ffmpeg.log")
+    return Encoder([*command, *one, "-f", "flv", rtmp], folder / "ffmpeg.log")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 from copy import deepcopy
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +13,7 @@ from pypackager.check.dash.elements import ELEMENTS
 from pypackager.check.dash.tree import NAMESPACE, read_tree
 from pypackager.check.dash.values import TYPES
 from pypackager.check.finding import Report
-
-SCHEMA = Path(os.environ.get("PYPACKAGER_DASH_SCHEMA", Path(__file__).parents[4] / "shared/data/dash_schema/DASH-MPD.xsd"))
-needs_schema = pytest.mark.skipif(not SCHEMA.exists(), reason="the schema is not part of the project: PYPACKAGER_DASH_SCHEMA names it")
+from tests.helpers.mpd_schema import mpd_schema, needs_schema
 
 FULL = f"""<MPD xmlns="{NAMESPACE}" id="a" profiles="urn:mpeg:dash:profile:isoff-live:2011, urn:mpeg:dash:profile:cmaf:2019" type="dynamic"
  availabilityStartTime="2024-01-01T00:00:00Z" publishTime="2024-01-01T00:00:00.125+01:00" minimumUpdatePeriod="PT2S"
@@ -61,11 +56,6 @@ VALUES = (
 )  # fmt: skip
 
 
-@cache
-def schema() -> Any:
-    return etree.XMLSchema(etree.parse(str(SCHEMA), etree.XMLParser(load_dtd=True, no_network=True, resolve_entities=True)))
-
-
 def ours(root: Any) -> Report:
     report = Report()
     read_tree(etree.tostring(root), report.scope())
@@ -84,7 +74,7 @@ def test_all_types_are_known() -> None:
 
 @needs_schema
 def test_the_full_example_is_good_by_the_schema() -> None:
-    assert schema().validate(etree.fromstring(FULL)), schema().error_log
+    assert mpd_schema().validate(etree.fromstring(FULL)), mpd_schema().error_log
 
 
 @needs_schema
@@ -96,8 +86,8 @@ def test_damaged_mpds_are_judged_as_the_schema_judges_them(seed: int) -> None:
         root = deepcopy(whole)
         what = damage(root)
         found = ours(root).broken("error")
-        valid = schema().validate(root)
-        assert (not found) == valid, f"{what}: we say {found or 'good'}, the schema says {schema().error_log.last_error or 'good'}"
+        valid = mpd_schema().validate(root)
+        assert (not found) == valid, f"{what}: we say {found or 'good'}, the schema says {mpd_schema().error_log.last_error or 'good'}"
 
 
 def damage(root: Any) -> str:

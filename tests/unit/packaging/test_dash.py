@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 from lxml import etree
 
+from pypackager.check.dash.tree import read_tree
+from pypackager.check.finding import Report
 from pypackager.packaging import answer, dash, timing
 from pypackager.packaging.choices import sounds
+from tests.helpers.mpd_schema import mpd_schema, needs_schema
 from tests.helpers.presentations import GOLDEN, NOON_NS, NS, Spec, audio, present, regular, single, video
 
-SCHEMA = Path(os.environ.get("PYPACKAGER_DASH_SCHEMA", Path(__file__).parents[4] / "shared/data/dash_schema/DASH-MPD.xsd"))
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
 
 
@@ -23,11 +23,17 @@ def _mpd(name: str) -> bytes:
     return body
 
 
-@pytest.mark.skipif(not SCHEMA.exists(), reason="the MPD schema is not in the project; PYPACKAGER_DASH_SCHEMA names it")
+@needs_schema
 @pytest.mark.parametrize("name", GOLDEN)
 def test_mpds_are_valid(name: str) -> None:
-    schema = etree.XMLSchema(etree.parse(SCHEMA))
-    schema.assertValid(etree.fromstring(_mpd(name)))
+    mpd_schema().assertValid(etree.fromstring(_mpd(name)))
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_mpds_are_valid_by_the_tables_of_the_judge(name: str) -> None:
+    report = Report()
+    read_tree(_mpd(name), report.scope())
+    assert not report.findings()
 
 
 @pytest.mark.parametrize("name", GOLDEN)
