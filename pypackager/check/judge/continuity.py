@@ -55,7 +55,7 @@ def check_continuity(track: Track, scope: Scope) -> None:
             # It is cut by pictures that are not there: what else is in it has no such times.
             anchor = None
             continue
-        joint = after if after is not None and _adjoin(loaded, after) else None
+        joint = after if after is not None and adjoin(loaded, after) else None
         _check_duration(loaded, main, joint, here)
         _check_start(loaded, main, here)
         anchor = _check_place(anchor, loaded, main, here)
@@ -69,7 +69,7 @@ def main_stream(loaded: Loaded) -> Samples | None:
     return next((stream for stream in streams if stream.kind == "video"), streams[0] if streams else None)
 
 
-def _adjoin(before: Loaded, after: Loaded) -> bool:
+def adjoin(before: Loaded, after: Loaded) -> bool:
     """The manifest lists nothing between them."""
     one, other = before.listing, after.listing
     return one.continuity == other.continuity and abs(one.start + one.duration - other.start) <= one.exact + other.exact + _MILLISECOND

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from pypackager.check.finding import Report, TrackSummary
+from pypackager.check.judge.clock import check_clock_goes_on
 from pypackager.check.judge.codecs import check_codecs
 from pypackager.check.judge.compare import check_same
 from pypackager.check.judge.continuity import check_continuity, main_stream
@@ -22,6 +23,7 @@ def judge(presentation: Presentation, session: Session) -> None:
         scope = session.scope.at(track=track.label)
         unwrap(track)
         check_continuity(track, scope)
+        check_clock_goes_on(track, scope)
         check_keys(track, scope)
         check_codecs(track, scope)
     check_sync(presentation, session.scope)

@@ -107,6 +107,8 @@ class Media:
     """Sequence numbers of its fragments (`mfhd`), where the container has such."""
     states_streams: bool = True
     """The container says which streams there are, so that one without samples is among them."""
+    clock: tuple[int, int] | None = None
+    """The first and the last clock reference in ticks of 27 MHz, where the container has such (PCR)."""
 
     def first(self, kind: Kind) -> Samples | None:
         """The first stream of a kind."""

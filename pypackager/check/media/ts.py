@@ -11,7 +11,8 @@ from pypackager.check.finding import Scope
 from pypackager.check.media.aac import RATES
 from pypackager.check.media.avc import read_parameter_sets
 from pypackager.check.media.samples import Codec, Header, Media, Samples, digest_avc, digest_raw
-from pypackager.check.media.ts_packets import Pes, Program, read_packets
+from pypackager.check.media.ts_clock import Delivery, check_clock
+from pypackager.check.media.ts_packets import Pes, read_packets
 from pypackager.check.rules import rule
 
 PES = rule(
@@ -21,10 +22,6 @@ PES = rule(
 DTS = rule(
     "TS-DTS", "error", "ISO 13818-1 2.4.3.7", "decode times of a stream rise",
     example="two access units with one DTS",
-)  # fmt: skip
-LATE = rule(
-    "TS-PCR-DTS", "error", "ISO 13818-1 2.4.2.6", "an access unit has arrived, by the PCR, before it is decoded",
-    example="the PCR is 200 ms ahead of the DTS of the bytes beside it",
 )  # fmt: skip
 AUD = rule(
     "TS-AUD", "error", "ISO 13818-1 2.14.1", "each H.264 access unit starts with an access unit delimiter",
@@ -48,13 +45,13 @@ _FRAME = 1024
 def read_ts(data: bytes, header: Header | None, scope: Scope) -> Media:
     """Reads a segment; `header` (EXT-X-MAP) stands before it when there is one."""
     program = read_packets((header.data if header is not None else b"") + data, scope)
-    media = Media()
-    for stream in program.streams if program is not None else ():
-        if stream.type not in (_AVC, _ADTS):
-            continue
-        media.streams.append(_Stream(stream, scope).read())
-    if program is not None:
-        _check_clock(program, media, scope)
+    if program is None:
+        return Media()
+    streams = [_Stream(pes, scope) for pes in program.streams if pes.type in (_AVC, _ADTS)]
+    media = Media([stream.read() for stream in streams])
+    if program.clock:
+        media.clock = program.clock[0][1], program.clock[-1][1]
+        check_clock(program, [stream.delivery for stream in streams], scope)
     return media
 
 
@@ -74,8 +71,11 @@ class _Stream:
     carry: bytes = b""
     """The beginning of an ADTS frame that ends in the next PES packet."""
 
+    def __post_init__(self) -> None:
+        self.delivery = Delivery(self.pes.pid, self.pes.type == _AVC)
+
     def read(self) -> Samples:
-        pes, video = self.pes, self.pes.type == _AVC
+        pes, video = self.pes, self.delivery.video
         if pes.bounds and pes.bounds[0] > 0:
             self.scope.breach(PES, f"PID {pes.pid:#x} starts inside a PES packet", "a packet with payload_unit_start_indicator")
         for n, (start, end) in enumerate(zip(pes.bounds, pes.bounds[1:], strict=False)):
@@ -83,6 +83,8 @@ class _Stream:
             if times is None:
                 continue
             decoded, shown, payload = times
+            self.delivery.places.append(pes.places[n])
+            self.delivery.dts.append(decoded)
             if video:
                 self._picture(decoded, shown, pes.data[payload:end], pes.places[n])
             else:
@@ -210,22 +212,3 @@ def _unwrap(values: list[int]) -> NDArray[np.int64]:
 def _unwrap_beside(values: list[int], beside: NDArray[np.int64]) -> NDArray[np.int64]:
     """33-bit times, each as close as may be to another one."""
     return np.asarray(beside + (np.array(values, np.int64) - beside + _WRAP // 2) % _WRAP - _WRAP // 2, np.int64)
-
-
-def _check_clock(program: Program, media: Media, scope: Scope) -> None:
-    if not program.clock:
-        return
-    places = np.array([place for place, _ in program.clock], np.int64)
-    ticks = [value // 300 for _, value in program.clock]
-    for stream in program.streams:
-        samples = next((each for each in media.streams if each.ident == stream.pid), None)
-        if samples is None or samples.kind != "video":
-            continue
-        for n, place in enumerate(stream.places[: len(samples)]):
-            at = int(np.searchsorted(places, place, "right")) - 1
-            if at < 0:
-                continue
-            ahead = (int(samples.dts[n]) - ticks[at] + _WRAP // 2) % _WRAP - _WRAP // 2
-            if ahead < 0:
-                scope.breach(LATE, f"DTS {int(samples.dts[n])}, PCR {ticks[at]} before it", "a PCR below the DTS", byte=place)
-                return

@@ -32,7 +32,7 @@ PCR = rule(
     example="a segment without PCR",
 )  # fmt: skip
 SPACING = rule(
-    "TS-PCR-SPACING", "warning", "ISO 13818-1 2.7.2", "clock references are at most 100 ms apart",
+    "TS-PCR-SPACING", "warning", "ISO 13818-1 2.7.2", "clock references are at most 100 ms apart, from segment to segment as well",
     example="no PCR for a third of a second in a stream of audio alone",
 )  # fmt: skip
 STRAY = rule(
@@ -46,8 +46,9 @@ SCRAMBLED = rule(
 
 SIZE = 188
 _NULL, _FIRST_FREE = 0x1FFF, 0x20
-_PCR_WRAP = 300 << 33
-_MOST_APART = 27_000_000 // 10
+PCR_WRAP = 300 << 33
+MOST_APART = 27_000_000 // 10
+"""Ticks of 27 MHz between two clock references."""
 
 
 @dataclass
@@ -72,6 +73,7 @@ class Program:
     streams: list[Pes] = field(default_factory=list)
     clock: list[tuple[int, int]] = field(default_factory=list)
     """Offset in the segment, and PCR in ticks of 27 MHz."""
+    clock_pid: int = _NULL
 
 
 def read_packets(data: bytes, scope: Scope) -> Program | None:
@@ -94,7 +96,7 @@ def read_packets(data: bytes, scope: Scope) -> Program | None:
         return None
     _check_counters(rows, pids, control, scope)
     types, pcr_pid, first_media = _read_tables(data, rows, pids, starts, scope)
-    program = Program()
+    program = Program(clock_pid=pcr_pid)
     for pid, (kind, language) in types.items():
         program.streams.append(_collect(rows, np.flatnonzero(pids == pid), starts, pid, kind, language))
     named = {*types, pcr_pid, _NULL}
@@ -198,10 +200,10 @@ def _read_clock(rows: NDArray[np.uint8], own: NDArray[np.int64], scope: Scope) -
         value = int.from_bytes(packet[6:12].tobytes(), "big")
         ticks = (value >> 15) * 300 + (value & 0x1FF)
         if clock:
-            step = (ticks - clock[-1][1]) % _PCR_WRAP
-            if step > _PCR_WRAP // 2:
+            step = (ticks - clock[-1][1]) % PCR_WRAP
+            if step > PCR_WRAP // 2:
                 scope.breach(PCR, "a PCR that falls", "a later one", byte=row * SIZE)
-            elif step > _MOST_APART and not packet[5] & 0x80:
+            elif step > MOST_APART and not packet[5] & 0x80:
                 scope.breach(SPACING, f"{step / 27_000:.0f} ms after the one before", "at most 100 ms", byte=row * SIZE)
         clock.append((row * SIZE, ticks))
     if not clock:

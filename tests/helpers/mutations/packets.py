@@ -95,6 +95,20 @@ def _no_clock(patient: Patient, first: int, last: int) -> None:
     _packets(patient, change)
 
 
+def _clock_pauses(patient: Patient) -> None:
+    """Between two segments: the last reference of one is gone and the first of the next, each no breach in itself."""
+
+    def silence(n: int) -> Callable[[list[bytearray]], None]:
+        def change(packets: list[bytearray]) -> None:
+            _clocks(packets)[n][5] &= ~0x10
+
+        return change
+
+    name, number = patient.variant(), patient.number()
+    for n, url in zip((-1, 0), patient.media[name][number : number + 2], strict=True):
+        _packets(patient, silence(n), url)
+
+
 def _clock_ahead(patient: Patient) -> None:
     def change(packets: list[bytearray]) -> None:
         for packet in _clocks(packets):
@@ -213,6 +227,8 @@ PACKETS: dict[str, Mutation] = {
     "no clock": mutation("TS-PCR", lambda p: _no_clock(p, 0, 0)),
     "a clock that falls": mutation("TS-PCR", _clock_back, "TS-PCR-SPACING", "TS-PCR-DTS"),
     "a clock too seldom": mutation("TS-PCR-SPACING", lambda p: _no_clock(p, 2, 1)),
+    "a clock that stops": mutation("TS-PCR-SPACING", lambda p: _no_clock(p, p.chance.randint(1, 45), 0)),
+    "a clock that pauses between segments": mutation("TS-PCR-SPACING", _clock_pauses),
     "a clock ahead of its pictures": mutation("TS-PCR-DTS", _clock_ahead, "TS-PCR-SPACING"),
     "two pictures of one time": mutation("TS-DTS", _same_time),
     "a picture without a time": mutation("TS-PES", _no_pts, "MEDIA-DURATION"),
