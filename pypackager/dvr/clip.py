@@ -3,8 +3,8 @@
 In: a ledger and bounds. Out: a Presentation of read-only views. Never: I/O, a clock, a change to the ledger.
 
 All tracks are cut at one border, a segment start of the reference track (the first video track with rows in the window, else the first
-track): HLS media sequences of all renditions then agree (RFC 8216bis 6.2.1). A track's border is the start of the same segment number when
-it lies near in time; else (a layer with its own edges) its first segment start from there on.
+track). A track's border is its segment start within half a fragment of it; a layer with edges of its own begins with the segment that
+holds the border, and ends with it.
 """
 
 from __future__ import annotations
@@ -74,13 +74,16 @@ class _Span:
         start = self.columns.last_flagged(row, FLAG_OPENS)
         return start if start >= self.base else self.opening(row)
 
-    def border(self, segment: int, time_ns: int, tolerance_ns: int) -> int:
-        """This track's row at another track's segment start."""
-        row = min(max(self.columns.first_of_segment(segment), self.base), self.top)
-        if row < self.top and self.columns.segment_at(row) == segment and abs(self.time_ns(row) - time_ns) <= tolerance_ns:
-            return row
-        near = self.columns.first_from((time_ns - tolerance_ns // 2) * self.scale // NS)
-        return self.opening(min(max(near, self.base), self.top))
+    def head_at(self, time_ns: int, slack_ns: int) -> int:
+        """The segment start from which this track is shown with another that is shown from `time_ns` on: it covers that time if it can."""
+        row = min(self.columns.first_from((time_ns + slack_ns) * self.scale // NS + 1), self.top) - 1
+        if row < self.base:
+            return self.opening(self.base)
+        return self.segment_of(row) if self.columns.end_at(row) > time_ns * self.scale // NS else self.opening(row + 1)
+
+    def tail_at(self, time_ns: int, slack_ns: int) -> int:
+        """The segment start at which this track ends with another that ends at `time_ns`."""
+        return self.opening(min(max(self.columns.first_from((time_ns - slack_ns) * self.scale // NS), self.base), self.top))
 
 
 def present(
@@ -102,10 +105,10 @@ def present(
     measured = ledger.measured
     interval_ns = measured.interval_ns if measured else 0
     if spans:
-        tolerance_ns = (interval_ns or _USUAL_INTERVAL_NS) * (measured.fragments_per_segment if measured else 1)
-        _cut_head(ledger, spans, edge_ns - bounds.window_ns, bounds.start_ns, tolerance_ns)
+        slack_ns = (interval_ns or _USUAL_INTERVAL_NS) // 2
+        _cut_head(ledger, spans, edge_ns - bounds.window_ns, bounds.start_ns, slack_ns)
         if bounds.end_ns is not None:
-            _cut_tail(ledger, spans, bounds.end_ns, tolerance_ns)
+            _cut_tail(ledger, spans, bounds.end_ns, slack_ns)
     tracks = tuple(_window(ledger.tracks[span.number], span) for span in spans if span.low < span.high)
     shown = {number for track in tracks for number in (int(track.period[0]), int(track.period[-1]))}
     anchor_ns = ledger.anchor_ns or 0
@@ -131,7 +134,7 @@ def _reference(ledger: Ledger, spans: list[_Span], low_ns: int) -> _Span:
     return next((span for span in live if ledger.tracks[span.number].info.kind == "video"), live[0])
 
 
-def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | None, tolerance_ns: int) -> None:
+def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | None, slack_ns: int) -> None:
     reference = _reference(ledger, spans, low_ns)
     row = reference.reaching(low_ns)
     clipped = row > reference.base or reference.columns.first > 0 or reference.started
@@ -149,20 +152,20 @@ def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | N
         if row == reference.top:
             span.low = span.top
         elif clipped:
-            span.low = span.border(reference.columns.segment_at(row), reference.time_ns(row), tolerance_ns)
+            span.low = span.head_at(reference.time_ns(row), slack_ns)
         elif (own := span.reaching(low_ns)) > span.base:
             span.low = span.segment_of(own)
 
 
-def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int, tolerance_ns: int) -> None:
+def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int, slack_ns: int) -> None:
     reference = _reference(ledger, spans, end_ns - 1)
     row = reference.columns.first_from(-(-end_ns * reference.scale // NS))
     row = reference.opening(min(max(row, reference.low), reference.top))
     if row == reference.top:
         return
-    segment, time_ns = reference.columns.segment_at(row), reference.time_ns(row)
+    time_ns = reference.time_ns(row)
     for span in spans:
-        span.high = max(span.low, row if span is reference else span.border(segment, time_ns, tolerance_ns))
+        span.high = max(span.low, row if span is reference else span.tail_at(time_ns, slack_ns))
 
 
 def _window(track: Track, span: _Span) -> TrackWindow:

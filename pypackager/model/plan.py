@@ -19,6 +19,10 @@ class Source(msgspec.Struct, frozen=True):
     """Stored fragments (moof + mdat), in order."""
 
 
+NOTHING = Source(init=b"", ranges=())
+"""A track that has a gap here, and whose stream is there all the same."""
+
+
 class Stored(msgspec.Struct, frozen=True, tag="stored"):
     """Bytes as they are in the blobs, one after the other."""
 

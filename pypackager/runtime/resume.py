@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pypackager.dvr.ledger import Ledger, Track
-from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_PARTIAL, Measured
+from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_PARTIAL, FLAG_PERIOD, Measured
 from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Now
 from pypackager.timeline.pending import Fragment, TrackLine
@@ -35,6 +35,9 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now) -> None:
         measured = ledger.measured
         publisher.rhythm = Segmenter(Measured(measured.interval_ns, measured.fragments_per_segment, ledger.target_duration_s))
         _resume_segment(publisher.rhythm, ledger)
+        for track in ledger.tracks.values():
+            if len(track.columns):
+                _resume_place(timeline.lines[track.info.id], track, publisher.rhythm)
 
 
 def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> TrackLine:
@@ -103,5 +106,13 @@ def _resume_segment(segmenter: Segmenter, ledger: Ledger) -> None:
     going = [track for track in tracks if _last_period(track) == newest]
     reference = next((track for track in sorted(going, key=lambda t: t.info.number) if track.info.kind == "video"), going[0])
     columns = reference.columns
-    first = columns.first_of_segment(reference.segment)
-    segmenter.resume(reference.segment, to_ns(columns.time_at(first), reference.info.timescale), columns.end - first)
+    row = columns.first_of_segment(reference.segment)
+    first = bool(columns.flags_at(row) & FLAG_PERIOD)
+    segmenter.resume(reference.segment, to_ns(columns.time_at(row), reference.info.timescale), columns.end - row, first=first)
+
+
+def _resume_place(line: TrackLine, track: Track, segmenter: Segmenter) -> None:
+    row = track.columns.first_of_segment(track.segment)
+    start_ns, end_ns = line.ns(track.columns.time_at(row)), line.ns(track.columns.end_at(row))
+    line.place, line.opened_ns = segmenter.segment_at((start_ns + end_ns) // 2), start_ns
+    line.gap = bool(track.columns.flags_at(row) & FLAG_GAP)

@@ -14,10 +14,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, Row
 from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.periods import alike
-from pypackager.timeline.times import SECOND_NS, from_ns
+from pypackager.timeline.times import SECOND_NS
 
 MISALIGNED_NS = SECOND_NS // 10
 """A layer whose fragment starts so far from the leader's does not align."""
@@ -159,55 +158,3 @@ def _misses(line: TrackLine, start_ns: int, end_ns: int) -> bool:
     if line.waiting and line.ns(line.waiting[0].time) - line.ns(line.edge) < MISALIGNED_NS:
         return False
     return line.ns(line.edge) + line.patience_ns(end_ns - start_ns) < end_ns
-
-
-def rows_of(slot: Slot, lines: Iterable[TrackLine], segment: int, period: int, *, opens: bool, closes: bool, new_period: bool) -> list[Row]:
-    """The rows of a slot, in track order, and the lines moved past them.
-
-    A track's media sequence number is its last one plus one whenever a segment opens; a track that joins takes the slot's.
-    """
-    rows: list[Row] = []
-    missing = {id(line) for line in slot.missing}
-    for line in sorted(lines, key=lambda line: line.info.number):
-        fragments = slot.members.get(line.info.number, [])
-        if not fragments and id(line) not in missing:
-            # Nothing in the slot that opens a segment: what comes next opens its own, but in a layer whose edges are its own anyway.
-            line.closed = line.closed or (opens and not line.misaligned)
-            continue
-        in_new_period = line.period != period
-        starts = opens or line.closed or line.segment is None or in_new_period
-        number = segment if line.segment is None else line.segment + starts
-        flags = (FLAG_OPENS if starts else 0) | (FLAG_PERIOD if in_new_period else 0)
-        begin, end = _hole(line, slot, fragments, new_period=new_period, in_new_period=in_new_period)
-        if end > begin > line.last_time:
-            rows.append(Row(line.info.number, begin, end - begin, number, flags | FLAG_GAP))
-            line.last_time, line.edge, flags = begin, end, 0
-        elif not fragments:
-            continue
-        for fragment in fragments:
-            rows.append(Row(line.info.number, fragment.time, fragment.duration, number, fragment.flags | flags))
-            flags = 0
-            line.published(fragment)
-        if fragments:
-            line.retired = False
-            if line.info.kind == "video" and line is not slot.leader:
-                line.misaligned = abs(line.ns(fragments[0].time) - slot.start_ns) > MISALIGNED_NS
-        if closes:
-            rows[-1] = msgspec.structs.replace(rows[-1], flags=rows[-1].flags | FLAG_CLOSES)
-        line.segment, line.closed = number, closes
-        line.period = period
-    return rows
-
-
-def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period: bool, in_new_period: bool) -> tuple[int, int]:
-    """What is to be listed as a gap before the slot's fragments of a track, or in their place."""
-    scale = line.info.timescale
-    if fragments:
-        begin, end = line.edge, fragments[0].time
-        if begin is None or line.segment is None or in_new_period or line.ns(end) - line.ns(begin) < MISALIGNED_NS:
-            return 0, 0
-        return begin, end
-    start = from_ns(slot.start_ns, scale)
-    begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
-    end = from_ns(slot.end_ns, scale)
-    return begin, min(end, line.waiting[0].time) if line.waiting else end

@@ -74,8 +74,14 @@ class TrackLine(msgspec.Struct):
     """Period of the last published row."""
     segment: int | None = None
     """HLS media sequence number of the last published row."""
+    place: int = 0
+    """The channel's segment that it was opened in: where the track has fewer or more segments, not the same number."""
+    opened_ns: int = 0
+    """Where it starts."""
+    gap: bool = False
+    """It is a gap."""
     closed: bool = False
-    """Nothing more comes into that segment."""
+    """Nothing more comes into it."""
     peak_bps: int = 0
     configs: dict[str, int] = msgspec.field(default_factory=dict)
     """Configuration numbers by hash."""

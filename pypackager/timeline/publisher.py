@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from pypackager.model.records import FLAG_GAP, FLAG_OPENS, Peak, Row, TargetRaised
-from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot, rows_of
+from pypackager.model.records import FLAG_GAP, Peak, Row, TargetRaised
+from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.pending import TrackLine
 from pypackager.timeline.periods import held_back, hole_ns, opens_period
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.rhythm import Segmenter, measure
+from pypackager.timeline.rows import row_of, rows_of
 from pypackager.timeline.sessions import MAX_TIME_NS
 from pypackager.timeline.times import SECOND_NS
 
@@ -58,7 +59,7 @@ class Publisher:
         if self.rhythm is None:
             self.rhythm = self._measure(slot)
         if new_period:
-            self._finish_period(slot)
+            self._finish_period(slot, self.rhythm)
             self.period += 1
             first = min(line.ns(slot.members[n][0].time) for line in lines if (n := line.info.number) in slot.members)
             # A track that changes its clock or configuration within what the others have published does not pull the period back over it.
@@ -66,10 +67,10 @@ class Publisher:
             for line in slot.missing:
                 line.retired = not line.feeds
             slot.missing = [line for line in slot.missing if not line.retired]
-        segment, opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, forced=new_period)
+        opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, forced=new_period)
         self._raise_target(self.rhythm, slot)
         self._measure_peaks(slot)
-        rows = rows_of(slot, lines, segment, self.period, opens=opens, closes=closes, new_period=new_period)
+        rows = rows_of(slot, lines, self.rhythm, self.period, closes=closes, new_period=new_period)
         self._warn(slot, rows)
         if opens and self._store.roll_due(now.utc_ns):
             self._store.roll(now.utc_ns)
@@ -109,7 +110,7 @@ class Publisher:
         length_s = max(*lengths, slot.end_ns - slot.start_ns) / SECOND_NS
         self._alert("KEY_FRAME_INTERVAL_TOO_LONG", f"a GOP of {length_s:.3f} s raised TARGETDURATION to {raised}")
 
-    def _finish_period(self, slot: Slot) -> None:
+    def _finish_period(self, slot: Slot, rhythm: Segmenter) -> None:
         """Lists what of the period before still waits (audio that ends after its video) in that period."""
         rows: list[Row] = []
         hole = None if self.last_end_ns is None else hole_ns(slot, self.last_end_ns, self._lines.values())
@@ -120,10 +121,7 @@ class Publisher:
             before = [f for f in inside if line.segment is not None and line.ns(f.time) < border_ns]
             rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS]
             for fragment in rest:
-                opens = line.closed
-                line.segment, line.closed = (line.segment or 0) + opens, False
-                flags = fragment.flags | (FLAG_OPENS if opens else 0)
-                rows.append(Row(line.info.number, fragment.time, fragment.duration, line.segment, flags))
+                rows.append(row_of(line, rhythm, line.period, fragment.time, fragment.duration, fragment.flags))
                 line.published(fragment)
             if rest:
                 slot.members[line.info.number] = inside[len(rest) :]

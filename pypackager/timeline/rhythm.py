@@ -5,8 +5,14 @@ Measured once, frozen, journalled (design §4): restart and trimming never regro
 
 from __future__ import annotations
 
+from collections import deque
+
 from pypackager.model.records import Measured
 from pypackager.timeline.times import SECOND_NS
+
+REMEMBERED = 16
+"""So many segments back a late fragment is put where it belongs."""
+MAX_NS = 1 << 63
 
 
 def fragments_per_segment(interval_ns: int) -> int:
@@ -33,41 +39,50 @@ def measure(first_duration_ns: int, interval_ns: int | None, per_segment: int | 
 
 
 class Segmenter:
-    """Decides which slots open an HLS segment and numbers the segments."""
+    """Decides which slots open an HLS segment, numbers the segments, and says which of them holds a time."""
 
     def __init__(self, rhythm: Measured) -> None:
         self.rhythm = rhythm
-        self._number: int | None = None
         self._count = 0
-        self._start_ns = 0
+        self._openings: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
+        """(start, number) of the last segments of the open period."""
 
-    def resume(self, number: int, start_ns: int, count: int) -> None:
-        """Goes on after a restart: the open segment, its start and its slots so far."""
-        self._number, self._start_ns, self._count = number, start_ns, count
+    def resume(self, number: int, start_ns: int, count: int, *, first: bool) -> None:
+        """Goes on after a restart: the open segment, its start and its slots so far, and whether it is its period's first."""
+        self._count = count
+        if not first:
+            self._openings.append((-MAX_NS, number - 1))
+        self._openings.append((start_ns, number))
 
-    def place(self, start_ns: int, end_ns: int, *, forced: bool) -> tuple[int, bool, bool]:
-        """(segment number, whether the slot opens it, whether the slot surely closes it) of the slot [start, end); `forced` at a period."""
+    def segment_at(self, time_ns: int) -> int:
+        """Number of the open period's segment that holds a time: the first known one for what lies before all of them."""
+        return next((number for start_ns, number in reversed(self._openings) if start_ns <= time_ns), self._openings[0][1])
+
+    def place(self, start_ns: int, end_ns: int, *, forced: bool) -> tuple[bool, bool]:
+        """(whether it opens a segment, whether it surely closes it) of the slot [start, end); `forced` at a period."""
         interval, per_segment = self.rhythm.interval_ns, self.rhythm.fragments_per_segment
         # An eighth of the interval keeps a key frame that a rounding put just before its grid point on that point.
         position = (start_ns + interval // 8) // interval
-        if self._number is None:
-            self._number = position // per_segment
-            opens = True
+        if not self._openings:
+            number, opens = position // per_segment, True
         else:
+            opened_ns, number = self._openings[-1]
             opens = (
                 forced
                 or position % per_segment == 0
                 or self._count >= per_segment
-                or rounded_seconds(end_ns - self._start_ns) > self.rhythm.target_duration_s
+                or rounded_seconds(end_ns - opened_ns) > self.rhythm.target_duration_s
             )
-            self._number += opens
+            number += opens
         if opens:
-            self._start_ns = start_ns
+            if forced:
+                self._openings.clear()
+            self._openings.append((start_ns, number))
             self._count = 0
         self._count += 1
-        return self._number, opens, self._count >= per_segment
+        return opens, self._count >= per_segment
 
     def raised_target(self, end_ns: int, longest_ns: int) -> int | None:
         """The TARGETDURATION that the open segment needs, when a single longer GOP (of any layer) exceeds the frozen one."""
-        needed = max(rounded_seconds(end_ns - self._start_ns), rounded_seconds(longest_ns))
+        needed = max(rounded_seconds(end_ns - self._openings[-1][0]), rounded_seconds(longest_ns))
         return needed if needed > self.rhythm.target_duration_s else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pypackager.model.records import FLAG_GAP, FLAG_PERIOD
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD
 from pypackager.timeline.times import SECOND_NS
-from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
+from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header, shown
 
 VIDEO = 90_000
 LAYERS = 4
@@ -169,3 +169,68 @@ def test_an_encoder_that_comes_back_is_waited_for_as_a_whole(tails: dict[str, fl
         ticks = 96_000 if name == "a" else 2 * VIDEO
         whole_rows = [row for row in ladder.rig.rows(name) if row.duration == ticks and not row.flags & FLAG_GAP]
         assert len(whole_rows) == 15, (name, ladder.rig.alerts)
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3, 4])
+def test_what_comes_late_goes_to_the_segment_that_it_belongs_to(lag: int) -> None:
+    """The audio of an encoder that comes back misses the slot that opens the period; it catches up when the next segment is open."""
+    ladder = Ladder("rtmp", start_s=0)
+    ladder.run(4)
+    for conn in ladder.conns.values():
+        ladder.rig.timeline.close_feed(conn, ladder.rig.now)
+    ladder.rig.wait(7)
+    ladder.next_s = 0
+    for name in ladder.names():
+        ladder.connect(name)
+    late = []
+    for slot in range(9):
+        ladder.rig.wait(2)
+        late.append(sound(2 * slot))
+        ladder.slot(without="a")
+        if slot + 1 >= lag:
+            for chunk in late:
+                ladder.rig.send(ladder.conns["a"], chunk)
+            late.clear()
+    ladder.rig.wait(10)
+    media = [row for row in ladder.rig.rows("a") if not row.flags & FLAG_GAP]
+    starts = {name: starts_of(ladder, name) for name in ("a", "v1")}
+    assert len(ladder.rig.store.periods) == 2
+    assert longest_s(ladder, "a") <= 6.5, shown(ladder.rig.rows("a"))
+    # Where it has media, its segments start with those of the pictures.
+    assert {start for start in starts["v1"] if any(row.time / 48_000 == start for row in media)} <= starts["a"]
+
+
+def starts_of(ladder: Ladder, name: str) -> set[float]:
+    """Where the segments of a track start."""
+    scale = 48_000 if name == "a" else VIDEO
+    return {row.time / scale for row in ladder.rig.rows(name) if row.flags & FLAG_OPENS}
+
+
+def longest_s(ladder: Ladder, name: str) -> float:
+    """The longest segment of a track."""
+    scale = 48_000 if name == "a" else VIDEO
+    lengths: dict[int, int] = {}
+    for row in ladder.rig.rows(name):
+        lengths[row.segment] = lengths.get(row.segment, 0) + row.duration
+    return max(lengths.values()) / scale
+
+
+@pytest.mark.parametrize("lead_s", [0.3, 0.7, 1.2, 1.9])
+def test_sound_before_the_first_picture_of_a_period_makes_no_segment_too_long(lead_s: float) -> None:
+    ladder = Ladder("rtmp", start_s=0)
+    ladder.run(4)
+    for conn in ladder.conns.values():
+        ladder.rig.timeline.close_feed(conn, ladder.rig.now)
+    ladder.rig.wait(7)
+    ladder.next_s = 0
+    for name in ladder.names():
+        ladder.connect(name)
+    ladder.rig.send(ladder.conns["a"], Chunk(1, 0, round(lead_s * 48_000), 48_000))
+    for slot in range(8):
+        ladder.rig.wait(2)
+        for name, conn in ladder.conns.items():
+            start_s = lead_s + 2 * slot
+            ladder.rig.send(conn, sound(start_s) if name == "a" else gop(start_s))
+    ladder.rig.wait(10)
+    assert longest_s(ladder, "a") < 6.5, shown(ladder.rig.rows("a"))
+    assert not any(row.flags & FLAG_GAP for row in ladder.rig.rows("a"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
 
@@ -13,6 +13,7 @@ from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 
 VIDEO = 90_000
 LAYERS = 2
+TARGET_S = 6
 
 
 class Encoder:
@@ -85,6 +86,12 @@ def test_rows_keep_their_promises(seed: int) -> None:
                 assert after.flags & FLAG_OPENS, f"a period opens a segment, {where}"
             elif not (before.flags | after.flags) & FLAG_GAP:
                 assert after.time <= before.time + before.duration + 2 * slack, f"an unsaid hole, {where}"
+        for number, segment in groupby(rows, key=lambda row: row.segment):
+            parts = list(segment)
+            where = f"seed {seed}: {info.id}: segment {number}: {parts}"
+            assert len({part.flags & FLAG_GAP for part in parts}) == 1, f"half a gap, {where}"
+            length_s = (parts[-1].time + parts[-1].duration - parts[0].time) / info.timescale
+            assert len(parts) == 1 or length_s < TARGET_S + 0.5, f"longer than the target, {where}"
     # Nothing that was written stays behind when all sources are gone.
     for encoder in encoders:
         if encoder.conn is not None:

@@ -147,16 +147,19 @@ fn with_pieces(
     let (video, audio) = (video.map(load).transpose()?, audio.map(load).transpose()?);
     let video_chunks = video.as_ref().map(|(_, data)| parse_all(data)).transpose()?;
     let audio_chunks = audio.as_ref().map(|(_, data)| parse_all(data)).transpose()?;
-    let video_pieces = video.as_ref().zip(video_chunks.as_ref()).map(|((track, _), chunks)| pieces(track, chunks));
-    let audio_pieces = audio.as_ref().zip(audio_chunks.as_ref()).map(|((track, _), chunks)| pieces(track, chunks));
+    let video_pieces = video.as_ref().zip(video_chunks.as_ref()).map(|((track, _), chunks)| pieces(track.as_ref(), chunks));
+    let audio_pieces = audio.as_ref().zip(audio_chunks.as_ref()).map(|((track, _), chunks)| pieces(track.as_ref(), chunks));
     Ok(write(video_pieces.as_deref(), audio_pieces.as_deref())?.into())
 }
 
-fn load(source: &Source) -> std::result::Result<(Track, Vec<u8>), Fault> {
-    Ok((parse_init(&source.init)?.track, read_all(&source.ranges)?))
+/// The track and its bytes; a source of no ranges needs no header.
+fn load(source: &Source) -> std::result::Result<(Option<Track>, Vec<u8>), Fault> {
+    let track = if source.ranges.is_empty() { None } else { Some(parse_init(&source.init)?.track) };
+    Ok((track, read_all(&source.ranges)?))
 }
 
-fn pieces<'a>(track: &'a Track, chunks: &'a [StoredChunk<'a>]) -> Vec<Piece<'a>> {
+fn pieces<'a>(track: Option<&'a Track>, chunks: &'a [StoredChunk<'a>]) -> Vec<Piece<'a>> {
+    let Some(track) = track else { return Vec::new() };
     let piece = |chunk: &'a StoredChunk<'a>| Piece {
         codec: &track.codec,
         timescale: track.timescale,

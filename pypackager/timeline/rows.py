@@ -1,0 +1,92 @@
+"""The rows of a slot: which period and HLS segment each fragment goes to, and the holes between them (docs/design/chunk.md).
+
+In: slots, lines, the channel's segments. Out: rows; the lines are moved past them. Never: a decision when something is published.
+
+A fragment goes to the segment that holds its middle, also when it comes too late for its slot. A gap is a segment of its own, because a
+playlist has no word for half a gap (EXT-X-GAP, RFC 8216bis 4.4.4.7), and no segment grows beyond the target duration (4.4.3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, Row
+from pypackager.timeline.edge import MISALIGNED_NS, Slot
+from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.rhythm import Segmenter, rounded_seconds
+from pypackager.timeline.times import from_ns
+
+
+def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: int, *, closes: bool, new_period: bool) -> list[Row]:
+    """The rows of a slot, in track order.
+
+    Args:
+        slot: what is published.
+        lines: all tracks.
+        rhythm: the channel's segments; the slot is placed in them.
+        period: the open period.
+        closes: the slot is its segment's last.
+        new_period: the slot opened the period.
+    """
+    rows: list[Row] = []
+    missing = {id(line) for line in slot.missing}
+    for line in sorted(lines, key=lambda line: line.info.number):
+        fragments = slot.members.get(line.info.number, [])
+        if not fragments and id(line) not in missing:
+            continue
+        before = len(rows)
+        begin, end = _hole(line, slot, fragments, new_period=new_period, in_new_period=line.period != period)
+        if end > begin > line.last_time:
+            rows.append(row_of(line, rhythm, period, begin, end - begin, FLAG_GAP))
+            line.last_time, line.edge = begin, end
+        for fragment in fragments:
+            rows.append(row_of(line, rhythm, period, fragment.time, fragment.duration, fragment.flags))
+            line.published(fragment)
+        if fragments:
+            line.retired = False
+            if line.info.kind == "video" and line is not slot.leader:
+                line.misaligned = abs(line.ns(fragments[0].time) - slot.start_ns) > MISALIGNED_NS
+        if closes and len(rows) > before and _middle_ns(line, rows[-1].time, rows[-1].duration) >= slot.start_ns:
+            rows[-1] = msgspec.structs.replace(rows[-1], flags=rows[-1].flags | FLAG_CLOSES)
+            line.closed = True
+    return rows
+
+
+def row_of(line: TrackLine, rhythm: Segmenter, period: int, time: int, duration: int, flags: int) -> Row:
+    """The next row of a track, of the segment that it goes to.
+
+    A track's media sequence number is its last one plus one whenever a segment opens; a track that joins takes the channel's.
+    """
+    place, gap = rhythm.segment_at(_middle_ns(line, time, duration)), bool(flags & FLAG_GAP)
+    if line.segment is None or line.period != period:
+        opens = True
+        flags |= FLAG_PERIOD
+    else:
+        too_long = rounded_seconds(line.ns(time + duration) - line.opened_ns) > rhythm.rhythm.target_duration_s
+        opens = line.closed or place > line.place or gap != line.gap or too_long
+    if opens:
+        line.segment = place if line.segment is None else line.segment + 1
+        line.place, line.gap, line.opened_ns = place, gap, line.ns(time)
+        line.period, line.closed = period, False
+        flags |= FLAG_OPENS
+    return Row(line.info.number, time, duration, line.segment or 0, flags)
+
+
+def _middle_ns(line: TrackLine, time: int, duration: int) -> int:
+    return (line.ns(time) + line.ns(time + duration)) // 2
+
+
+def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period: bool, in_new_period: bool) -> tuple[int, int]:
+    """What is to be listed as a gap before the slot's fragments of a track, or in their place."""
+    scale = line.info.timescale
+    if fragments:
+        begin, end = line.edge, fragments[0].time
+        if begin is None or line.segment is None or in_new_period or line.ns(end) - line.ns(begin) < MISALIGNED_NS:
+            return 0, 0
+        return begin, end
+    start = from_ns(slot.start_ns, scale)
+    begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
+    end = from_ns(slot.end_ns, scale)
+    return begin, min(end, line.waiting[0].time) if line.waiting else end
