@@ -147,8 +147,10 @@ fn with_pieces(
     let (video, audio) = (video.map(load).transpose()?, audio.map(load).transpose()?);
     let video_chunks = video.as_ref().map(|(_, data)| parse_all(data)).transpose()?;
     let audio_chunks = audio.as_ref().map(|(_, data)| parse_all(data)).transpose()?;
-    let video_pieces = video.as_ref().zip(video_chunks.as_ref()).map(|((track, _), chunks)| pieces(track.as_ref(), chunks));
-    let audio_pieces = audio.as_ref().zip(audio_chunks.as_ref()).map(|((track, _), chunks)| pieces(track.as_ref(), chunks));
+    let video_pieces =
+        video.as_ref().zip(video_chunks.as_ref()).map(|((track, _), chunks)| pieces(track.as_ref(), chunks));
+    let audio_pieces =
+        audio.as_ref().zip(audio_chunks.as_ref()).map(|((track, _), chunks)| pieces(track.as_ref(), chunks));
     Ok(write(video_pieces.as_deref(), audio_pieces.as_deref())?.into())
 }
 
