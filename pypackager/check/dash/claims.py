@@ -110,9 +110,11 @@ def _check_shown(loaded: list[Loaded], scope: Scope) -> None:
 
 def _check_kind(representation: Representation, streams: list[Samples], scope: Scope) -> None:
     kinds = {stream.kind for stream in streams}
+    # A transport stream is called video though its audio is in it.
+    muxed = representation.values.get("mimeType") == "video/mp2t"
     for name in ("contentType", "mimeType"):
         stated = representation.values.get(name, "").partition("/")[0]
-        if stated in ("video", "audio") and kinds != {stated}:
+        if stated in ("video", "audio") and kinds != {stated} and not (muxed and stated in kinds):
             found = f"{name}={representation.values[name]} over {', '.join(sorted(kinds))}"
             scope.breach(KIND, found, "what is in the segments, and one kind", line=representation.line)
             return

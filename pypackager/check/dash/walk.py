@@ -14,6 +14,7 @@ import trio
 from pypackager.check.dash.availability import check_availability
 from pypackager.check.dash.claims import Claimed, check_claims
 from pypackager.check.dash.clock import ask_clock
+from pypackager.check.dash.containers import reader_of
 from pypackager.check.dash.guidelines import check_guidelines
 from pypackager.check.dash.index import read_index
 from pypackager.check.dash.mpd import Mpd, Representation
@@ -23,9 +24,8 @@ from pypackager.check.dash.resolve import resolve
 from pypackager.check.dash.tree import read_tree
 from pypackager.check.dash.values import parse_range
 from pypackager.check.finding import Report
-from pypackager.check.loading import Loader, open_loader
-from pypackager.check.media.mp4_fragments import read_fragments
-from pypackager.check.media.mp4_header import read_header
+from pypackager.check.loading import LIMIT, Loader, open_loader
+from pypackager.check.media.read import read_any_header
 from pypackager.check.origin import Answer
 from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track
 from pypackager.check.session import Session
@@ -144,8 +144,11 @@ class _Walker:
                 track = self._track(mpd, each, number)
                 new = self._new_listings(each, track, number)
                 track.listings.update((_key(listing), listing) for listing in new)
-                if new:
-                    nursery.start_soon(loader.want, track, new, read_fragments, read_header)
+                reader = reader_of(each.values.get("mimeType", "/mp4"))
+                if reader is None and new:
+                    self.session.scope.at(track=track.label).breach(LIMIT, each.values["mimeType"], "fragmented MP4 or a transport stream")
+                elif reader is not None and new:
+                    nursery.start_soon(loader.want, track, new, reader, read_any_header)
                 if len(each.rows):
                     start, end = (self._time(each, int(tick)) for tick in (each.rows.time[0], each.rows.end[-1]))
                     first, last, changed = looks.get(track.label, (start, end, False))

@@ -160,6 +160,7 @@ MUTATIONS: dict[str, tuple[str, Break]] = {
     "another sampling rate": ("DASH-SAMPLING-RATE", everywhere(put('audioSamplingRate="44100"', 'audioSamplingRate="48000"'))),
     "six channels": ("DASH-CHANNELS", everywhere(put('2011" value="2"', '2011" value="6"', 1))),
     "audio as video": ("DASH-CONTENT", everywhere(swap(r'(<Representation id="2" )mimeType="audio/mp4"', r'\1mimeType="video/mp4"'))),
+    "another container": ("DASH-CONTAINER", everywhere(swap(r'(<Representation id="0" )mimeType="video/mp4"', r'\1mimeType="video/mp2t"'))),
     "a bandwidth that starves": ("DASH-BANDWIDTH", everywhere(put('bandwidth="824870"', 'bandwidth="600000"'))),
 }
 

@@ -30,7 +30,7 @@ DASH: dict[str, tuple[str, set[str]]] = {
     "a segment from elsewhere in time": ("MEDIA-START", {"MEDIA-CONTINUOUS"}),
     "time jumps": ("MEDIA-START", {"MEDIA-CONTINUOUS"}),
     "all sound is late": ("MEDIA-START", {"SYNC-TRACKS", "MEDIA-TIME", "MEDIA-DURATION-EXACT"}),
-    "a page with status 200": ("MP4-BOX", set()),
+    "a page with status 200": ("DASH-CONTAINER", set()),
     "the header of the other variant": ("DASH-CODECS", {"DASH-SIZE"}),
 }
 """What finds a mistake there, where another rule than in HLS does."""
