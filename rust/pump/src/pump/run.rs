@@ -237,12 +237,12 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// Takes media and counts how often.
-    struct Counting(Arc<AtomicUsize>);
+    /// A session amid media: does what a test wants whenever it is fed.
+    struct Fed<F>(F);
 
-    impl Session for Counting {
+    impl<F: FnMut() + Send> Session for Fed<F> {
         fn feed(&mut self, _: &[u8], _: &mut Outlet<'_>) -> Result<()> {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            (self.0)();
             Ok(())
         }
         fn accept(&mut self, _: &mut Outlet<'_>) -> Result<()> {
@@ -272,7 +272,8 @@ mod tests {
             let counters = shared.counters(number).expect("just enrolled");
             let fed = Arc::new(AtomicUsize::new(0));
             let socket = Socket::new(socket.into()).expect("a socket");
-            let session = Box::new(Counting(Arc::clone(&fed)));
+            let count = Arc::clone(&fed);
+            let session = Box::new(Fed(move || _ = count.fetch_add(1, Ordering::Relaxed)));
             pump.connections.insert(number, Connection::new(number, socket, session, counters, pump.cx.now));
             for look in looks {
                 encoder.write_all(&vec![0; size]).expect("room in the socket");
@@ -280,30 +281,6 @@ mod tests {
                 pump.tick();
                 assert_eq!(fed.load(Ordering::Relaxed), look, "{size} bytes a tick");
             }
-        }
-    }
-
-    /// Panics when it is fed, for a fault that nobody has found yet.
-    struct Faulty;
-
-    impl Session for Faulty {
-        fn feed(&mut self, _: &[u8], _: &mut Outlet<'_>) -> Result<()> {
-            panic!("a fault in a session");
-        }
-        fn accept(&mut self, _: &mut Outlet<'_>) -> Result<()> {
-            Ok(())
-        }
-        fn refuse(&mut self, _: &str, _: &str) {}
-        fn end_of_input(&mut self, _: &mut Outlet<'_>) -> Result<()> {
-            Ok(())
-        }
-        fn fail(&mut self, _: &Error) {}
-        fn detach(&mut self, _: &mut Outlet<'_>) {}
-        fn take_output(&mut self) -> Vec<u8> {
-            Vec::new()
-        }
-        fn state(&self) -> State {
-            State::Media
         }
     }
 
@@ -327,7 +304,8 @@ mod tests {
         let number = shared.enroll();
         let counters = shared.counters(number).expect("just enrolled");
         let socket = Socket::new(socket.into()).expect("a socket");
-        pump.connections.insert(number, Connection::new(number, socket, Box::new(Faulty), counters, pump.cx.now));
+        let session = Box::new(Fed(|| panic!("a fault that nobody has found yet")));
+        pump.connections.insert(number, Connection::new(number, socket, session, counters, pump.cx.now));
         let (mut other, socket) = UnixStream::pair().expect("a socket pair");
         let neighbour = shared.enroll();
         pump.add(neighbour, socket.into(), Protocol::Http);
