@@ -115,7 +115,7 @@ def _check_range(body: bytes, byte_range: tuple[int, int] | None, scope: Scope) 
 
 @asynccontextmanager
 async def open_loader(session: Session) -> AsyncGenerator[Loader]:
-    """A loader that works beside the walk; at the end everything wanted is loaded, and the tracks' segments are in order."""
+    """A loader that works beside the walk; at the end everything wanted is loaded, in the order in which it came."""
     send, receive = trio.open_memory_channel[_Wish](_WORKERS)
     loader = Loader(session, send)
     async with trio.open_nursery() as nursery:

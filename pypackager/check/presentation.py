@@ -10,6 +10,7 @@ A `continuity` numbers stretches whose media times go on from one segment to the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -26,6 +27,8 @@ class Listing(msgspec.Struct, frozen=True):
     duration: Fraction
     name: str
     """Number or time, as a person would look for it."""
+    key: str
+    """The segment's for ever, among those of its track."""
     continuity: int = 0
     byte_range: tuple[int, int] | None = None
     """First byte and length."""
@@ -104,12 +107,28 @@ class Track:
     """Of its own manifest, or of the presentation's."""
     claims: Claims = field(default_factory=Claims)
     listings: dict[str, Listing] = field(default_factory=dict)
-    """Everything that was ever listed, by a key that is the segment's for ever, in order."""
+    """Everything that was ever listed, by key, in order."""
     loaded: list[Loaded] = field(default_factory=list)
-    """In the order of their times once the walk is over."""
+    """In the order of `listings` once the walk is over."""
     looks: list[Look] = field(default_factory=list)
     group: str = ""
     """Tracks of one group can be switched between: their segments must be aligned."""
+
+    def take(self, listings: Iterable[Listing]) -> list[Listing]:
+        """Notes what a copy of a manifest lists; gives back what none listed before."""
+        new = [listing for listing in listings if listing.key not in self.listings]
+        self.listings.update((listing.key, listing) for listing in new)
+        return new
+
+    def sort(self) -> None:
+        """Puts the loaded segments in order."""
+        order = {key: n for n, key in enumerate(self.listings)}
+        self.loaded.sort(key=lambda loaded: order[loaded.listing.key])
+
+
+def url_key(url: str, byte_range: tuple[int, int] | None) -> str:
+    """The key of a segment that its place on the server tells from all others."""
+    return f"{url}@{byte_range[0]}" if byte_range else url
 
 
 @dataclass

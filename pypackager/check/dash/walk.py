@@ -27,11 +27,12 @@ from pypackager.check.finding import Report
 from pypackager.check.loading import LIMIT, Loader, open_loader
 from pypackager.check.media.read import read_any_header
 from pypackager.check.origin import Answer
-from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track
+from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track, url_key
 from pypackager.check.session import Session
+from pypackager.check.watch import Watch
 
-_LEAST_WAIT, _MOST_WAIT = 0.5, 2.0
-"""Seconds between two looks at the MPD: a player waits @minimumUpdatePeriod, the judge looks twice as often to time what changes."""
+_USUAL_UPDATES = Fraction(4)
+"""Seconds between two updates of an MPD that does not say."""
 
 
 async def walk(session: Session, url: str, answer: Answer) -> Presentation:
@@ -46,7 +47,7 @@ class _Walker:
         self.session = session
         self.url = url
         self.presentation = Presentation(session.label, "dash", url, live=False)
-        self.deadline = trio.current_time() + session.settings.seconds
+        self.watch = Watch(session.settings.seconds)
         self.tracks: dict[str, Track] = {}
         self.claimed: list[Claimed] = []
         self.numbers: dict[str, int] = {}
@@ -65,8 +66,7 @@ class _Walker:
             await self._follow(answer, loader, nursery)
         self.presentation.tracks = list(self.tracks.values())
         for track in self.presentation.tracks:
-            order = {key: n for n, key in enumerate(track.listings)}
-            track.loaded.sort(key=lambda loaded, order=order: order[_key(loaded.listing)])  # type: ignore[misc]
+            track.sort()
         for claimed in self.claimed:
             check_claims(claimed, self.session.scope.at(track=claimed.track.label))
 
@@ -81,11 +81,8 @@ class _Walker:
             ended = not last.dynamic
             if ended and not self.presentation.absolute:
                 return
-            wait = float(last.duration("minimumUpdatePeriod") or 2 * _MOST_WAIT) / 2
-            wait = min(max(wait, _LEAST_WAIT), _MOST_WAIT)
-            if trio.current_time() + wait > self.deadline:
+            if not await self.watch.pause(float(last.duration("minimumUpdatePeriod") or _USUAL_UPDATES) / 2):
                 return
-            await trio.sleep(wait)
             answer = await self.session.get(self.url, "manifest")
 
     async def _take(self, answer: Answer, loader: Loader, nursery: trio.Nursery) -> Mpd | None:
@@ -142,8 +139,7 @@ class _Walker:
             number = self.numbers.setdefault(f"{period.id} at {period.start}", len(self.numbers))
             for each in period.representations:
                 track = self._track(mpd, each, number)
-                new = self._new_listings(each, track, number)
-                track.listings.update((_key(listing), listing) for listing in new)
+                new = track.take(self._listings(each, track, number))
                 reader = reader_of(each.values.get("mimeType", "/mp4"))
                 if reader is None and new:
                     self.session.scope.at(track=track.label).breach(LIMIT, each.values["mimeType"], "fragmented MP4 or a transport stream")
@@ -172,15 +168,15 @@ class _Walker:
     def _time(self, each: Representation, tick: int) -> Fraction:
         return (self.zero or Fraction(0)) + each.presentation_time(tick)
 
-    def _new_listings(self, each: Representation, track: Track, number: int) -> list[Listing]:
+    def _listings(self, each: Representation, track: Track, number: int) -> list[Listing]:
+        """At least those that are new."""
         rows = each.rows
         known = next(reversed(track.listings.values()), None)
         first = 0
         if known is not None and known.continuity == number and known.media_start is not None and each.exact:
             # Whatever lies before the newest that is known was listed before, or breaks a rule that has said so.
             first = int(np.searchsorted(rows.time, int(known.media_start * each.timescale), side="right"))
-        listings = [self._listing(each, n, number) for n in range(first, len(rows))]
-        return [listing for listing in listings if _key(listing) not in track.listings]
+        return [self._listing(each, n, number) for n in range(first, len(rows))]
 
     def _listing(self, each: Representation, n: int, number: int) -> Listing:
         url, byte_range = each.url(n)
@@ -191,6 +187,7 @@ class _Walker:
             start=self._time(each, tick),
             duration=duration,
             name=str(tick if each.exact else int(each.rows.number[n])),
+            key=url_key(url, byte_range),
             continuity=number,
             byte_range=byte_range,
             init=init,
@@ -211,7 +208,3 @@ def _group(each: Representation) -> str:
     if each.set.values.get("segmentAlignment") not in ("true", "1"):
         return ""
     return f"set {each.set.values.get('id') or each.set.values.get('mimeType', '')} {each.kind}"
-
-
-def _key(listing: Listing) -> str:
-    return f"{listing.url}@{listing.byte_range[0]}" if listing.byte_range else listing.url

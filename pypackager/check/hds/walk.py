@@ -22,6 +22,7 @@ from pypackager.check.origin import Answer
 from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track
 from pypackager.check.rules import rule
 from pypackager.check.session import Session
+from pypackager.check.watch import Watch
 
 STREAM_TYPE = rule(
     "HDS-STREAM-TYPE", "error", "F4M 2.0 4.3", "streamType live has a bootstrap that is live, and recorded one that is not",
@@ -36,8 +37,6 @@ FUTURE = rule(
     example="500 for a fragment past the newest",
 )  # fmt: skip
 
-_LEAST_WAIT, _MOST_WAIT = 0.5, 2.0
-"""Seconds between two looks at a bootstrap: half a fragment, within these."""
 _AFTER_END = 4.0
 _PAST = 1000
 """Fragments past the newest: none may appear between the bootstrap and the question."""
@@ -65,7 +64,6 @@ class _Walker:
     def __init__(self, session: Session, url: str) -> None:
         self.session = session
         self.presentation = Presentation(session.label, "hds", url, live=False)
-        self.deadline = trio.current_time() + session.settings.seconds
         self.followed: list[_Followed] = []
 
     async def walk(self, answer: Answer) -> None:
@@ -84,8 +82,7 @@ class _Walker:
             if again is not None:
                 check_manifests(manifest, again, scope)
         for each in self.followed:
-            order = {key: n for n, key in enumerate(each.track.listings)}
-            each.track.loaded.sort(key=lambda loaded, order=order: order[loaded.listing.name])  # type: ignore[misc]
+            each.track.sort()
             check_fragments(each.track, each.bitrate, self.session.scope.at(track=each.track.label))
         self.presentation.live = any(each.table is not None and each.table.bootstrap.live for each in self.followed)
         self._check_duration(manifest, scope)
@@ -120,9 +117,8 @@ class _Walker:
         info, was_live, ever_live = each.media.bootstrap, False, False
         if info is None or not (info.url or info.data):
             return
-        deadline = self.deadline
+        watch = Watch(self.session.settings.seconds)
         while True:
-            now = trio.current_time()
             if info.url:
                 answer = await self.session.get(info.url, "bootstrap", track=each.track.label)
             else:
@@ -132,15 +128,10 @@ class _Walker:
                 await self._take(each, answer, loader, manifest, first=each.table is None)
             live = each.table is not None and each.table.bootstrap.live
             if was_live and not live:
-                # What ended while it was watched must stay so; a moment is enough to see it.
-                deadline = min(deadline, now + _AFTER_END)
+                watch.end_within(_AFTER_END)
             was_live, ever_live = live, ever_live or live
-            if not info.url or not ever_live:
+            if not info.url or not ever_live or not await watch.pause(_half_a_fragment(each.table)):
                 return
-            wait = _wait(each.table)
-            if trio.current_time() + wait > deadline:
-                return
-            await trio.sleep(wait)
 
     async def _take(self, each: _Followed, answer: Answer, loader: Loader, manifest: F4m, *, first: bool) -> None:
         track = each.track
@@ -159,8 +150,9 @@ class _Walker:
         if first and manifest.live is not None and manifest.live != bootstrap.live:
             said = f"a bootstrap that is {'live' if bootstrap.live else 'not live'}"
             scope.breach(STREAM_TYPE, said, f"as streamType {manifest.stream_type}")
-        new = [_listing(each.media, fragment, table) for fragment in table.fragments if str(fragment.number) not in track.listings]
-        track.listings.update((listing.name, listing) for listing in new)
+        new = track.take(
+            _listing(each.media, fragment, table) for fragment in table.fragments if str(fragment.number) not in track.listings
+        )
         start = table.seconds(table.fragments[0].start)
         track.looks.append(Look(answer.asked, answer.answered, start, table.end, bool(new), not bootstrap.live))
         if first and bootstrap.live:
@@ -196,11 +188,9 @@ def fragment_url(media: str, fragment: Fragment) -> str:
 def _listing(media: Media, fragment: Fragment, table: Table) -> Listing:
     return Listing(
         url=fragment_url(media.url, fragment), start=table.seconds(fragment.start), duration=table.seconds(fragment.duration),
-        name=str(fragment.number), continuity=fragment.continuity, exact=Fraction(1, 1000),
+        name=str(fragment.number), key=str(fragment.number), continuity=fragment.continuity, exact=Fraction(1, 1000),
     )  # fmt: skip
 
 
-def _wait(table: Table | None) -> float:
-    if table is None or not table.fragments:
-        return _MOST_WAIT
-    return min(max(float(table.seconds(table.fragments[-1].duration)) / 2, _LEAST_WAIT), _MOST_WAIT)
+def _half_a_fragment(table: Table | None) -> float:
+    return float(table.seconds(table.fragments[-1].duration)) / 2 if table is not None and table.fragments else 2.0

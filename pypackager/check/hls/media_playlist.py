@@ -135,8 +135,9 @@ def parse_date(text: str) -> Fraction | None:
     if match[8] != "Z":
         hours, minutes = int(match[8][:3]), int(match[8][-2:])
         zone = timezone(timedelta(hours=hours, minutes=minutes if hours >= 0 and match[8][0] == "+" else -minutes))
+    year, month, day, hour, minute, second = (int(match[n]) for n in range(1, 7))
     try:
-        whole = datetime(*(int(part) for part in match.groups()[:6]), tzinfo=zone)  # type: ignore[misc,arg-type]
+        whole = datetime(year, month, day, hour, minute, second, tzinfo=zone)
     except ValueError:
         return None
     return Fraction(int(whole.timestamp())) + (Fraction(match[7]) if match[7] else 0)

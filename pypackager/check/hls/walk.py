@@ -20,11 +20,9 @@ from pypackager.check.hls.renditions import check_renditions
 from pypackager.check.loading import Loader, open_loader
 from pypackager.check.media.read import read_any, read_any_header
 from pypackager.check.origin import Answer
-from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track
+from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track, url_key
 from pypackager.check.session import Session
-
-_LEAST_WAIT, _MOST_WAIT = 0.5, 2.0
-"""Seconds between two looks at a playlist: a player waits half a target duration, the judge looks more often to time what changes."""
+from pypackager.check.watch import Watch
 
 
 async def walk(session: Session, url: str, answer: Answer) -> Presentation:
@@ -40,7 +38,6 @@ class _Walker:
         self.presentation = Presentation(session.label, "hls", url, live=False)
         self.last: dict[str, MediaPlaylist] = {}
         """The newest copy of each track's playlist."""
-        self.deadline = trio.current_time() + session.settings.seconds
 
     async def walk(self, answer: Answer) -> None:
         scope = self.session.scope.at(url=answer.base)
@@ -58,7 +55,7 @@ class _Walker:
                 nursery.start_soon(self._follow, track, loader, first)
         self.presentation.live = any(not playlist.ended for playlist in self.last.values())
         for track in tracks:
-            _sort(track)
+            track.sort()
         check_renditions(self.last, self.session.scope)
         if master is not None:
             by_url = {track.url: track for track in tracks}
@@ -67,7 +64,7 @@ class _Walker:
 
     async def _follow(self, track: Track, loader: Loader, answer: Answer | None) -> None:
         before: MediaPlaylist | None = None
-        live, deadline = False, self.deadline
+        watch, live = Watch(self.session.settings.seconds), False
         while True:
             if answer is None:
                 answer = await self.session.get(track.url, "playlist", track=track.label)
@@ -76,13 +73,10 @@ class _Walker:
                 if before.ended and not live:
                     break
                 if before.ended:
-                    # What ended while it was watched must stay so; a segment's time is enough to see it.
-                    deadline = min(deadline, trio.current_time() + before.target)
+                    watch.end_within(before.target)
                 live = True
-            wait = min(max((before.target if before else 2) / 2, _LEAST_WAIT), _MOST_WAIT)
-            if trio.current_time() + wait > deadline:
+            if not await watch.pause((before.target if before else 2) / 2):
                 break
-            await trio.sleep(wait)
             answer = None
 
     async def _take(self, track: Track, loader: Loader, answer: Answer, before: MediaPlaylist | None) -> MediaPlaylist:
@@ -95,8 +89,7 @@ class _Walker:
             check_reload(before, playlist, scope)
         self.presentation.absolute = self.presentation.absolute or playlist.dated
         listings = _listings(playlist, track)
-        new = [listing for listing in listings if _key(listing) not in track.listings]
-        track.listings.update((_key(listing), listing) for listing in new)
+        new = track.take(listings)
         if listings:
             end = listings[-1].start + listings[-1].duration
             track.looks.append(Look(answer.asked, answer.answered, listings[0].start, end, bool(new), playlist.ended))
@@ -159,7 +152,7 @@ def _listings(playlist: MediaPlaylist, track: Track) -> list[Listing]:
 
 def _shift(segments: tuple[Segment, ...], starts: list[Fraction], track: Track) -> Fraction:
     for segment, start in zip(segments, starts, strict=True):
-        known = track.listings.get(_key(_listing(segment, start)))
+        known = track.listings.get(url_key(segment.url, segment.byte_range))
         if known is not None:
             return known.start - start
     last = next(reversed(track.listings.values()))
@@ -172,6 +165,7 @@ def _listing(segment: Segment, start: Fraction) -> Listing:
         start=start,
         duration=segment.duration,
         name=str(segment.number),
+        key=url_key(segment.url, segment.byte_range),
         continuity=segment.continuity,
         byte_range=segment.byte_range,
         init=segment.map.url if segment.map else "",
@@ -180,12 +174,3 @@ def _listing(segment: Segment, start: Fraction) -> Listing:
         line=segment.line,
         exact=Fraction(1, 2 * 10**segment.decimals),
     )
-
-
-def _sort(track: Track) -> None:
-    order = {key: n for n, key in enumerate(track.listings)}
-    track.loaded.sort(key=lambda loaded: order[_key(loaded.listing)])
-
-
-def _key(listing: Listing) -> str:
-    return f"{listing.url}@{listing.byte_range[0]}" if listing.byte_range else listing.url

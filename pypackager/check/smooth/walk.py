@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import trio
-
 from pypackager.check.finding import Scope
 from pypackager.check.loading import Loader, open_loader
 from pypackager.check.media.samples import Codec, Header, Media
@@ -23,9 +21,7 @@ from pypackager.check.smooth.manifest import Chunk, Level, Manifest, Stream, rea
 from pypackager.check.smooth.one_copy import check_copy
 from pypackager.check.smooth.private_data import make_header, read_private_data
 from pypackager.check.smooth.refreshes import check_refresh
-
-_LEAST_WAIT, _MOST_WAIT = 0.5, 2.0
-"""Seconds between two looks at the manifest: half a fragment, within these."""
+from pypackager.check.watch import Watch
 
 _AFTER_END = 4.0
 
@@ -41,7 +37,7 @@ class _Walker:
     def __init__(self, session: Session, url: str) -> None:
         self.session = session
         self.presentation = Presentation(session.label, "smooth", url, live=False)
-        self.deadline = trio.current_time() + session.settings.seconds
+        self.watch = Watch(session.settings.seconds)
         self.known: dict[str, Known] = {}
         self.tracks: dict[tuple[str, int], tuple[Track, Level, Codec | None]] = {}
         self.seen_live = False
@@ -60,18 +56,14 @@ class _Walker:
                         break
                     self.seen_live = True
                     if was_live and not before[1].live:
-                        # What ended while it was watched must stay so; a moment is enough to see it.
-                        self.deadline = min(self.deadline, trio.current_time() + _AFTER_END)
-                wait = _wait(before[1]) if before else _MOST_WAIT
-                if trio.current_time() + wait > self.deadline:
+                        self.watch.end_within(_AFTER_END)
+                if not await self.watch.pause(_half_a_fragment(before[1]) if before else 2.0):
                     break
-                await trio.sleep(wait)
                 answer = None
         self.presentation.live = before is not None and before[1].live
         self.presentation.tracks = [track for track, _, _ in self.tracks.values()]
         for (name, _), (track, level, codec) in self.tracks.items():
-            order = {key: n for n, key in enumerate(track.listings)}
-            track.loaded.sort(key=lambda loaded: order[loaded.listing.name])
+            track.sort()
             check_fragments(track, level, codec, self.known[name], self.session.scope.at(track=track.label))
 
     async def _take(self, answer: Answer, before: tuple[bytes, Manifest] | None, loader: Loader) -> tuple[bytes, Manifest] | None:
@@ -98,8 +90,7 @@ class _Walker:
         known.learn(stream, live=manifest.live, look_ahead=manifest.look_ahead)
         for level in stream.levels:
             track, kept, codec = self._track(stream, level, scope)
-            new = [_listing(manifest, stream, level, chunk) for chunk in stream.chunks if str(chunk.start) not in track.listings]
-            track.listings.update((listing.name, listing) for listing in new)
+            new = track.take(_listing(manifest, stream, level, chunk) for chunk in stream.chunks if str(chunk.start) not in track.listings)
             start, end = stream.seconds(stream.chunks[0].start), stream.seconds(stream.chunks[-1].end)
             track.looks.append(Look(answer.asked, answer.answered, start, end, bool(new), not manifest.live))
             header = make_header(known.stream, kept, codec)
@@ -129,10 +120,9 @@ def _read(header: Header, data: bytes, _: Header | None, scope: Scope) -> Media:
 def _listing(manifest: Manifest, stream: Stream, level: Level, chunk: Chunk) -> Listing:
     return Listing(
         url=fragment_url(manifest, stream, level, chunk.start), start=stream.seconds(chunk.start),
-        duration=stream.seconds(chunk.duration), name=str(chunk.start), line=chunk.line,
+        duration=stream.seconds(chunk.duration), name=str(chunk.start), key=str(chunk.start), line=chunk.line,
     )  # fmt: skip
 
 
-def _wait(manifest: Manifest) -> float:
-    shortest = min((stream.seconds(stream.chunks[-1].duration) for stream in manifest.streams if stream.chunks), default=2)
-    return min(max(float(shortest) / 2, _LEAST_WAIT), _MOST_WAIT)
+def _half_a_fragment(manifest: Manifest) -> float:
+    return float(min((stream.seconds(stream.chunks[-1].duration) for stream in manifest.streams if stream.chunks), default=4)) / 2

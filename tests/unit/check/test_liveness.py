@@ -28,7 +28,7 @@ def watched(
 ) -> Track:
     """A track that was looked at for some time."""
     track = Track(label, f"http://origin.test/{label}.m3u8", Claims(target_duration=Fraction(SEGMENT)))
-    track.listings["0"] = Listing("0", Fraction(0), Fraction(SEGMENT), "0")
+    track.listings["0"] = Listing("0", Fraction(0), Fraction(SEGMENT), "0", "0")
     before: Fraction | None = None
     for passed in range(0, seconds + 1, POLL):
         end = Fraction(NOW) + Fraction(edge(passed)) - Fraction(behind)
