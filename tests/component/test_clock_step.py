@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pypackager.model.records import FLAG_PERIOD, Anchored
+from pypackager.timeline.clocks import Mode
 from pypackager.timeline.feeds import Now
 from pypackager.timeline.times import SECOND_NS
 from tests.helpers.timeline_rig import Chunk, Header, Rig
@@ -19,8 +20,8 @@ def step(rig: Rig, ns: int) -> None:
 
 @pytest.mark.parametrize("leap_ns", [HOUR_NS, -HOUR_NS, 30 * 24 * HOUR_NS])
 @pytest.mark.parametrize(("protocol", "mode"), [("fmp4", "source"), ("rtmp", "utc")])
-def test_a_step_leaves_a_running_feed_alone(leap_ns: int, protocol: str, mode: str) -> None:
-    rig = Rig(protocol, mode)  # type: ignore[arg-type]
+def test_a_step_leaves_a_running_feed_alone(leap_ns: int, protocol: str, mode: Mode) -> None:
+    rig = Rig(protocol, mode)
     conn = rig.connect([Header(1, "video")], stream="v")
     if protocol == "rtmp":
         rig.timeline.place(conn, 0, 1000, rig.now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -13,8 +15,8 @@ VIDEO = 90_000
 LAYERS = 4
 
 
-def layer(**changes: object) -> list[Header]:
-    return [Header(1, "video", **changes)]  # type: ignore[arg-type]
+def layer(**changes: Any) -> list[Header]:
+    return [Header(1, "video", **changes)]
 
 
 def gop(start_s: float) -> Chunk:

@@ -26,7 +26,7 @@ def test_a_disk_that_stalls_past_the_deadline_loses_nothing() -> None:
     rig.send(conn, *(Chunk(n, 100 * VIDEO, GOP) for n in (1, 2)))
     rig.wait(2)
     for n in (1, 2):
-        rig.timeline.chunk(conn, Chunk(n, 102 * VIDEO, GOP), rig.now)  # type: ignore[arg-type]
+        rig.receive(conn, Chunk(n, 102 * VIDEO, GOP))
         if n == 1:
             rig.flush()
     rig.timeline.advance(rig.now)

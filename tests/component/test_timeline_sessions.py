@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pypackager.model.records import FLAG_GAP, FLAG_PERIOD, Row
 from tests.helpers.timeline_rig import Chunk, Header, Rig
@@ -11,12 +12,12 @@ VIDEO = 90_000
 GOP = 2 * VIDEO
 
 
-def layer(name: str, **changes: object) -> list[Header]:
-    return [Header(1, "video", name=name, **changes)]  # type: ignore[arg-type]
+def layer(name: str, **changes: Any) -> list[Header]:
+    return [Header(1, "video", name=name, **changes)]
 
 
-def gop(start_s: int, **changes: object) -> Chunk:
-    return Chunk(1, start_s * VIDEO, GOP, **changes)  # type: ignore[arg-type]
+def gop(start_s: int, *, sync: bool = True) -> Chunk:
+    return Chunk(1, start_s * VIDEO, GOP, sync=sync)
 
 
 def seconds(rows: Sequence[Row]) -> list[int]:

@@ -197,10 +197,14 @@ class Rig:
         self.timeline.close_feed(conn, self.now)
         self.timeline.advance(self.now)
 
+    def receive(self, conn: int, chunk: Chunk) -> None:
+        """A chunk arrives; it is not written yet."""
+        self.timeline.chunk(conn, cast(NativeChunk, chunk), self.now)
+
     def send(self, conn: int, *chunks: Chunk, errno: int = 0) -> None:
         """Chunks arrive together and are written at once."""
         for chunk in chunks:
-            self.timeline.chunk(conn, cast(NativeChunk, chunk), self.now)
+            self.receive(conn, chunk)
         self.flush(errno)
         self.timeline.advance(self.now)
 

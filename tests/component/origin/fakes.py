@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import trio
 
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Body, Published, Range, SmoothFragment, Source, Stored, TsSegment
@@ -149,9 +150,17 @@ class Notes:
         self.lines: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
         self.counted: list[tuple[str, int, int]] = []
+        self._told = trio.Event()
 
     def info(self, event: str, **fields: Any) -> None:
         self.lines.append({"event": event, **fields})
+        self._told.set()
+        self._told = trio.Event()
+
+    async def wait_for_lines(self, count: int) -> None:
+        """Waits until so many lines are in the log."""
+        while len(self.lines) < count:
+            await self._told.wait()
 
     def error(self, event: str, **fields: Any) -> None:
         self.errors.append({"event": event, **fields})

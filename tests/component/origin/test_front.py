@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -64,17 +65,22 @@ class Fronted:
 
 
 @pytest.fixture
-async def fronted(tmp_path: object) -> AsyncIterator[Fronted]:
-    async with serving(str(tmp_path)) as served:
+def blob(tmp_path: Path) -> str:
+    """The path of a file with segments."""
+    path = tmp_path / "blob"
+    path.write_bytes(bytes(range(256)))
+    return str(path)
+
+
+@pytest.fixture
+async def fronted(blob: str) -> AsyncIterator[Fronted]:
+    async with serving(blob) as served:
         yield served
 
 
 @asynccontextmanager
-async def serving(folder: str) -> AsyncIterator[Fronted]:
-    path = f"{folder}/blob"
-    with open(path, "wb") as blob:  # noqa: ASYNC230, PTH123 - a test's file
-        blob.write(bytes(range(256)))
-    world, packager = World(), FilePackager(path)
+async def serving(blob: str) -> AsyncIterator[Fronted]:
+    world, packager = World(), FilePackager(blob)
     app = create_app(
         world.catalog, packager, _core, FakePages(), log=world.notes, recorder=world.notes, trusted_proxy=lambda a: a == "127.0.0.1"
     )
@@ -158,8 +164,7 @@ async def test_every_answer_is_logged_and_counted(fronted: Fronted) -> None:
     for _ in range(3):
         await fronted.get(MANIFEST, **{"x-forwarded-for": "192.0.2.1", "user-agent": "player"})
     with trio.fail_after(5):
-        while len(fronted.world.notes.lines) < 3:  # noqa: ASYNC110 - what it waits for is another thread
-            await trio.sleep(0.01)
+        await fronted.world.notes.wait_for_lines(3)
     lines = fronted.world.notes.lines
     assert {(line["client"], line["path"], line["status"], line["agent"]) for line in lines} == {("192.0.2.1", MANIFEST, 200, "player")}
     assert [(kind, status) for kind, status, _ in fronted.world.notes.counted] == [("manifest", 200)] * 3
