@@ -2,8 +2,8 @@
 
 `mssdemux2` asks for no fragment of any presentation with `IsLive="TRUE"`, in every release from 1.22.0 on: before a live download its base
 class asks it how long to wait, is told the constant of one second, and asks again when that has passed. `mssdemux` itself starts again
-at the head of the window when the manifest that it reloads every few seconds does not list yet what it waits for: it was given 412 for that,
-and the reload puts it at the first fragment before it looks for the right one. What it played until then is judged.
+at the head of the window when the manifest that it reloads every few seconds does not list yet what it waits for after a 412: the reload
+puts it at the first fragment before it looks for the right one. What it played until then is judged.
 """
 
 from __future__ import annotations
