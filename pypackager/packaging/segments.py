@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pypackager.model.presentation import Presentation, TrackWindow
+from pypackager.model.presentation import Column, Presentation, TrackWindow
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_SYNC
 from pypackager.packaging.window import muxed_start, muxed_stop, opens
 
@@ -72,16 +72,20 @@ def is_segment(presentation: Presentation, track: TrackWindow, start: int, count
 def independent(presentation: Presentation, track: TrackWindow, start: int, stop: int) -> bool:
     """Every segment of the rows [start, stop) starts with a key frame (or is a gap)."""
     key = ("independent", track.info.number)
-    # Rows are looked at once: (first row not seen yet, last row that breaks the rule), absolute.
-    seen, broken = presentation.caches.get(key, (0, -1))
     first, last = track.first + start, track.first + stop
-    if not first <= seen <= last:
-        seen, broken = first, -1
-    if seen == last:
-        return bool(broken < first)
+    # Rows are looked at once: (first row seen, first row not seen yet, last row that breaks the rule), absolute.
+    begin, seen, broken = presentation.caches.get(key, (0, 0, -1))
+    if not begin <= first <= seen:
+        begin, seen, broken = first, first, -1
+    if seen < last:
+        found = _dependent(track, seen, last)
+        broken = int(found[-1]) if len(found) else broken
+        presentation.caches[key] = begin, last, broken
+    # One format lists fewer rows than another: what breaks the rule may be behind its last.
+    return bool(broken < first or (broken >= last and not len(_dependent(track, first, last))))
+
+
+def _dependent(track: TrackWindow, first: int, last: int) -> Column:
+    """Which of the absolute rows [first, last) open a segment without a key frame."""
     rule = FLAG_OPENS | FLAG_SYNC | FLAG_GAP
-    found = np.flatnonzero((track.flags[seen - track.first : stop] & rule) == FLAG_OPENS)
-    if len(found):
-        broken = seen + int(found[-1])
-    presentation.caches[key] = (last, broken)
-    return bool(broken < first)
+    return first + np.flatnonzero((track.flags[first - track.first : last - track.first] & rule) == FLAG_OPENS)

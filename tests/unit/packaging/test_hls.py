@@ -12,6 +12,7 @@ from pypackager.model.plan import TsSegment
 from pypackager.model.presentation import Presentation
 from pypackager.packaging import answer
 from pypackager.packaging.languages import bcp47
+from pypackager.packaging.segments import independent
 from tests.helpers.presentations import Row, Spec, aac, audio, body_of, cut_at_frames, ladder, periods, present, regular, single, video
 
 
@@ -77,6 +78,18 @@ def test_every_segment_of_a_fragment_that_starts_without_a_key_frame_is_not_inde
     assert "INDEPENDENT" not in _text(present(spec), "hls/video-1.m3u8")
     assert "INDEPENDENT" not in _text(present(spec), "master.m3u8")
     assert "INDEPENDENT" in _text(present(spec, rows=slice(6, None)), "hls/video-1.m3u8")
+
+
+def test_whether_segments_are_independent_does_not_depend_on_what_was_asked_before() -> None:
+    rows = [replace(row, sync=number not in {0, 6}) for number, row in enumerate(regular(12))]
+    spec = Spec([video(1, rows)])
+    borders = [(start, stop) for start in range(0, 12, 3) for stop in range(start + 3, 13, 3)]
+    for before in borders:
+        for start, stop in borders:
+            presentation = present(replace(spec, caches={}))
+            independent(presentation, presentation.tracks[0], *before)
+            expected = not any(row in range(start, stop) for row in (0, 6))
+            assert independent(presentation, presentation.tracks[0], start, stop) is expected, (before, start, stop)
 
 
 def test_audio_of_two_codecs_makes_two_groups() -> None:
