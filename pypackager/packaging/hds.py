@@ -81,6 +81,14 @@ def manifest(presentation: Presentation) -> Published:
     entries = [entry for entry in _media(presentation) if _listed(presentation, entry.track, entry.muxed)]
     if not entries:
         raise PackagerError("NOT_READY", "nothing that HDS can carry is published yet", status=404)
+    # What it says seldom changes while it is live and names the bootstraps; in the end they are in it.
+    bootstraps = cache.version(presentation) if presentation.ended else None
+    media = ((entry.track.info, newest_config(entry.track).hash, peak_bps("cmaf", entry.track), entry.audio) for entry in entries)
+    state = (presentation.name, presentation.window_ns, bootstraps, *media)
+    return cache.answer(presentation, ("f4m",), state, partial(_manifest, presentation, entries))
+
+
+def _manifest(presentation: Presentation, entries: list[_Media]) -> Published:
     live = not presentation.ended
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -96,13 +104,13 @@ def manifest(presentation: Presentation) -> Published:
     for number, entry in enumerate(entries):
         target = HdsBootstrap(entry.track.info.id, entry.audio)
         head = "<bootstrapInfo" + attributes(profile="named", id=f"b{number}", url=build(target) if live else None)
-        inline = "" if live else b64encode(_bootstrap(presentation, entry.track, entry.muxed).join()).decode()
-        lines.append(f"{head}/>" if live else f"{head}>{inline}</bootstrapInfo>")
+        if live:
+            lines.append(f"{head}/>")
+        else:
+            page = _bootstrap(presentation, entry.track, _listed(presentation, entry.track, entry.muxed))
+            lines.append(f"{head}>{b64encode(page.join()).decode()}</bootstrapInfo>")
     named = names([entry.track for entry in entries])
-    for number, (entry, name) in enumerate(zip(entries, named, strict=True)):
-        arguments = (newest_config(entry.track).hash, peak_bps("cmaf", entry.track), entry.audio, number, name, entry.alternate)
-        make = partial(_element, entry, number, name)
-        lines.append(cache.text(presentation, ("f4m media", entry.track.info.number), arguments, make))
+    lines += (_element(entry, number, name) for number, (entry, name) in enumerate(zip(entries, named, strict=True)))
     lines.append("</manifest>")
     body = ("\n".join(lines) + "\n").encode()
     # Of the content: while live it stays the same over many versions.
@@ -171,11 +179,11 @@ def bootstrap(presentation: Presentation, target: HdsBootstrap) -> Published:
         PackagerError: NOT_READY (404) while nothing is listed in it.
     """
     track, audio = _tracks(presentation, target)
-    if not _carried(track) or not _listed(presentation, track, audio):
+    if not _carried(track) or not (rows := _listed(presentation, track, audio)):
         raise PackagerError("NOT_READY", "nothing of this track that HDS can carry is published yet", status=404, where=track.info.id)
 
     def make() -> Published:
-        page = _bootstrap(presentation, track, audio)
+        page = _bootstrap(presentation, track, rows)
         return Published(content_type="video/abst", body=page.body(), lifetime="manifest", etag=cache.version_etag(presentation))
 
     return cache.answer(presentation, ("abst", target.audio, track.info.number), cache.version(presentation), make)
@@ -193,9 +201,8 @@ def _listed(presentation: Presentation, track: TrackWindow, audio: TrackWindow |
     return range(len(track.time)) if audio is None else range(muxed_start(track, audio), muxed_stop(presentation, track, audio))
 
 
-def _bootstrap(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None) -> Page:
+def _bootstrap(presentation: Presentation, track: TrackWindow, rows: range) -> Page:
     strip = cache.strip(presentation, ("hds rows", track.info.number), track, _table)
-    rows = _listed(presentation, track, audio)
     end = track.first + rows.stop
     # A gap is listed: clients count fragment numbers on from the first.
     times = _milliseconds if track.info.kind == "video" else _sounding

@@ -11,6 +11,7 @@ its content.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote
 
@@ -126,6 +127,8 @@ _ABST = re.compile(rf"hds/{_STEM}\.abst")
 _FRAG = re.compile(rf"hds/{_STEM}Seg1-Frag([1-9][0-9]{{0,18}})")
 
 
+# The manifests that are watched are asked for by the same paths in every version.
+@lru_cache(maxsize=1024)
 def parse(path: str) -> Target:
     """Says what a path asks for.
 
