@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Literal, Self, TypeAlias, final
 
-from pypackager.model.plan import Body
+from pypackager.model.plan import Body, Text
 
 __all__ = [
     "BodyEnd",
@@ -35,6 +35,7 @@ __all__ = [
     "crc32c",
     "deflate_block",
     "flv_metadata",
+    "join_blocks",
     "make_body",
     "read_init",
     "read_recording",
@@ -123,7 +124,7 @@ class FrontAnswer:
         etag: str,
         etag_gzip: str,
         body: Body,
-        gzip: bytes | None,
+        gzip: bytes | Text | None,
     ) -> Self:
         """Takes over an answer; bytes are shared, not copied.
 
@@ -479,9 +480,12 @@ class DeflatedBlock:
 
     size: int
 
-def deflate_block(data: bytes, level: int = 1) -> DeflatedBlock: ...
-def assemble_gzip(blocks: list[DeflatedBlock]) -> bytes:
-    """One gzip member of the blocks in order."""
+def deflate_block(data: bytes) -> DeflatedBlock: ...
+def join_blocks(blocks: list[DeflatedBlock]) -> tuple[DeflatedBlock, list[DeflatedBlock]]:
+    """One block of several in order, and these again as parts of it: keep those instead, and the bytes are in memory once."""
+
+def assemble_gzip(parts: list[bytes | DeflatedBlock]) -> tuple[bytes, ...]:
+    """One gzip member of texts and blocks in order, in pieces: a joined block is shared, not copied."""
 
 @final
 class Networks:

@@ -30,7 +30,7 @@ class Stored(msgspec.Struct, frozen=True, tag="stored"):
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):
-    """A long manifest in parts, put together only for who takes no gzip: most of its text is the same from version to version."""
+    """A long manifest in parts, put together only where it has to be: most of it is the same from version to version."""
 
     parts: tuple[bytes, ...]
 
@@ -81,6 +81,6 @@ class Published(msgspec.Struct, frozen=True):
     lifetime: Lifetime
     etag: str
     status: int = 200
-    gzip: bytes | None = None
+    gzip: bytes | Text | None = None
     """The body as one gzip member, when it was deflated in advance."""
     headers: tuple[tuple[str, str], ...] = ()

@@ -76,4 +76,5 @@ def deflated(published: Published, body: bytes) -> Published:
 
 def _weight(published: Published) -> int:
     body = published.body if isinstance(published.body, bytes) else b""
-    return len(body) + len(published.gzip or b"")
+    gzip = published.gzip if isinstance(published.gzip, bytes) else b""
+    return len(body) + len(gzip)

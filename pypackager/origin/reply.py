@@ -76,7 +76,7 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
             return await _partial(published, bodies, wanted, headers)
     if zipped and published.gzip is not None:
         headers.append(("content-encoding", "gzip"))
-        return _full(published.status, headers, published.gzip)
+        return _full(published.status, headers, await bodies.fetch(published.gzip))
     size = stored_size(published.body) if head else None
     if size is not None:
         return _reply(published.status, [*headers, ("content-length", str(size))])

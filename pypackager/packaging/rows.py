@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pypackager import _core
 from pypackager.model.plan import Published, Text
@@ -63,6 +63,10 @@ class Block:
             self._deflated = _core.deflate_block(bytes(self.text))
         return self._deflated
 
+    def share_deflated(self, deflated: _core.DeflatedBlock) -> None:
+        """Lets go of its own copy of the deflated form."""
+        self._deflated = deflated
+
 
 class Stretch:
     """Neighbouring complete blocks as one text; when a block comes or goes, every 512 rows, there is a new one and the blocks share it."""
@@ -71,17 +75,19 @@ class Stretch:
 
     def __init__(self, blocks: list[Block]) -> None:
         self._blocks = blocks
-        self._deflated: list[_core.DeflatedBlock] = []
+        self._deflated: _core.DeflatedBlock | None = None
         self.text = b"".join(block.text for block in blocks)
         view, start = memoryview(self.text), 0
         for block in blocks:
             block.share(view[start : start + block.starts[-1]])
             start += block.starts[-1]
 
-    def deflated(self) -> list[_core.DeflatedBlock]:
-        """The blocks, deflated."""
-        if not self._deflated:
-            self._deflated = [block.deflated() for block in self._blocks]
+    def deflated(self) -> _core.DeflatedBlock:
+        """The blocks deflated, as one."""
+        if self._deflated is None:
+            self._deflated, parts = _core.join_blocks([block.deflated() for block in self._blocks])
+            for block, part in zip(self._blocks, parts, strict=True):
+                block.share_deflated(part)
         return self._deflated
 
 
@@ -148,52 +154,57 @@ class Page:
     """A manifest in the making."""
 
     def __init__(self) -> None:
-        self._parts: list[Piece] = []
+        self._closed: list[bytes | Stretch] = []
+        self._open: list[bytes | memoryview] = []
+        """Neighbours that become one part when a stretch follows, or the end."""
 
     def add(self, text: str) -> None:
         """Adds text."""
-        self._parts.append(text.encode())
+        self._open.append(text.encode())
 
     def add_bytes(self, data: bytes) -> None:
         """Adds bytes."""
-        self._parts.append(data)
+        self._open.append(data)
 
     def add_page(self, page: Page) -> None:
         """Adds another page."""
-        self._parts += page._parts
+        self.add_rows(page._parts())
 
-    def add_rows(self, rows: Iterator[Piece]) -> None:
+    def add_rows(self, rows: Iterable[Piece]) -> None:
         """Adds a slice of a strip."""
-        self._parts.extend(rows)
+        for piece in rows:
+            if isinstance(piece, Stretch):
+                self._parts().append(piece)
+            else:
+                self._open.append(piece)
+
+    def _parts(self) -> list[bytes | Stretch]:
+        if self._open:
+            self._closed.append(b"".join(self._open))
+            self._open.clear()
+        return self._closed
 
     def body(self) -> bytes | Text:
         """The whole text; in parts when some of them are long."""
-        parts = tuple(part.text if isinstance(part, Stretch) else bytes(part) for part in self._parts)
-        return Text(parts) if any(isinstance(part, Stretch) for part in self._parts) else b"".join(parts)
+        parts = self._parts()
+        if any(isinstance(part, Stretch) for part in parts):
+            return Text(tuple(part.text if isinstance(part, Stretch) else part for part in parts))
+        return self.join()
 
     def size(self) -> int:
         """Bytes of the whole text."""
-        return sum(len(part.text if isinstance(part, Stretch) else part) for part in self._parts)
+        return sum(len(part.text if isinstance(part, Stretch) else part) for part in self._parts())
 
     def join(self) -> bytes:
         """The whole text in one piece."""
-        return b"".join(part.text if isinstance(part, Stretch) else part for part in self._parts)
+        return b"".join(part.text if isinstance(part, Stretch) else part for part in self._parts())
 
-    def gzip(self) -> bytes | None:
-        """The whole text as one gzip member; None for one too short to be worth it."""
-        blocks: list[_core.DeflatedBlock] = []
-        inline: list[bytes | memoryview] = []
-        for part in self._parts:
-            if isinstance(part, Stretch):
-                blocks.append(_core.deflate_block(b"".join(inline)))
-                inline = []
-                blocks += part.deflated()
-            else:
-                inline.append(part)
-        rest = b"".join(inline)
-        if not blocks and len(rest) < MIN_GZIP:
+    def gzip(self) -> bytes | Text | None:
+        """The whole text as one gzip member, in parts like the body; None for one too short to be worth it."""
+        if self.size() < MIN_GZIP:
             return None
-        return _core.assemble_gzip([*blocks, _core.deflate_block(rest)])
+        first, *rest = _core.assemble_gzip([part.deflated() if isinstance(part, Stretch) else part for part in self._parts()])
+        return Text((first, *rest)) if rest else first
 
     def publish(self, content_type: str, etag: str) -> Published:
         """The manifest as an answer."""

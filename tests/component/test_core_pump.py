@@ -186,7 +186,13 @@ def test_text_is_assembled_from_blocks() -> None:
 
     texts = [b"#EXTM3U\n", b"", b"segment.m4s\n" * 1000]
     blocks = [_core.deflate_block(text) for text in texts]
-    assert gzip.decompress(_core.assemble_gzip(blocks)) == b"".join(texts)
+    joined, parts = _core.join_blocks(blocks)
+    pieces = _core.assemble_gzip([*texts, *blocks, joined, *parts])
+    assert gzip.decompress(b"".join(pieces)) == b"".join(texts) * 4
+    again = _core.assemble_gzip([b"head", joined, b"tail"])
+    assert again[1] is _core.assemble_gzip([joined])[1], "shared between members"
+    assert gzip.decompress(b"".join(again)) == b"".join([b"head", *texts, b"tail"])
+    assert [part.size for part in parts] == [block.size for block in blocks]
     assert 0 < blocks[2].size < 1000
 
 

@@ -15,14 +15,21 @@ class DeflatedBlock:
         self.size = len(text)
 
 
-def deflate_block(data: bytes, level: int = 1) -> DeflatedBlock:
+def deflate_block(data: bytes) -> DeflatedBlock:
     """Keeps the text."""
     return DeflatedBlock(data)
 
 
-def assemble_gzip(blocks: list[DeflatedBlock]) -> bytes:
-    """One member of the texts."""
-    return gzip.compress(b"".join(block.text for block in blocks), 1, mtime=0)
+def join_blocks(blocks: list[DeflatedBlock]) -> tuple[DeflatedBlock, list[DeflatedBlock]]:
+    """Joins the texts."""
+    return DeflatedBlock(b"".join(block.text for block in blocks)), blocks
+
+
+def assemble_gzip(parts: list[bytes | DeflatedBlock]) -> tuple[bytes, ...]:
+    """One member of the texts, in as many pieces as there are parts."""
+    member = gzip.compress(b"".join(part.text if isinstance(part, DeflatedBlock) else part for part in parts), 1, mtime=0)
+    cut = len(member) // len(parts)
+    return (*(member[cut * piece : cut * (piece + 1)] for piece in range(len(parts) - 1)), member[cut * (len(parts) - 1) :])
 
 
 def flv_metadata(values: list[tuple[str, float | bool | str]]) -> bytes:

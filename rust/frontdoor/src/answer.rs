@@ -17,8 +17,8 @@ pub struct Answer {
     pub etag_gzip: HeaderValue,
     /// The plain form.
     pub plan: Plan,
-    /// The body as one gzip member, where there is one.
-    pub gzip: Option<Bytes>,
+    /// The body as one gzip member in pieces, where there is one.
+    pub gzip: Option<Vec<Bytes>>,
 }
 
 /// What a request is counted as.

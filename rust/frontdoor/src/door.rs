@@ -14,7 +14,7 @@ use hyper::header::{
     TRANSFER_ENCODING, USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,8 +42,8 @@ pub struct Door {
 
 /// The body of an answer.
 pub enum Answered {
-    /// One piece, or nothing.
-    Whole(Option<Bytes>),
+    /// What is left of it, piece by piece.
+    Whole(VecDeque<Bytes>),
     /// As it comes from the application.
     Relayed {
         /// What comes.
@@ -110,21 +110,27 @@ impl Door {
         let etag = if gzip.is_some() { &answer.etag_gzip } else { &answer.etag };
         let (plain, zipped) = (answer.etag.to_str().unwrap_or(""), answer.etag_gzip.to_str().unwrap_or(""));
         if asked.get(IF_NONE_MATCH).is_some_and(|value| none_match(value.to_str().unwrap_or(""), plain, zipped)) {
-            let mut response = reply(StatusCode::NOT_MODIFIED, answer, etag, None);
+            let mut response = reply(StatusCode::NOT_MODIFIED, answer, etag, VecDeque::new());
             response.headers_mut().remove(CONTENT_TYPE);
             return Some(response);
         }
-        let body = match (gzip, head.then(|| answer.plan.size()).flatten()) {
-            (Some(zipped), _) => zipped.clone(),
-            (None, Some(size)) => return Some(sized(reply(StatusCode::OK, answer, etag, None), size)),
-            (None, None) => {
-                if let Ok(body) = entry.body(&self.shared.shelf).await {
-                    body
-                } else {
-                    self.shared.shelf.forget(entry);
-                    return None;
-                }
-            }
+        let whole = |pieces: VecDeque<Bytes>, size| {
+            let shown = if head { VecDeque::new() } else { pieces };
+            sized(reply(StatusCode::OK, answer, etag, shown), size)
+        };
+        if let Some(zipped) = gzip {
+            let pieces = VecDeque::from(zipped.clone());
+            let size = length(&pieces);
+            let mut response = whole(pieces, size);
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            return Some(response);
+        }
+        if let Some(size) = head.then(|| answer.plan.size()).flatten() {
+            return Some(whole(VecDeque::new(), size));
+        }
+        let Ok(body) = entry.body(&self.shared.shelf).await else {
+            self.shared.shelf.forget(entry);
+            return None;
         };
         let size = body.len() as u64;
         // RFC 9110 14.2: a Range header means something to GET alone.
@@ -134,22 +140,18 @@ impl Door {
             }
             _ => Asked::Whole,
         };
-        let mut response = match asked {
+        match asked {
             // Rare, and an error: the application words those.
-            Asked::Outside => return None,
+            Asked::Outside => None,
             Asked::Part { offset, length } => {
                 let part = body.slice(offset as usize..(offset + length) as usize);
-                let mut response = sized(reply(StatusCode::PARTIAL_CONTENT, answer, etag, Some(part)), length);
+                let mut response = sized(reply(StatusCode::PARTIAL_CONTENT, answer, etag, [part].into()), length);
                 let range = format!("bytes {offset}-{}/{size}", offset + length - 1);
                 response.headers_mut().insert(CONTENT_RANGE, header(&range));
-                return Some(response);
+                Some(response)
             }
-            Asked::Whole => sized(reply(StatusCode::OK, answer, etag, (!head).then_some(body)), size),
-        };
-        if gzip.is_some() {
-            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Asked::Whole => Some(whole([body].into(), size)),
         }
-        Some(response)
     }
 
     /// Waits while another viewer has the application asked for the same; `None` when it waited.
@@ -199,7 +201,7 @@ impl Answered {
     /// Count of bytes, where it is known.
     fn size(&self) -> u64 {
         match self {
-            Self::Whole(body) => body.as_ref().map_or(0, |body| body.len() as u64),
+            Self::Whole(pieces) => length(pieces),
             Self::Relayed { .. } => 0,
         }
     }
@@ -214,21 +216,21 @@ impl Body for Answered {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match &mut *self {
-            Self::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Self::Whole(pieces) => Poll::Ready(pieces.pop_front().map(|piece| Ok(Frame::data(piece)))),
             Self::Relayed { body, .. } => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(body) => body.is_none(),
+            Self::Whole(pieces) => pieces.is_empty(),
             Self::Relayed { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Self::Whole(pieces) => SizeHint::with_exact(length(pieces)),
             Self::Relayed { body, .. } => body.size_hint(),
         }
     }
@@ -266,7 +268,7 @@ fn unanswered(error: &Unanswered) -> Response<Answered> {
     let body = format!(
         r#"{{"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "{detail}", "code": "ORIGIN_UNAVAILABLE"}}"#
     );
-    let mut response = Response::new(Answered::Whole(Some(body.into())));
+    let mut response = Response::new(Answered::Whole([body.into()].into()));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -275,7 +277,7 @@ fn unanswered(error: &Unanswered) -> Response<Answered> {
     response
 }
 
-fn reply(status: StatusCode, answer: &Answer, etag: &HeaderValue, body: Option<Bytes>) -> Response<Answered> {
+fn reply(status: StatusCode, answer: &Answer, etag: &HeaderValue, body: VecDeque<Bytes>) -> Response<Answered> {
     let mut response = Response::new(Answered::Whole(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -285,6 +287,10 @@ fn reply(status: StatusCode, answer: &Answer, etag: &HeaderValue, body: Option<B
     }
     headers.insert(ETAG, etag.clone());
     response
+}
+
+fn length(pieces: &VecDeque<Bytes>) -> u64 {
+    pieces.iter().map(|piece| piece.len() as u64).sum()
 }
 
 fn sized(mut response: Response<Answered>, size: u64) -> Response<Answered> {

@@ -1,6 +1,6 @@
 //! The front door.
 
-use crate::plan::{Body, shared};
+use crate::plan::{Body, Pieces};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -34,7 +34,7 @@ impl FrontAnswer {
         etag: &str,
         etag_gzip: &str,
         body: Body,
-        gzip: Option<PyBackedBytes>,
+        gzip: Option<Pieces>,
     ) -> PyResult<Self> {
         let kind = match kind {
             "manifest" => Kind::Manifest,
@@ -48,7 +48,7 @@ impl FrontAnswer {
         };
         let headers = headers.into_iter().map(header).collect::<PyResult<Vec<_>>>()?;
         let (etag, etag_gzip) = (etag.try_into().map_err(|e| bad(&e))?, etag_gzip.try_into().map_err(|e| bad(&e))?);
-        Ok(Self(Answer { kind, headers, etag, etag_gzip, plan: body.0, gzip: gzip.map(shared) }))
+        Ok(Self(Answer { kind, headers, etag, etag_gzip, plan: body.0, gzip: gzip.map(Vec::from) }))
     }
 }
 

@@ -39,7 +39,7 @@ mod _core {
     #[pymodule_export]
     use super::front::{FrontAnswer, FrontDoor};
     #[pymodule_export]
-    use super::gzip::{DeflatedBlock, assemble_gzip, deflate_block};
+    use super::gzip::{DeflatedBlock, assemble_gzip, deflate_block, join_blocks};
     #[pymodule_export]
     use super::header::{TrackHeader, read_init};
     #[pymodule_export]

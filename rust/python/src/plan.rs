@@ -19,8 +19,15 @@ struct PySource {
 }
 
 #[derive(FromPyObject)]
-struct PyText {
+pub struct PyText {
     parts: Vec<PyBackedBytes>,
+}
+
+/// Bytes in one piece or in several.
+#[derive(FromPyObject)]
+pub enum Pieces {
+    One(PyBackedBytes),
+    Several(PyText),
 }
 
 #[derive(FromPyObject)]
@@ -67,7 +74,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Body {
         }
         let name = value.get_type().name()?;
         let plan = match name.to_str()? {
-            "Text" => Plan::Parts(value.extract::<PyText>()?.parts.into_iter().map(shared).collect()),
+            "Text" => Plan::Parts(value.extract::<Pieces>()?.into()),
             "Stored" => Plan::Stored(convert(value.extract::<PyStored>()?.ranges)),
             "TsSegment" => {
                 let PyTs { video, audio } = value.extract()?;
@@ -95,6 +102,15 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Body {
             other => return Err(PyTypeError::new_err(format!("{other} is no body of an answer"))),
         };
         Ok(Self(plan))
+    }
+}
+
+impl From<Pieces> for Vec<Bytes> {
+    fn from(pieces: Pieces) -> Self {
+        match pieces {
+            Pieces::One(bytes) => vec![shared(bytes)],
+            Pieces::Several(text) => text.parts.into_iter().map(shared).collect(),
+        }
     }
 }
 

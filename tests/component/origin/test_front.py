@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,7 +14,7 @@ import trio
 
 from pypackager import _core
 from pypackager.model.errors import PackagerError
-from pypackager.model.plan import Published, Stored
+from pypackager.model.plan import Published, Stored, Text
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import create_app
 from pypackager.origin.front import serve_front
@@ -31,6 +32,7 @@ class FilePackager(FakePackager):
         super().__init__()
         self.path = path
         self.missing: set[str] = set()
+        self.manifest: Published | None = None
 
     def answer(self, presentation: Presentation, path: str, query: str) -> Published:
         self.asked.append((presentation.version, path, query))
@@ -41,9 +43,8 @@ class FilePackager(FakePackager):
                 raise PackagerError("NOT_FOUND", "not yet", status=404)
             return Published("video/mp4", Stored(((self.path, place, 20),)), "immutable", f"v{place}")
         if path.startswith("manifest"):
-            return Published(
-                "application/vnd.apple.mpegurl", TEXT + bytes([64 + presentation.version]), "manifest", f"m{presentation.version}"
-            )
+            text = TEXT + bytes([64 + presentation.version])
+            return self.manifest or Published("application/vnd.apple.mpegurl", text, "manifest", f"m{presentation.version}")
         raise PackagerError("NOT_FOUND", "no such resource", status=404)
 
 
@@ -105,6 +106,20 @@ async def test_the_second_viewer_is_answered_by_the_front(fronted: Fronted) -> N
     assert {name: value for name, value in second.headers.items() if name != "date"} == same, "whoever answers"
     unchanged, asked = await fronted.asked_by(MANIFEST, **{"if-none-match": first.headers["etag"]})
     assert (unchanged.status_code, asked) == (304, [])
+
+
+async def test_a_manifest_in_parts_is_the_same_whole(fronted: Fronted) -> None:
+    text = b"#EXTM3U\n" + b"segment.m4s\n" * 20_000
+    zipped = gzip.compress(text)
+    plain, coded = (Text((whole[:50], whole[50:-50], whole[-50:])) for whole in (text, zipped))
+    fronted.packager.manifest = Published("application/vnd.apple.mpegurl", plain, "manifest", "long", gzip=coded)
+    await fronted.get(MANIFEST)
+    for target, of_application in ((f"{MANIFEST}?start=1", True), (MANIFEST, False)):
+        for encoding, size in (("identity", len(text)), ("gzip", len(zipped))):
+            answer, asked = await fronted.asked_by(target, **{"accept-encoding": encoding})
+            assert (answer.content, len(asked)) == (text, of_application)
+            assert answer.headers["content-length"] == str(size)
+            assert answer.headers.get("content-encoding", "identity") == encoding
 
 
 async def test_a_new_version_is_there_before_it_is_asked_for(fronted: Fronted) -> None:

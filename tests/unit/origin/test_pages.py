@@ -26,7 +26,7 @@ def test_names_are_escaped_in_the_player_page() -> None:
     assert '<meta name="presentation" content="../a/&quot;&gt;&lt;script&gt;.ism">' in body
     assert "<title>&lt;b&gt;&amp; · pypackager</title>" in body
     assert "{{" not in body
-    assert page.gzip is not None
+    assert isinstance(page.gzip, bytes)
     assert gzip.decompress(page.gzip) == page.body
 
 
