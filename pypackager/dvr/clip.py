@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from pypackager.dvr.ledger import Ledger, Track
+from pypackager.dvr.ledger import Ledger
+from pypackager.dvr.track import Track
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FLAG_GAP, FLAG_OPENS
 

@@ -10,15 +10,13 @@ there becomes a gap. Both happen alike live and on replay (a write can fail whil
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from pypackager.dvr.index import Columns
-from pypackager.dvr.records import Checkpoint, FragmentLost, JournalRecord, Snapshot, TrackState
+from pypackager.dvr.records import Checkpoint, FragmentLost, JournalRecord, Snapshot
+from pypackager.dvr.track import Track
 from pypackager.model.presentation import Period
 from pypackager.model.records import (
-    FLAG_GAP,
-    FLAG_PERIOD,
     Anchored,
     BlobOpened,
     ClockPlaced,
@@ -29,73 +27,17 @@ from pypackager.model.records import (
     Peak,
     PeriodOpened,
     Published,
-    Row,
     TargetRaised,
     TrackAdded,
     TrackPlaced,
 )
-from pypackager.model.track import TrackConfig, TrackInfo
 
-GAP_BLOB = -1
-"""Blob number of a row for which nothing is stored."""
 KEPT_CLOCKS = 16
 KEPT_EVENTS = 64
 
 
 class RefusedError(Exception):
     """The record contradicts the ledger; nothing was changed."""
-
-
-class Track:
-    """One track: what is published, what waits, and where numbering stands."""
-
-    def __init__(self, info: TrackInfo, rows: int = 0) -> None:
-        self.info = info
-        self.columns = Columns(rows)
-        self.configs: Mapping[int, TrackConfig] = {}
-        self.pending: dict[int, FragmentWritten] = {}
-        self.next_config = 1
-        self.config = 0
-        self.segment = -1
-        self.discontinuity = 0
-        self.last_time = -1
-        self.last_end = 0
-        self.peak_bps = 0
-
-    def state(self) -> TrackState:
-        """Everything but the rows."""
-        pending = tuple(self.pending.values())
-        # Later rows can only name configurations of pending fragments, the last row's (gaps) or the newest ones.
-        used = {fragment.config for fragment in pending} | {self.config, self.next_config - 1}
-        configs = {number: value for number, value in self.configs.items() if number in used}
-        return TrackState(
-            self.info,
-            self.columns.end,
-            configs,
-            self.next_config,
-            self.config,
-            self.segment,
-            self.discontinuity,
-            self.last_time,
-            self.last_end,
-            self.peak_bps,
-            pending,
-        )
-
-    def resume(self, state: TrackState) -> None:
-        """Takes over a snapshot's state; rows are kept when they lead up to it, else forgotten."""
-        self.info = state.info
-        if self.columns.end != state.rows:
-            self.columns = Columns(state.rows)
-        self.configs = {**self.configs, **state.configs}
-        self.pending = {fragment.time: fragment for fragment in state.pending}
-        self.next_config = state.next_config
-        self.config = state.config
-        self.segment = state.segment
-        self.discontinuity = state.discontinuity
-        self.last_time = state.last_time
-        self.last_end = state.last_end
-        self.peak_bps = state.peak_bps
 
 
 class Blob:
@@ -237,14 +179,10 @@ class Ledger:
         self.blobs_version += 1
         # For presentations whose window is deeper than what is left.
         self.version += 1
-        first = min((self._first_period(track) for track in self.tracks.values() if len(track.columns)), default=None)
+        first = min((track.first_period() for track in self.tracks.values() if len(track.columns)), default=None)
         if first is not None:
             self.periods = tuple(period for period in self.periods if period.number >= first)
         return oldest.number, names
-
-    def _first_period(self, track: Track) -> int:
-        first = track.columns.first
-        return int(track.columns.window(first, first + 1)[6][0])
 
     def _track(self, number: int) -> Track:
         track = self.tracks.get(number)
@@ -259,10 +197,7 @@ class Ledger:
         self.version += 1
 
     def _config_added(self, record: ConfigAdded) -> None:
-        track = self._track(record.track)
-        # Presentations hold the mapping: a new one each time keeps theirs as it was.
-        track.configs = {**track.configs, record.config: record.value}
-        track.next_config = max(track.next_config, record.config + 1)
+        self._track(record.track).add_config(record.config, record.value)
         self.version += 1
 
     def _anchored(self, record: Anchored) -> None:
@@ -325,38 +260,14 @@ class Ledger:
         file = self._file
         for row in record.rows:
             track = self.tracks.get(row.track)
-            if track is not None and row.time > track.last_time:
-                self._list(track, row, period, file)
+            if track is None or row.time <= track.last_time:
+                continue
+            if (fragment := track.list(row, period)) is not None:
+                self.blobs[fragment.blob].last_file = file
         self.version += 1
 
-    def _list(self, track: Track, row: Row, period: int, file: int) -> None:
-        time, flags = row.time, row.flags
-        if flags & FLAG_PERIOD or track.last_time < 0:
-            # Counted in periods, so that all renditions agree on it whenever they joined (RFC 8216bis 6.2.1).
-            track.discontinuity = period
-        pending = track.pending
-        fragment = None if flags & FLAG_GAP else pending.pop(time, None)
-        size, blob, offset = 0, GAP_BLOB, 0
-        if fragment is None:
-            flags |= FLAG_GAP
-        else:
-            size, blob, offset = fragment.size, fragment.blob, fragment.offset
-            track.config = fragment.config
-            self.blobs[blob].last_file = file
-        track.columns.append(time, row.duration, size, row.segment, flags, track.config, period, track.discontinuity, blob, offset)
-        track.segment = row.segment
-        track.last_time = time
-        track.last_end = max(track.last_end, time + row.duration)
-        # What the edge has passed can never be listed.
-        while pending and (oldest := next(iter(pending))) <= time:
-            del pending[oldest]
-
     def _fragment_lost(self, record: FragmentLost) -> None:
-        track = self._track(record.track)
-        if track.pending.pop(record.time, None) is None:
-            row = track.columns.first_from(record.time)
-            if row < track.columns.end and track.columns.time_at(row) == record.time:
-                track.columns.make_gap(row, track.columns.flags_at(row) | FLAG_GAP)
+        self._track(record.track).lose(record.time)
         self.version += 1
 
 

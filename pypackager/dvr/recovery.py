@@ -16,8 +16,9 @@ import numpy as np
 
 from pypackager._core import crc32c
 from pypackager.dvr import journal
-from pypackager.dvr.ledger import GAP_BLOB, Ledger, RefusedError
+from pypackager.dvr.ledger import Ledger, RefusedError
 from pypackager.dvr.records import Checkpoint, FragmentLost, Snapshot
+from pypackager.dvr.track import GAP_BLOB
 from pypackager.model.records import FragmentWritten
 
 JOURNALS = "journal"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pypackager.dvr.ledger import Ledger, Track
+from pypackager.dvr.ledger import Ledger
+from pypackager.dvr.track import Track
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_PARTIAL, FLAG_PERIOD, Measured
 from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Now
