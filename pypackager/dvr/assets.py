@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager.dvr import journal
+from pypackager.dvr import journal, retention
 from pypackager.dvr.blobs import LocalBlobs
 from pypackager.dvr.clip import KEPT_NS, Bounds
 from pypackager.dvr.ledger import Ledger
@@ -159,7 +159,7 @@ class Asset:
     def trim(self) -> None:
         """Gives up the files that hold nothing of the window any more, nor of what has just left it."""
         store = self._running()
-        keep = store.oldest_file(self.window_ns + KEPT_NS)
+        keep = retention.oldest_file(store.ledger, self.window_ns + KEPT_NS)
         if any(number < keep for number in self._files()):
             self._sweep({*store.files_since(keep)})
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from pypackager.dvr.reserve import Entry
+from pypackager.dvr.entry import Entry
 from pypackager.model.records import PeriodOpened, Published
 
 EDGE_RECORDS = (PeriodOpened, Published)

@@ -1,27 +1,17 @@
-"""What a store knows ahead of its ledger: numbers given out, and records that the writer has not answered for.
+"""What a store knows of its tracks ahead of its ledger: numbers, times and rows that its calls gave out.
 
-In: calls of the store. Out: plain state. Never: I/O, a decision.
+In: calls of the store, the writer's answers, the ledger. Out: whether a call may stand; refusals. Never: I/O, a record.
 """
 
 from __future__ import annotations
 
-from pypackager.dvr import journal
+from collections.abc import Sequence
+
+from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.records import JournalRecord
-from pypackager.dvr.writing import Muxed
+from pypackager.model.errors import PackagerError
+from pypackager.model.records import FLAG_GAP, FLAG_PARTIAL, ConfigAdded, FragmentWritten, Row, TrackAdded
 from pypackager.model.track import TrackConfig, TrackInfo
-
-
-class OpenBlob:
-    """An open blob; `size` includes what is reserved."""
-
-    __slots__ = ("config", "dirty", "handle", "number", "size")
-
-    def __init__(self, number: int, handle: int, config: int, size: int) -> None:
-        self.number = number
-        self.handle = handle
-        self.config = config
-        self.size = size
-        self.dirty = True
 
 
 class Reserved:
@@ -57,14 +47,106 @@ class Reserved:
         (self.halves if partial else self.times).discard(time)
 
 
-class Entry:
-    """A record on its way."""
+class Reservations:
+    """All tracks of a store."""
 
-    __slots__ = ("blob", "fragment", "frame", "record", "ticket")
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._tracks: dict[int, Reserved] = {}
+        for track in ledger.tracks.values():
+            reserved = self._tracks[track.info.number] = Reserved(track.info)
+            reserved.configs = dict(track.configs)
+            reserved.next_config = track.next_config
+            reserved.last_time = track.last_time
+            reserved.segment = track.segment
 
-    def __init__(self, ticket: int, record: JournalRecord, fragment: Muxed | None, blob: int) -> None:
-        self.ticket = ticket
-        self.record = record
-        self.fragment = fragment
-        self.blob = blob
-        self.frame = journal.write_frame(record)
+    def track(self, number: int) -> Reserved:
+        """What is reserved for a track.
+
+        Raises:
+            PackagerError: TRACK_UNKNOWN.
+        """
+        reserved = self._tracks.get(number)
+        if reserved is None:
+            raise _misuse("TRACK_UNKNOWN", f"the channel has no track {number}")
+        return reserved
+
+    def add_track(self, info: TrackInfo) -> None:
+        """Takes a track's number and id.
+
+        Raises:
+            PackagerError: TRACK_EXISTS when one of them is taken.
+        """
+        if any(other.info.number == info.number or other.info.id == info.id for other in self._tracks.values()):
+            raise _misuse("TRACK_EXISTS", f"track {info.number} or id {info.id!r} is taken")
+        self._tracks[info.number] = Reserved(info)
+
+    def add_config(self, track: int, value: TrackConfig) -> tuple[int, bool]:
+        """Number of a track's configuration, and whether it is new."""
+        reserved = self.track(track)
+        for number, known in reserved.configs.items():
+            if known.hash == value.hash:
+                return number, False
+        number = reserved.next_config
+        reserved.next_config += 1
+        reserved.configs[number] = value
+        return number, True
+
+    def may_put(self, track: int, time: int, config: int, *, partial: bool) -> Reserved:
+        """The track of a fragment that may be put.
+
+        Raises:
+            PackagerError: TIME_USED when the track has, or had, something at that time; CONFIG_UNKNOWN, TRACK_UNKNOWN.
+        """
+        reserved = self.track(track)
+        if config not in reserved.configs:
+            raise _misuse("CONFIG_UNKNOWN", f"track {track} has no configuration {config}")
+        if time <= reserved.last_time or not reserved.may_put(time, partial=partial) or self._has_whole(track, time):
+            raise _misuse("TIME_USED", f"track {track} has something at {time} already")
+        return reserved
+
+    def list_rows(self, rows: Sequence[Row]) -> None:
+        """Moves the edge of the rows' tracks; when it can't move for one row, it does not move at all.
+
+        Raises:
+            PackagerError: EDGE_BACKWARDS when times or segment numbers of a track do not rise, FRAGMENT_UNKNOWN, TRACK_UNKNOWN.
+        """
+        last: dict[int, tuple[int, int]] = {}
+        for row in rows:
+            reserved = self.track(row.track)
+            time, segment = last.get(row.track, (reserved.last_time, reserved.segment))
+            if row.time <= time or row.segment < segment:
+                detail = f"track {row.track}: row at {row.time}, segment {row.segment} after {time}, {segment}"
+                raise _misuse("EDGE_BACKWARDS", detail)
+            if not row.flags & FLAG_GAP and not reserved.on_its_way(row.time) and not self._is_pending(row.track, row.time):
+                raise _misuse("FRAGMENT_UNKNOWN", f"track {row.track} has no fragment at {row.time}")
+            last[row.track] = (row.time, row.segment)
+        for track, (time, segment) in last.items():
+            reserved = self._tracks[track]
+            reserved.last_time, reserved.segment = time, segment
+
+    def answered(self, record: FragmentWritten) -> None:
+        """The writer has answered for a fragment."""
+        self._tracks[record.track].answered(record.time, partial=bool(record.flags & FLAG_PARTIAL))
+
+    def undo(self, record: JournalRecord) -> None:
+        """Takes back what the call of a failed record reserved."""
+        match record:
+            case TrackAdded() if record.info.number not in self._ledger.tracks:
+                self._tracks.pop(record.info.number, None)
+            case ConfigAdded() if record.track in self._tracks:
+                self._tracks[record.track].configs.pop(record.config, None)
+            case _:
+                pass
+
+    def _is_pending(self, track: int, time: int) -> bool:
+        known = self._ledger.tracks.get(track)
+        return known is not None and time in known.pending
+
+    def _has_whole(self, track: int, time: int) -> bool:
+        # A fragment that its source left unfinished may be replaced until the edge has passed it.
+        return self._is_pending(track, time) and not self._ledger.tracks[track].pending[time].flags & FLAG_PARTIAL
+
+
+def _misuse(code: str, detail: str) -> PackagerError:
+    return PackagerError(code, detail, status=500, fault="us")

@@ -65,7 +65,7 @@ class Kill(RuleBasedStateMachine):
     def publish(self, info: TrackInfo, count: int, gap: bool) -> None:
         track = info.number
         store = self.channel.store
-        reserved = store._tracks[track]
+        reserved = store._reserved.track(track)
         known = sorted({*store.ledger.tracks[track].pending, *reserved.times})
         times = [time for time in known if time > reserved.last_time][:count]
         rows = [Row(track, time, 2 * info.timescale, time // info.timescale, FLAG_SYNC | FLAG_OPENS) for time in times]
