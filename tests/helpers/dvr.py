@@ -10,7 +10,9 @@ import msgspec
 import numpy as np
 
 from pypackager._core import crc32c
+from pypackager.dvr import journal
 from pypackager.dvr.ledger import Ledger
+from pypackager.dvr.recovery import BLOBS, JOURNALS
 from pypackager.dvr.store import ChannelStore
 from pypackager.dvr.writing import Completion
 from pypackager.model.presentation import Presentation
@@ -78,6 +80,21 @@ def stored(presentation: Presentation) -> list[bytes]:
                 file.seek(int(offset))
                 out.append(file.read(int(size)))
     return out
+
+
+def journals(channel: Channel) -> list[int]:
+    """Numbers of its journal files."""
+    return journal.file_numbers(channel.directory / JOURNALS)
+
+
+def media(channel: Channel) -> set[str]:
+    """Names of its blobs."""
+    return {str(path.relative_to(channel.directory / BLOBS)) for path in channel.directory.glob(f"{BLOBS}/*/*")}
+
+
+def by_kind(said: list[Completion], kind: type) -> list[Completion]:
+    """What became of records of one kind."""
+    return [completion for completion in said if isinstance(completion.record, kind)]
 
 
 class Channel:

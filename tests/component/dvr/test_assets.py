@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from pypackager.model.errors import PackagerError
 from tests.helpers.dvr import SECOND, Channel, same, stored
 
 HOUR = 3600 * SECOND
-
-
-@pytest.fixture
-def channel(tmp_path: Path) -> Iterator[Channel]:
-    channel = Channel(tmp_path / "channels" / "news")
-    yield channel
-    channel.close()
 
 
 def start(channel: Channel, tmp_path: Path, name: str = "show", window_ns: int = HOUR) -> Asset:
