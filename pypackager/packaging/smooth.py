@@ -249,9 +249,10 @@ def media(presentation: Presentation, target: SmoothMedia) -> Published:
     stream, layer = _stream_of(presentation, target)
     chunks = stream.tracks[0]
     row = find(chunks, target.time)
-    edge = int(chunks.time[-1])
     stop = _stop(presentation, stream)
-    if not presentation.ended and (target.time > edge or (row is not None and row >= stop)):
+    # All behind the last listed one, also where a hole is that no client can know of yet.
+    edge = int(chunks.time[stop - 1]) if stop else int(chunks.time[0]) - 1
+    if not presentation.ended and target.time > edge:
         raise PackagerError("TOO_EARLY", "the fragments that this one has to name are not there yet", status=412, where=build(target))
     found = None if row is None else next(_choices(stream, layer, target.time), None)
     if row is None or found is None:

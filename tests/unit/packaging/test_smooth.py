@@ -52,6 +52,12 @@ def test_without_look_ahead_it_is_too_early(row: int) -> None:
     assert times == [0, *range(5 * 180_000, 9 * 180_000, 180_000)]
 
 
+def test_a_hole_that_is_not_listed_yet_is_too_early() -> None:
+    in_the_hole = _video(7 * 180_000)
+    assert _refused(present(periods(), rows=slice(0, 9)), in_the_hole) == (412, "TOO_EARLY")
+    assert _refused(present(periods()), in_the_hole) == (404, "NO_SUCH_FRAGMENT")
+
+
 def test_the_last_fragments_are_served_after_the_end_without_look_ahead() -> None:
     presentation = present(replace(single(), ended=True))
     assert [_fragment(presentation, _video(row * 180_000)).successors for row in (8, 9, 10)] == [
