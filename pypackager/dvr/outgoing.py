@@ -42,6 +42,11 @@ class Outgoing:
         """Whether the writer has answered for everything that was sent."""
         return not self._in_flight
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the disk has not taken the published edge for so long that no fragment may be listed behind it."""
+        return self._edge.full
+
     def ticket(self) -> int:
         """A new ticket."""
         self.newest += 1

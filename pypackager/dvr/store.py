@@ -16,12 +16,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pypackager.dvr import retention
 from pypackager.dvr.blobs import BlobStore, LocalBlobs
 from pypackager.dvr.clip import NS, Bounds
-from pypackager.dvr.edge import EDGE_RECORDS
+from pypackager.dvr.edge import EDGE_RECORDS, MAX_ROWS
 from pypackager.dvr.entry import Entry
 from pypackager.dvr.files import Files, OpenBlob, journal_name
 from pypackager.dvr.ledger import Ledger, RefusedError
@@ -32,6 +33,7 @@ from pypackager.dvr.recovery import BLOBS, JOURNALS, Replay, Report, repair
 from pypackager.dvr.reserve import Reservations
 from pypackager.dvr.view import View
 from pypackager.dvr.writing import Completion, FileWatcher, Muxed, Writing
+from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import (
     FLAG_PARTIAL,
@@ -150,9 +152,13 @@ class ChannelStore:
         """Writes a fragment: bytes to the track's blob, then the record. It is pending in the ledger once that is done.
 
         Raises:
-            PackagerError: TIME_USED when the track has, or had, something at that time; CONFIG_UNKNOWN, TRACK_UNKNOWN.
+            PackagerError: TIME_USED when the track has, or had, something at that time; CONFIG_UNKNOWN, TRACK_UNKNOWN; EDGE_STUCK (507)
+                while the disk does not take the published edge and no more rows may wait for it.
             OSError: a new blob can't be opened.
         """
+        if self._outgoing.stuck:
+            detail = f"{MAX_ROWS} rows wait for a disk that takes nothing; fragments are dropped until it does"
+            raise PackagerError("EDGE_STUCK", detail, status=507, where=str(self.directory), fault="operator")
         time, partial = fragment.time, bool(flags & FLAG_PARTIAL)
         reserved = self._reserved.may_put(track, time, config, partial=partial)
         blob = self._files.open.get(track)
@@ -304,8 +310,17 @@ class ChannelStore:
             self._files.shrink(record)
         elif isinstance(record, BlobOpened):
             self._files.abandon(record.track, record.blob)
+            # Nothing points to it; while the disk is full each fragment would leave another.
+            self._drop(record.name)
         else:
             self._reserved.undo(record)
+
+    def _drop(self, name: str) -> None:
+        # What can't be removed now is removed by the next start.
+        with suppress(OSError):
+            self.blobs.unlink(name)
+            for watcher in self.watchers:
+                watcher.file_dropped(name)
 
     def _open_blob(self, info: TrackInfo, config: int, value: TrackConfig) -> OpenBlob:
         number = self._next_blob
