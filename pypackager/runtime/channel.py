@@ -17,6 +17,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_GAP, Event, Published, Row
 from pypackager.model.track import TrackConfig, TrackInfo
+from pypackager.runtime.decisions import Unwritten
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.programs import Programs
 from pypackager.runtime.resume import resume_timeline
@@ -108,8 +109,7 @@ class LiveChannel:
         self._preview_ns = parse_duration(config.preview_window)
         self._last_fragment_ns: int | None = None
         self._spilled = 0
-        self._unwritten: list[Decision] = []
-        """Decisions that the disk did not take: without them what follows could not be shown."""
+        self._unwritten = Unwritten()
         mode = config.clock or ("utc" if config.protocol == "rtmp" else "source")
         options = Options(
             protocol=config.protocol,
@@ -220,12 +220,12 @@ class LiveChannel:
         done = self.store.finished(ticket, errno)
         for completion in done:
             self.timeline.written(completion.ticket, completion.errno or (22 if completion.reason else 0))
+            if isinstance(completion.record, Decision):
+                self._unwritten.answered(completion.record, written=not completion.errno)
             if completion.fine and isinstance(completion.record, Published):
                 self._count(completion.record.rows)
             elif not completion.fine:
                 reason = completion.reason or f"errno {completion.errno}"
-                if completion.errno and isinstance(completion.record, Decision):
-                    self._unwritten.append(completion.record)
                 self.alert("DISK_WRITE_FAILED", f"{type(completion.record).__name__}: {reason}")
         return bool(done)
 
@@ -272,9 +272,8 @@ class LiveChannel:
 
     def keep_house(self) -> None:
         """Brings what was written to the disk and gives up what every window has left behind."""
-        unwritten, self._unwritten = self._unwritten, []
-        for record in unwritten:
-            self.store.append(record)
+        for decision in self._unwritten.take():
+            self.store.append(decision)
         self._guard("retry", self.store.retry)
         self._guard("sync", self.store.sync)
         self._guard("trim", self._trim)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from pypackager.config.schema import Channel
-from pypackager.model.records import Anchored
+from pypackager.dvr import edge
+from pypackager.dvr.ledger import KEPT_CLOCKS
+from pypackager.model.records import FLAG_PERIOD, Anchored, ClockPlaced, TargetRaised, TrackPlaced
 from tests.helpers.channel_node import ChannelNode
 from tests.helpers.timeline_rig import UTC0, Stored
 
@@ -90,3 +93,79 @@ def test_a_whole_fragment_replaces_one_that_broke_off_and_is_still_being_written
     (track,) = node.channel.program("show").tracks
     assert track.duration.tolist() == [180_000] * 4
     assert not node.channel.alerts
+
+
+def test_a_disk_that_stays_full_for_hours_costs_bounded_memory_and_looks_like_an_encoder_that_was_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "MAX_ROWS", 4)
+    node = ChannelNode(tmp_path)
+    node.connect(1, "v")
+    for start_s in (100, 102, 104):
+        node.wait(2)
+        node.send(1, start_s)
+        node.settle()
+    node.writer.room = 0
+    for start_s in range(106, 306, 2):
+        node.wait(2)
+        node.send(1, start_s)
+        node.channel.keep_house()
+        node.settle()
+    refused = node.channel.alerts["EDGE_STUCK"]
+    assert refused.count > 90
+    assert "dropped" in refused.detail
+    assert not node.channel.timeline.lines["v"].waiting
+    node.writer.room = 1 << 40
+    node.channel.keep_house()
+    node.settle()
+    for start_s in (306, 308, 310):
+        node.wait(2)
+        node.send(1, start_s)
+        node.settle()
+    times = node.times("v")
+    assert [time for time in times if time > 0] == [100, 102, 104, 306, 308, 310]
+    (track,) = node.channel.program("show").tracks
+    assert np.diff(track.segment).max() <= 1, "no media sequence number is missing"
+    assert track.period.tolist() == [0] * (len(times) - 3) + [1] * 3
+    assert bool(track.flags[-3] & FLAG_PERIOD)
+    shown = [node.times("v"), track.segment.tolist()]
+    node.restart()
+    (track,) = node.channel.program("show").tracks
+    assert [node.times("v"), track.segment.tolist()] == shown, "a restart shows the same"
+
+
+def test_decisions_that_a_full_disk_did_not_take_do_not_pile_up(tmp_path: Path) -> None:
+    node = ChannelNode(tmp_path, "rtmp", ())
+    node.settle()
+    channel = node.channel
+    node.writer.room = 0
+    channel.store.append(Anchored(UTC0))
+    for number in range(100):
+        channel.store.append(ClockPlaced(number, "primary", number))
+        channel.store.append(TargetRaised(number))
+        node.settle()
+    for _ in range(3):
+        channel.keep_house()
+        node.settle()
+    node.writer.room = 1 << 40
+    appended = channel.store.newest
+    channel.keep_house()
+    assert channel.store.newest - appended <= KEPT_CLOCKS + 3, "with a checkpoint's ticket"
+    node.settle()
+    ledger = channel.store.ledger
+    assert (ledger.anchor_ns, ledger.target_duration_s) == (UTC0, 99)
+    assert list(ledger.clocks) == list(range(100 - KEPT_CLOCKS, 100))
+
+
+def test_a_decision_that_was_made_anew_is_not_taken_back(tmp_path: Path) -> None:
+    node = ChannelNode(tmp_path)
+    node.connect(1, "v")
+    node.send(1, 100, 102)
+    node.settle()
+    track = next(iter(node.channel.store.ledger.tracks))
+    for node.writer.room in (0, 1 << 40):
+        node.channel.store.append(TrackPlaced("v", 9, "video", "", track))
+        node.settle()
+    newest = node.channel.store.newest
+    node.channel.keep_house()
+    assert node.channel.store.newest <= newest + 1, "the one that failed is not recorded behind it"
