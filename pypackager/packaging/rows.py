@@ -57,6 +57,11 @@ class Block:
         """Lets go of its own copy of the text: there is a longer one that holds it."""
         self._text = text
 
+    def leave(self) -> None:
+        """Has its own copy again, and lets go of the longer text."""
+        self._text = bytes(self.text)
+        self._deflated = None
+
     def deflated(self) -> _core.DeflatedBlock:
         """All entries, deflated; asked of complete blocks only."""
         if self._deflated is None:
@@ -139,6 +144,9 @@ class Strip:
         if stretch is None:
             # The one that this one grew out of, or is what is left of, is never asked for again.
             self._stretches = {key: kept for key, kept in self._stretches.items() if key[0] != first and key[1] != last}
+            # The block that left would keep all of the old text in memory.
+            if left := self._blocks.get(first - 1):
+                left.leave()
             stretch = Stretch([block for number in range(first, last) if (block := self._blocks.get(number))])
             self._stretches[first, last] = stretch
         return stretch

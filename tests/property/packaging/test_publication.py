@@ -26,6 +26,9 @@ from tests.helpers.presentations import Row, Spec, Track, audio, avc, body_of, p
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
 MANIFESTS = ("manifest", "master.m3u8", "manifest(format=m3u8-aapl)", "manifest(format=m3u8-aapl-v3)", "manifest.mpd", "manifest.f4m")
 
+SMALL = mock.patch.multiple(rows, BLOCK=4, MIN_GZIP=0)
+"""Short windows have everything that long ones have."""
+
 
 def life(seed: int) -> tuple[Spec, Random]:
     """A channel with up to three layers and two audio tracks: regular or not, with gaps, periods, and a layer of its own mind."""
@@ -153,7 +156,7 @@ def test_a_url_keeps_its_content_and_caches_change_nothing(drawn: tuple[Spec, Ra
     length = max(len(track.rows) for track in spec.tracks)
     seen: dict[str, Published] = {}
     first = last = 0
-    with mock.patch.object(rows, "BLOCK", 4), mock.patch.object(rows, "MIN_GZIP", 0), mock.patch.object(hds, "_core", fake_core):
+    with SMALL, mock.patch.object(hds, "_core", fake_core):
         while last < length:
             last = min(length, last + draw.randint(1, 12))
             first = draw.randint(first, max(first, last - 3))
@@ -179,7 +182,7 @@ def test_what_left_the_window_a_moment_ago_is_served_and_not_listed(drawn: tuple
     length = max(len(track.rows) for track in spec.tracks)
     seen: dict[str, Published] = {}
     first = last = before = 0
-    with mock.patch.object(rows, "BLOCK", 4), mock.patch.object(hds, "_core", fake_core), mock.patch.object(rows, "_core", fake_core):
+    with SMALL, mock.patch.object(hds, "_core", fake_core):
         while last < length:
             last = min(length, last + draw.randint(1, 12))
             before, first = first, draw.randint(first, max(first, last - 8))
