@@ -33,6 +33,8 @@ class Clock(msgspec.Struct):
     """Output time minus UTC when it was placed: how far its first frame was from the wall clock."""
     last_source_ns: int
     """Source time of the end of the newest chunk."""
+    first_source_ns: int | None = None
+    """Source time of the first chunk; None when that was before a restart of the daemon."""
     feeds: dict[int, str] = msgspec.field(default_factory=dict)
     """Connections that run on it now, and their streams."""
     ends_ns: dict[str, int] = msgspec.field(default_factory=dict)

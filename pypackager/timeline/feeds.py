@@ -104,7 +104,7 @@ class Clocks:
         """Puts a connection on a clock; on the other side's, a clock of its own with the same offset."""
         self.leave(feed)
         if clock.side != feed.side:
-            clock = self._add(feed.side, clock.offset_s, clock.lead_ns, clock.last_source_ns)
+            clock = self._add(feed.side, clock.offset_s, clock.lead_ns, clock.last_source_ns, clock.first_source_ns)
         clock.feeds[feed.conn] = feed.stream
         feed.clock = clock
         return clock
@@ -127,16 +127,16 @@ class Clocks:
         else:
             offset = next_offset_s(source_ns, end_ns, published_end_ns, utc_ns - anchor_ns)
         lead = source_ns + offset * SECOND_NS - (utc_ns - (anchor_ns or 0))
-        return self.join(feed, self._add(feed.side, offset, lead, source_ns))
+        return self.join(feed, self._add(feed.side, offset, lead, source_ns, source_ns))
 
     def anchored(self, anchor_ns: int) -> None:
         """The anchor is known: what was compared with UTC is compared with media time from now on."""
         for clock in self.all:
             clock.lead_ns += anchor_ns
 
-    def _add(self, side: str, offset_s: int, lead_ns: int, source_ns: int) -> Clock:
+    def _add(self, side: str, offset_s: int, lead_ns: int, last_source_ns: int, first_source_ns: int | None) -> Clock:
         number = self.all[-1].number + 1 if self.all else 0
-        clock = Clock(number, side, offset_s, lead_ns, source_ns)
+        clock = Clock(number, side, offset_s, lead_ns, last_source_ns, first_source_ns)
         self.all = [old for old in self.all if old.feeds or old.number >= number - KEPT_CLOCKS] + [clock]
         self._placed(clock)
         return clock

@@ -1,7 +1,8 @@
 """Whether a fragmented MP4 connection goes on with a known encoder session, sends again, or is a restarted encoder.
 
 All three show times. What is at or after the newest fragment goes on, unless it leaps far ahead of everything. What is just behind it
-was sent again (encoders repeat two fragments; ingest specification, encoder fail-over), however slowly. Farther behind, it was sent again
+was sent again (encoders repeat two fragments; ingest specification, encoder fail-over), however slowly, but where the session began: what
+comes from there at the pace of an encoder is an encoder that was started again after a few seconds. Farther behind, it was sent again
 when it comes faster than anyone encodes, or when another source delivers the same; else, and always beyond a minute, the encoder
 restarted. A source that after all delivers nothing new for seconds, far behind, while nobody else does, is placed anew.
 """
@@ -68,8 +69,9 @@ def goes_on(clock: Clock, sight: Sight, knows: Callable[[int, int], bool]) -> bo
         near = clock.last_source_ns - back_ns <= sight.start_ns < clock.last_source_ns + REACH_NS
         return near or abs(clock.out_ns(sight.start_ns) - sight.media_now_ns - clock.lead_ns) <= LEAD_TOLERANCE_NS
     lag_ns = sight.lag_ns(clock)
+    quick = (sight.now.mono_ns - sight.feed.opened_ns) * BURST < sight.end_ns - sight.start_ns
     if lag_ns <= _repeated_ns(sight):
-        return True
+        return quick or not _begins_again(clock, sight)
     if lag_ns > REACH_NS:
         return False
     if sight.shared:
@@ -77,8 +79,13 @@ def goes_on(clock: Clock, sight: Sight, knows: Callable[[int, int], bool]) -> bo
     scale = line.info.timescale
     time = rescale(chunk.time, chunk.timescale, scale) + clock.offset_s * scale
     waits = any(abs(f.time - time) <= line.tolerance for f in line.waiting)
-    quick = (sight.now.mono_ns - sight.feed.opened_ns) * BURST < sight.end_ns - sight.start_ns
     return quick and (waits or knows(line.info.number, time))
+
+
+def _begins_again(clock: Clock, sight: Sight) -> bool:
+    """Whether it comes from where the session began, of which nothing is connected any more."""
+    alone = not clock.feeds and not sight.shared and sight.lag_ns(clock) > 0
+    return alone and clock.first_source_ns is not None and sight.start_ns < clock.first_source_ns + SECOND_NS
 
 
 def check_times(chunk: Chunk) -> tuple[int, int]:

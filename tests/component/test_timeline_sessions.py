@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from pypackager.model.records import FLAG_GAP, FLAG_PERIOD, Row
 from tests.helpers.timeline_rig import Chunk, Header, Rig
 
@@ -88,6 +90,41 @@ def test_a_restart_is_seen_when_every_fragment_comes_in_a_post_of_its_own() -> N
     # At most the few seconds until it is plain that nothing new comes.
     assert len(seconds(rig.rows("v"))) >= 95
     assert len(rig.store.periods) == 2
+
+
+@pytest.mark.parametrize("fragments", [1, 2, 3, 4])
+def test_an_encoder_that_is_started_again_and_again_is_heard_every_time(fragments: int) -> None:
+    """An operator tries: a few seconds each time, from zero."""
+    rig = Rig()
+    for _ in range(5):
+        conn = rig.connect(layer("v"), stream="v")
+        for start in range(0, 2 * fragments, 2):
+            rig.wait(2)
+            rig.send(conn, gop(start))
+        rig.disconnect(conn)
+        rig.wait(1)
+    rig.wait(10)
+    assert len(rig.rows("v")) == 5 * fragments
+    assert len(rig.store.periods) == 5
+
+
+def test_the_first_fragments_of_a_session_may_be_sent_again() -> None:
+    rig = Rig()
+    one = rig.connect(layer("v"), stream="v")
+    for start in (0, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    rig.disconnect(one)
+    rig.wait(1)
+    two = rig.connect(layer("v"), stream="v")
+    rig.wait(0.5)
+    rig.send(two, gop(0), gop(2))
+    for start in (4, 6):
+        rig.wait(2)
+        rig.send(two, gop(start))
+    rig.wait(5)
+    assert len(rig.rows("v")) == 4
+    assert len(rig.store.periods) == 1
 
 
 def test_an_encoder_that_comes_back_within_a_gop_is_taken_from_its_next_key_frame_on() -> None:
