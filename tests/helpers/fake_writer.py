@@ -76,19 +76,31 @@ class FakeWriter:
 
     def die(self, parts: int, torn: int) -> None:
         """kill -9: the next `parts` writes happen, then `torn` bytes of the one after; the rest never does. All files close."""
-        pending = [part for _, steps in self._queue for part in steps]
-        for part in pending[:parts]:
-            part()
-        if torn and len(pending) > parts:
-            self.room = torn
-            self._keep_torn = True
-            pending[parts]()
+        for _, steps in self._queue:
+            parts = self._last(steps, parts, torn)
+            if parts < 0:
+                break
         self._queue.clear()
         for fd, _ in self._files.values():
             os.close(fd)
         self._files.clear()
 
     _keep_torn = False
+
+    def _last(self, steps: list[Callable[[], int]], parts: int, torn: int) -> int:
+        """A call while the process dies; returns how many more writes happen, less than none when it is dead."""
+        for step in steps:
+            if not parts:
+                if torn:
+                    self.room = torn
+                    self._keep_torn = True
+                    step()
+                return -1
+            parts -= 1
+            if step():
+                # As ever: a failed first write skips the second.
+                break
+        return parts
 
     def _put(self, parts: list[Callable[[], int]]) -> int:
         self._ticket += 1

@@ -64,9 +64,10 @@ class Kill(RuleBasedStateMachine):
             try:
                 self.channel.store.put_fragment(track, fragment(time, 2 * info.timescale, data), number, FLAG_SYNC)
             except PackagerError as error:
-                if error.code == "EDGE_STUCK" and sum(map(len, self.underway)) >= edge.MAX_ROWS:
-                    return
-                raise
+                if error.code != "EDGE_STUCK":
+                    raise
+                # It comes to nothing, and its time may be used again.
+                return
             self.sent[track, time] = data
         self.clock[track] = time + 2 * info.timescale
 
