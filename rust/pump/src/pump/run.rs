@@ -229,6 +229,9 @@ const WAKE: Number = Number::MAX;
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
+mod full_disk;
+
+#[cfg(test)]
 mod tests {
     use super::super::session::{Outlet, State};
     use super::*;

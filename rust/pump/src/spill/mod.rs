@@ -3,36 +3,41 @@
 //! In: bytes, all or none of a call. Out: [`Region`]s of one unlinked file, readable until the last who points to one lets it go. Never: a
 //! name in the file system, a decision about what is to go.
 
+mod disk;
+#[cfg(test)]
+pub(crate) mod faulty;
 mod space;
 
+use disk::{Disk, Unnamed};
 use pypackager_core::payload::{self, Stored};
-use rustix::fs::{FallocateFlags, Mode, OFlags, copy_file_range, fallocate, open, unlink};
-use rustix::io::{Errno, pread, pwritev};
+use rustix::io::{Errno, pwritev};
 use space::Space;
 use std::any::Any;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One spill file; it is opened when it is first needed, and again at the next need when that failed.
-#[derive(Debug)]
+/// One spill file; it is opened when it is first needed, and again at the next need when that failed, or the file did.
 pub(crate) struct SpillFile {
-    directory: PathBuf,
-    file: Option<Arc<Unlinked>>,
+    open: Opener,
+    file: Option<Arc<File>>,
 }
+
+/// Makes the file.
+type Opener = Box<dyn FnMut() -> Result<Box<dyn Disk>, Errno> + Send>;
 
 /// The file and what of it is in use.
 #[derive(Debug)]
-struct Unlinked {
-    descriptor: OwnedFd,
+struct File {
+    disk: Box<dyn Disk>,
     space: Mutex<Space>,
 }
 
 /// Some of the file; dropping it gives its space back.
 #[derive(Debug)]
 pub(crate) struct Region {
-    file: Arc<Unlinked>,
+    file: Arc<File>,
     start: u64,
     len: u64,
 }
@@ -40,14 +45,18 @@ pub(crate) struct Region {
 impl SpillFile {
     /// A file in `directory`, on whose file system it stays without a name.
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, file: None }
+        Self::on(move || Ok(Box::new(Unnamed::open(&directory)?)))
     }
 
-    fn file(&mut self) -> Result<Arc<Unlinked>, Errno> {
+    fn on(open: impl FnMut() -> Result<Box<dyn Disk>, Errno> + Send + 'static) -> Self {
+        Self { open: Box::new(open), file: None }
+    }
+
+    fn file(&mut self) -> Result<Arc<File>, Errno> {
         if let Some(file) = &self.file {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(Unlinked { descriptor: open_unlinked(&self.directory)?, space: Mutex::default() });
+        let file = Arc::new(File { disk: (self.open)()?, space: Mutex::default() });
         self.file = Some(Arc::clone(&file));
         Ok(file)
     }
@@ -61,7 +70,14 @@ impl payload::Spill for SpillFile {
         // From here on the space is the region's, which gives it back when a write fails.
         let region = Arc::new(Region { file, start, len });
         let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        write_all(&region.file.descriptor, start, &mut slices)?;
+        let written = write_all(|slices, at| region.file.disk.write(slices, at), start, &mut slices);
+        if let Err(errno) = written {
+            if !matches!(errno, Errno::NOSPC | Errno::DQUOT | Errno::FBIG) {
+                // Not for lack of space: a file that is broken, or whose file system is gone, would fail for ever. What is in it stays there.
+                self.file = None;
+            }
+            return Err(errno.into());
+        }
         let mut at = 0;
         let stored = pieces.iter().map(|piece| {
             let region: Arc<dyn payload::Region> = Arc::<Region>::clone(&region);
@@ -78,14 +94,11 @@ impl Region {
     pub(crate) fn copy_to(&self, start: u64, len: usize, target: &OwnedFd, offset: u64) -> Result<(), Errno> {
         let (mut from, mut to, mut left) = (self.start + start, offset, len);
         while left > 0 {
-            match copy_file_range(&self.file.descriptor, Some(&mut from), target, Some(&mut to), left) {
-                // Between file systems, or on one that cannot.
-                Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BADF) => {
-                    return copy_through(self, from - self.start, left, target, to);
-                }
-                Ok(count) => left -= count,
+            match self.file.disk.copy(&mut from, target, &mut to, left) {
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
+                // Between file systems, on one that cannot, where a sandbox forbids it. A fault of the disk is met by the other way as well.
+                Ok(0) | Err(_) => return copy_through(self, from - self.start, left, target, to),
+                Ok(count) => left -= count,
             }
         }
         Ok(())
@@ -96,7 +109,7 @@ impl payload::Region for Region {
     fn read(&self, start: u64, target: &mut [u8]) -> io::Result<()> {
         let (mut at, mut rest) = (self.start + start, target);
         while !rest.is_empty() {
-            match pread(&self.file.descriptor, &mut *rest, at) {
+            match self.file.disk.read(rest, at) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
                     at += count as u64;
@@ -116,20 +129,23 @@ impl payload::Region for Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // Before it is given back: another thread may take it at once. Without holes, space is reused and nothing more.
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        let _ = fallocate(&self.file.descriptor, flags, self.start, Space::rounded(self.len));
+        // Before it is given back: another thread may take it at once.
+        self.file.disk.free(self.start, Space::rounded(self.len));
         lock(&self.file.space).give(self.start, self.len);
     }
 }
 
-/// Writes all slices from `offset` on, in as many calls as it takes.
-pub(crate) fn write_all(target: impl AsFd, offset: u64, slices: &mut [IoSlice<'_>]) -> Result<(), Errno> {
+/// Writes all slices from `offset` on, in as many calls of `write` as it takes.
+pub(crate) fn write_all(
+    mut write: impl FnMut(&[IoSlice<'_>], u64) -> Result<usize, Errno>,
+    offset: u64,
+    slices: &mut [IoSlice<'_>],
+) -> Result<(), Errno> {
     let (mut at, mut rest) = (offset, slices);
     IoSlice::advance_slices(&mut rest, 0);
     while !rest.is_empty() {
         let batch = rest.len().min(MAX_SLICES);
-        match pwritev(&target, &rest[..batch], at) {
+        match write(&rest[..batch], at) {
             // A write of nothing without a reason would be repeated for ever.
             Ok(0) => return Err(Errno::IO),
             Ok(count) => {
@@ -151,23 +167,10 @@ fn copy_through(region: &Region, start: u64, len: usize, target: &OwnedFd, offse
         let piece = &mut buffer[..count];
         payload::Region::read(region, start + done as u64, piece)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        write_all(target, offset + done as u64, &mut [IoSlice::new(piece)])?;
+        write_all(|slices, at| pwritev(target, slices, at), offset + done as u64, &mut [IoSlice::new(piece)])?;
         done += count;
     }
     Ok(())
-}
-
-fn open_unlinked(directory: &Path) -> Result<OwnedFd, Errno> {
-    let (flags, mode) = (OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
-    match open(directory, flags | OFlags::TMPFILE, mode) {
-        // File systems without unnamed files (NFS, old overlays).
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
-        result => return result,
-    }
-    let name = directory.join(format!(".spill-{}", std::process::id()));
-    let descriptor = open(&name, flags | OFlags::CREATE | OFlags::TRUNC, mode)?;
-    unlink(&name)?;
-    Ok(descriptor)
 }
 
 /// A poisoned lock guards a plain list here: its content is whole after any panic.
@@ -181,58 +184,4 @@ const MAX_SLICES: usize = 1024;
 const COPY_BUFFER: usize = 256 << 10;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use pypackager_core::payload::{Part, Payload, Spill};
-    use rustix::fs::fstat;
-
-    fn blocks(file: &SpillFile) -> i64 {
-        fstat(&file.file.as_ref().expect("opened").descriptor).expect("an open file").st_blocks
-    }
-
-    #[test]
-    fn what_is_stored_is_read_and_given_back() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut file = SpillFile::new(directory.path().to_owned());
-        let pieces: Vec<Vec<u8>> = (0..2000u32).map(|n| vec![n as u8; 1 + n as usize % 700]).collect();
-        let slices: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-        let stored = file.store(&slices).expect("room");
-        assert!(std::fs::read_dir(directory.path()).expect("a directory").next().is_none(), "it has no name");
-        for (stored, piece) in stored.iter().zip(&pieces) {
-            assert_eq!((stored.len, stored.crc), (piece.len(), crc32c::crc32c(piece)));
-        }
-        let payload = Payload::new(stored.into_iter().map(Part::Stored).collect());
-        assert_eq!(payload.bytes().expect("readable"), pieces.concat());
-        assert!(blocks(&file) > 0);
-        drop(payload);
-        assert_eq!(blocks(&file), 0);
-    }
-
-    #[test]
-    fn both_ways_of_copying_give_the_bytes() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut file = SpillFile::new(directory.path().to_owned());
-        let bytes: Vec<u8> = (0..600_000u32).map(|n| (n * 7 % 251) as u8).collect();
-        let stored = file.store(&[&bytes]).expect("room").remove(0);
-        let region = stored.region.as_any().downcast_ref::<Region>().expect("its own");
-        let open_target = |name: &str| {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
-            open(directory.path().join(name), flags, Mode::RUSR | Mode::WUSR).expect("a file")
-        };
-        region.copy_to(1000, 500_000, &open_target("kernel"), 3).expect("room");
-        copy_through(region, 1000, 500_000, &open_target("buffer"), 3).expect("room");
-        for name in ["kernel", "buffer"] {
-            let copied = std::fs::read(directory.path().join(name)).expect("written");
-            assert_eq!((&copied[..3], &copied[3..]), (&[0, 0, 0][..], &bytes[1000..501_000]), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_made_is_an_error_each_time() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut file = SpillFile::new(directory.path().join("later"));
-        assert!(file.store(&[b"x"]).is_err());
-        std::fs::create_dir(directory.path().join("later")).expect("room");
-        assert!(file.store(&[b"x"]).is_ok());
-    }
-}
+mod tests;

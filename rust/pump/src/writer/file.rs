@@ -4,7 +4,7 @@ use crate::fragment::Fragment;
 use crate::spill::{Region, write_all};
 use pypackager_core::payload::{Part, Stored};
 use rustix::fs::{Mode, OFlags, fdatasync, fstat, ftruncate, open};
-use rustix::io::Errno;
+use rustix::io::{Errno, pwritev};
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl File {
     /// Appends `data`, or nothing.
     pub(super) fn append(&mut self, data: &[u8]) -> Result<(), Errno> {
         let (offset, size) = (self.end, data.len());
-        self.write(offset, size, |file| write_all(&file.descriptor, offset, &mut [IoSlice::new(data)]))
+        self.write(offset, size, |file| file.write_slices(offset, &mut [IoSlice::new(data)]))
     }
 
     /// Writes a fragment from `offset` on, or nothing.
@@ -61,6 +61,10 @@ impl File {
         }
     }
 
+    fn write_slices(&self, offset: u64, slices: &mut [IoSlice<'_>]) -> Result<(), Errno> {
+        write_all(|slices, at| pwritev(&self.descriptor, slices, at), offset, slices)
+    }
+
     /// What is in memory goes out in one call; what was spilled is copied by the kernel, neighbours together.
     fn write_parts(&self, offset: u64, fragment: &Fragment) -> Result<(), Errno> {
         let (mut at, mut size) = (offset, fragment.head().len());
@@ -73,7 +77,7 @@ impl File {
                     size += bytes.len();
                 }
                 Part::Stored(first) => {
-                    write_all(&self.descriptor, at, &mut slices)?;
+                    self.write_slices(at, &mut slices)?;
                     slices.clear();
                     at += size as u64;
                     size = first.len;
@@ -87,11 +91,53 @@ impl File {
                 }
             }
         }
-        write_all(&self.descriptor, at, &mut slices)
+        self.write_slices(at, &mut slices)
     }
 }
 
 /// Whether a part lies right behind the `size` bytes that start with `first`.
 fn follows(part: &Part, first: &Stored, size: usize) -> bool {
     matches!(part, Part::Stored(next) if Arc::ptr_eq(&next.region, &first.region) && next.start == first.start + size as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spill::faulty::Faulty;
+    use pypackager_core::media::Chunk;
+    use pypackager_core::payload::{Payload, Spill};
+
+    fn fragment(parts: Vec<Part>) -> Fragment {
+        let chunk = Chunk {
+            track: 1,
+            time: 0,
+            timescale: 90_000,
+            samples: Vec::new(),
+            payload: Payload::new(parts),
+            index: None,
+            partial: false,
+        };
+        Fragment::new(b"head".to_vec(), Arc::new(chunk))
+    }
+
+    #[test]
+    fn a_fragment_whose_spilled_part_cannot_be_read_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("blob");
+        let disk = Faulty::new();
+        let mut spill = disk.spill_file();
+        let mut spilled = |bytes: &[u8]| Part::Stored(spill.store(&[bytes]).expect("room").remove(0));
+        let lost = fragment(vec![Part::Memory(b"memory".to_vec()), spilled(&[1; 9000]), Part::Memory(b"end".to_vec())]);
+        let whole = fragment(vec![spilled(b"stored")]);
+        let mut file = File::open(path.to_str().expect("plain")).expect("a file");
+        file.append(b"init").expect("room");
+        // The first bytes of the part are copied before the disk fails.
+        disk.state().copies = 4000;
+        disk.state().reading = Some(Errno::IO);
+        assert_eq!(file.write_fragment(4, &lost), Err(Errno::IO));
+        assert_eq!(std::fs::read(&path).expect("readable"), b"init");
+        disk.state().reading = None;
+        file.write_fragment(4, &whole).expect("room");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"initheadstored");
+    }
 }
