@@ -85,7 +85,11 @@ class Intake(Protocol):
         ...
 
     def settled(self, conn: int) -> bool:
-        """Whether every fragment of the connection is in the journal."""
+        """Whether the writer has answered for every fragment of the connection."""
+        ...
+
+    def lost(self, conn: int) -> bool:
+        """Whether one of them is not in the journal and never will be."""
         ...
 
     def advance(self) -> None:
@@ -207,11 +211,17 @@ class Router:
         return any(connection.ending and connection.channel is not None for connection in self.connections.values())
 
     def settle(self) -> None:
-        """Answers the POSTs whose last fragment is in the journal now."""
+        """Answers the POSTs whose last fragment the writer has answered for: what is acknowledged is stored."""
         for connection in self.connections.values():
-            if connection.ending and connection.channel is not None and connection.channel.settled(connection.conn):
-                connection.ending = False
-                channel = connection.channel
+            channel = connection.channel
+            if not connection.ending or channel is None or not channel.settled(connection.conn):
+                continue
+            connection.ending = False
+            if channel.lost(connection.conn):
+                detail = "the disk did not take all fragments of the body"
+                self._refuse(connection, PackagerError("DISK_WRITE_FAILED", detail, status=507, fault="operator"))
+                channel.advance()
+            else:
                 self._leave(connection)
                 channel.advance()
                 self._pump.respond(connection.conn, 200, "text/plain", b"", [], False)

@@ -113,6 +113,8 @@ def test_a_disk_that_stays_full_for_hours_costs_bounded_memory_and_looks_like_an
         node.settle()
     refused = node.channel.alerts["EDGE_STUCK"]
     assert refused.count > 90
+    assert node.channel.settled(1)
+    assert node.channel.lost(1)
     assert "dropped" in refused.detail
     assert not node.channel.timeline.lines["v"].waiting
     node.writer.room = 1 << 40
@@ -169,3 +171,22 @@ def test_a_decision_that_was_made_anew_is_not_taken_back(tmp_path: Path) -> None
     newest = node.channel.store.newest
     node.channel.keep_house()
     assert node.channel.store.newest <= newest + 1, "the one that failed is not recorded behind it"
+
+
+def test_a_connection_that_lost_a_fragment_to_the_disk_is_known_until_it_is_closed(tmp_path: Path) -> None:
+    node = ChannelNode(tmp_path)
+    for conn, stream in ((1, "v"), (2, "w")):
+        node.connect(conn, stream)
+        node.send(conn, 100)
+    node.settle()
+    assert not node.channel.lost(1)
+    node.writer.room = 0
+    node.send(1, 102)
+    assert not node.channel.settled(1)
+    node.settle()
+    assert node.channel.settled(1)
+    assert (node.channel.lost(1), node.channel.lost(2)) == (True, False)
+    # The next body on the same connection is another.
+    node.channel.close_feed(1)
+    node.connect(1, "v")
+    assert not node.channel.lost(1)

@@ -91,6 +91,7 @@ class Channel:
         self.budget = object()
         self.feeds: dict[int, str] = {}
         self.alerts: list[str] = []
+        self.lossy: set[int] = set()
         self.chunks: list[int] = []
         self.advanced = 0
         self.admit_fault: PackagerError | None = None
@@ -122,6 +123,9 @@ class Channel:
 
     def settled(self, conn: int) -> bool:
         return self.on_disk
+
+    def lost(self, conn: int) -> bool:
+        return conn in self.lossy
 
     def advance(self) -> None:
         self.advanced += 1
@@ -166,6 +170,22 @@ def test_refusals_say_why_and_close(world: World, method: str, target: str, chan
     assert not world.channels["news"].feeds
     if status == 503:
         assert ("Retry-After", "2") in said[5]
+
+
+def test_a_body_of_which_the_disk_lost_something_is_not_acknowledged(world: World) -> None:
+    news = world.channels["news"]
+    world.connect()
+    world.post()
+    news.lossy.add(1)
+    world.handle(TrackFound(1, header=header()), ChunkReady(1, chunk=object()), BodyEnd(1))
+    world.router.settle()
+    [said] = (said for said in world.said if said[0] == "respond")
+    assert said[:3] == ("respond", 1, 507)
+    assert msgspec.json.decode(said[4])["code"] == "DISK_WRITE_FAILED"
+    assert news.alerts == ["DISK_WRITE_FAILED"]
+    assert news.advanced == 3, "nothing else would tell the edge that the encoder has gone"
+    assert not news.feeds
+    assert not world.router.ending
 
 
 def test_an_rtmp_publish_is_refused_in_its_own_words(world: World) -> None:
