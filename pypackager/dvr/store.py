@@ -5,15 +5,12 @@ In: fragments and decisions, in order; completions of the writer. Out: presentat
 Theory of operation. Each call makes a record, hands it to the writer (outgoing.py) and returns a ticket; the record is folded into the
 ledger when the writer says that it is written (`finished`), so nothing is shown that a restart would not find. Numbers that the record
 needs (offset, blob, configuration) are reserved at the call (reserve.py). A record that can't be written is reported and forgotten, but one
-that moves the published edge: it is reported and sent again (edge.py).
-
-Roll-over: from `roll` on, records are held until the writer has answered for all earlier ones; at that instant the ledger is exactly
-the fold of the old journal file, and its snapshot opens the new one. Open blobs end with the old file (files.py).
+that moves the published edge: it is reported and sent again (edge.py). What is written to are files.py's, how they end and begin is
+rollover.py's, and which of them a window needs is retention.py's.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +18,7 @@ from pathlib import Path
 
 from pypackager.dvr import retention
 from pypackager.dvr.blobs import BlobStore, LocalBlobs
-from pypackager.dvr.clip import NS, Bounds
+from pypackager.dvr.clip import Bounds
 from pypackager.dvr.edge import EDGE_RECORDS, MAX_ROWS
 from pypackager.dvr.entry import Entry
 from pypackager.dvr.files import Files, OpenBlob, journal_name
@@ -31,6 +28,7 @@ from pypackager.dvr.outgoing import Outgoing
 from pypackager.dvr.records import Checkpoint, JournalRecord
 from pypackager.dvr.recovery import BLOBS, JOURNALS, Replay, Report, repair
 from pypackager.dvr.reserve import Reservations
+from pypackager.dvr.rollover import RollOver
 from pypackager.dvr.view import View
 from pypackager.dvr.writing import Completion, FileWatcher, Muxed, Writing
 from pypackager.model.errors import PackagerError
@@ -54,8 +52,6 @@ from pypackager.model.records import (
 )
 from pypackager.model.track import TrackConfig, TrackInfo
 
-ROLL_NS = 300 * NS
-"""Blobs and journal files roll over at multiples of this in UTC."""
 RESTART_VERSIONS = 1 << 16
 """Versions skipped at a start: those that a power loss may have taken back are not used for other content."""
 
@@ -74,16 +70,13 @@ class ChannelStore:
         self.report: Report = replay.report
         self.blobs: BlobStore = LocalBlobs(directory)
         self.watchers: list[FileWatcher] = []
-        self.roll_errno = 0
-        """Why the last roll-over did not happen (it is due again at once); 0 when it did."""
         self._writer = writer
         self._lock = lock
         self._files = Files(writer, self.blobs)
         self._outgoing = Outgoing(writer, self._files)
+        self._roll = RollOver(self.ledger, self._files, self._outgoing, self.watchers)
         self._reserved = Reservations(self.ledger)
         self._next_blob = self.ledger.next_blob
-        self._rolling_ns: int | None = None
-        self._slot = -1
         self._views: dict[str, View] = {}
 
     @classmethod
@@ -110,10 +103,9 @@ class ChannelStore:
     def _start(self, replay: Replay, lost: Sequence[JournalRecord], now_ns: int) -> None:
         ledger = self.ledger
         ledger.version += RESTART_VERSIONS
-        self._begin_file(max(replay.numbers, default=0) + 1, lost)
+        self._roll.start(max(replay.numbers, default=0) + 1, lost, now_ns)
         for record in lost:
             ledger.apply(record)
-        self._slot = now_ns // ROLL_NS
         # What the last process did not sync is in the page cache at best: the first checkpoint has to cover it.
         stale = {ledger.blobs[f.blob].opened.name for f in replay.recent if f.blob in ledger.blobs}
         names = [name for name in sorted(stale) if self.blobs.size(name) >= 0]
@@ -192,7 +184,7 @@ class ChannelStore:
                     self._outgoing.submit(Checkpoint(sync.size))
         elif not self._files.head_written(ticket, error):
             return done
-        self._turn_when_idle()
+        self._roll.go_on()
         return done
 
     @property
@@ -212,16 +204,16 @@ class ChannelStore:
 
     def roll_due(self, now_ns: int) -> bool:
         """Whether UTC has passed a multiple of the roll-over time since the files were opened; the next segment start is the place."""
-        return self._rolling_ns is None and now_ns // ROLL_NS != self._slot
+        return self._roll.due(now_ns)
 
     def roll(self, now_ns: int) -> None:
         """Ends the open blobs and the journal file; what is put from here on goes to new ones."""
-        if self._rolling_ns is not None:
-            return
-        self._rolling_ns = now_ns
-        self._outgoing.hold()
-        self._files.seal()
-        self._turn_when_idle()
+        self._roll.begin(now_ns)
+
+    @property
+    def roll_errno(self) -> int:
+        """Why the last roll-over did not happen (it is due again at once); 0 when it did."""
+        return self._roll.errno
 
     def sync(self) -> int | None:
         """Brings everything finished so far to the disk: blobs first, then the journal, then a checkpoint. None: nothing to do."""
@@ -330,29 +322,3 @@ class ChannelStore:
         for watcher in self.watchers:
             watcher.file_opened(blob.name)
         return blob
-
-    def _turn_when_idle(self) -> None:
-        if self._rolling_ns is not None and self._outgoing.idle and self._files.idle:
-            now_ns, self._rolling_ns = self._rolling_ns, None
-            self._turn(now_ns)
-
-    def _turn(self, now_ns: int) -> None:
-        """All earlier records are folded: the ledger is what the new journal file opens with."""
-        before = [self._files.journal]
-        try:
-            self._begin_file(self.ledger.files[-1].number + 1, ())
-        except OSError as error:
-            before = []
-            self.roll_errno = error.errno or errno.EIO
-        else:
-            self.roll_errno = 0
-            self._slot = now_ns // ROLL_NS
-        self._files.retire_sealed(before)
-        self._outgoing.release()
-        self._files.retire_late()
-
-    def _begin_file(self, number: int, extra: Sequence[JournalRecord]) -> None:
-        name = self._files.begin_journal(number, (self.ledger.snapshot(), *extra))
-        self.ledger.begin_file(number)
-        for watcher in self.watchers:
-            watcher.file_opened(name)

@@ -8,7 +8,7 @@ import pytest
 
 from pypackager.dvr import edge
 from pypackager.dvr.recovery import Replay
-from pypackager.dvr.store import ROLL_NS
+from pypackager.dvr.rollover import ROLL_NS
 from pypackager.model.errors import PackagerError
 from pypackager.model.records import (
     FLAG_GAP,

@@ -9,7 +9,8 @@ import pytest
 
 from pypackager import _core
 from pypackager.dvr.recovery import Replay
-from pypackager.dvr.store import ROLL_NS, ChannelStore
+from pypackager.dvr.rollover import ROLL_NS
+from pypackager.dvr.store import ChannelStore
 from pypackager.dvr.writing import Completion
 from pypackager.model.errors import PackagerError
 from pypackager.model.records import (

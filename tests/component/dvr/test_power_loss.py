@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pypackager.dvr import journal
 from pypackager.dvr.recovery import JOURNALS, Replay
-from pypackager.dvr.store import ROLL_NS
+from pypackager.dvr.rollover import ROLL_NS
 from pypackager.dvr.writing import Completion
 from tests.helpers.dvr import AUDIO, SECOND, Channel, content, data_of, journals
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypackager.dvr import journal
 from pypackager.dvr.recovery import JOURNALS
-from pypackager.dvr.store import ROLL_NS
+from pypackager.dvr.rollover import ROLL_NS
 from tests.helpers.dvr import AUDIO, SECOND, VIDEO, Channel, data_of, journals, media
 
 HOUR = 3600 * SECOND

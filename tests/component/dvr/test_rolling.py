@@ -9,7 +9,7 @@ import pytest
 
 from pypackager.dvr import journal
 from pypackager.dvr.recovery import JOURNALS, Replay
-from pypackager.dvr.store import ROLL_NS
+from pypackager.dvr.rollover import ROLL_NS
 from pypackager.model.records import (
     FLAG_SYNC,
 )
