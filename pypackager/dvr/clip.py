@@ -3,8 +3,7 @@
 In: a ledger and bounds. Out: a Presentation of read-only views. Never: I/O, a clock, a change to the ledger.
 
 All tracks are cut at one border, a segment start of the reference track (the first video track with rows in the window, else the first
-track). A track's border is its segment start within half a fragment of it; a layer with edges of its own begins with the segment that
-holds the border, and ends with it.
+track). A track's border is the segment start of its own that is nearest.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ LINGER_NS = 60 * NS
 """What left the window is listed no more and served so much longer: a slow player still asks for what an older playlist named."""
 KEPT_NS = 2 * LINGER_NS
 """Its files are kept longer: an answer that was planned at the last moment finds its bytes."""
-_USUAL_INTERVAL_NS = 2 * NS
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -75,16 +73,14 @@ class _Span:
         start = self.columns.last_flagged(row, FLAG_OPENS)
         return start if start >= self.base else self.opening(row)
 
-    def head_at(self, time_ns: int, slack_ns: int) -> int:
-        """The segment start from which this track is shown with another that is shown from `time_ns` on: it covers that time if it can."""
-        row = min(self.columns.first_from((time_ns + slack_ns) * self.scale // NS + 1), self.top) - 1
-        if row < self.base:
-            return self.opening(self.base)
-        return self.segment_of(row) if self.columns.end_at(row) > time_ns * self.scale // NS else self.opening(row + 1)
-
-    def tail_at(self, time_ns: int, slack_ns: int) -> int:
-        """The segment start at which this track ends with another that ends at `time_ns`."""
-        return self.opening(min(max(self.columns.first_from((time_ns - slack_ns) * self.scale // NS), self.base), self.top))
+    def border(self, time_ns: int) -> int:
+        """The segment start, or the end of what is there, that is nearest to another track's segment start."""
+        row = min(max(self.columns.first_from(time_ns * self.scale // NS), self.base), self.top)
+        after, before = self.opening(row), self.columns.last_flagged(row - 1, FLAG_OPENS)
+        if before < self.base:
+            return after
+        after_ns = self.time_ns(after) if after < self.top else self.end_ns()
+        return before if time_ns - self.time_ns(before) <= after_ns - time_ns else after
 
 
 def present(
@@ -106,10 +102,9 @@ def present(
     measured = ledger.measured
     interval_ns = measured.interval_ns if measured else 0
     if spans:
-        slack_ns = (interval_ns or _USUAL_INTERVAL_NS) // 2
-        _cut_head(ledger, spans, edge_ns - bounds.window_ns, bounds.start_ns, slack_ns)
+        _cut_head(ledger, spans, edge_ns - bounds.window_ns, bounds.start_ns)
         if bounds.end_ns is not None:
-            _cut_tail(ledger, spans, bounds.end_ns, slack_ns)
+            _cut_tail(ledger, spans, bounds.end_ns)
     tracks = tuple(_window(ledger.tracks[span.number], span) for span in spans if span.low < span.high)
     shown = {number for track in tracks for number in (int(track.period[0]), int(track.period[-1]))}
     anchor_ns = ledger.anchor_ns or 0
@@ -135,7 +130,7 @@ def _reference(ledger: Ledger, spans: list[_Span], low_ns: int) -> _Span:
     return next((span for span in live if ledger.tracks[span.number].info.kind == "video"), live[0])
 
 
-def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | None, slack_ns: int) -> None:
+def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | None) -> None:
     reference = _reference(ledger, spans, low_ns)
     row = reference.reaching(low_ns)
     clipped = row > reference.base or reference.columns.first > 0 or reference.started
@@ -153,12 +148,12 @@ def _cut_head(ledger: Ledger, spans: list[_Span], low_ns: int, start_ns: int | N
         if row == reference.top:
             span.low = span.top
         elif clipped:
-            span.low = span.head_at(reference.time_ns(row), slack_ns)
+            span.low = span.border(reference.time_ns(row))
         elif (own := span.reaching(low_ns)) > span.base:
             span.low = span.segment_of(own)
 
 
-def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int, slack_ns: int) -> None:
+def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int) -> None:
     reference = _reference(ledger, spans, end_ns - 1)
     row = reference.columns.first_from(-(-end_ns * reference.scale // NS))
     row = reference.opening(min(max(row, reference.low), reference.top))
@@ -166,7 +161,7 @@ def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int, slack_ns: int) ->
         return
     time_ns = reference.time_ns(row)
     for span in spans:
-        span.high = max(span.low, row if span is reference else span.tail_at(time_ns, slack_ns))
+        span.high = max(span.low, row if span is reference else span.border(time_ns))
 
 
 def _window(track: Track, span: _Span) -> TrackWindow:

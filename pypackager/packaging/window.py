@@ -156,7 +156,11 @@ def audio_rows(presentation: Presentation, video: TrackWindow, start: int, stop:
         while first < count and int(audio.period[first]) < period:
             first += 1
         row, earliest = first, from_ns(head_ns - reach_ns, scale)
-        # Of one segment with what follows: another may have left the window when this video row is the first of it.
+        # What has left the window when this video row is the first of it may not be in its segment. One that reaches into the row has not:
+        # without it the row is not listed.
+        if 0 < row < count and int(video.time[start]) < _muxed_from(video, audio, row):
+            row -= 1
+        # Of one segment with what follows: windows are cut at segments.
         while 0 < row < count and int(audio.segment[row - 1]) == int(audio.segment[row]) and int(audio.time[row - 1]) >= earliest:
             row -= 1
         if row < first and int(audio.flags[row]) & FLAG_PERIOD and int(audio.period[row]) == period:
@@ -179,13 +183,19 @@ def _mux_border(time_ns: int) -> int:
 def muxed_start(video: TrackWindow, audio: TrackWindow) -> int:
     """The first of the video rows whose audio has not left the window: what is muxed before that would change its content.
 
-    Of tracks with the same edges it is the first row. Audio that begins inside the window, with its period or at all, has none before.
+    Of tracks with the same edges it is the first row. Audio that began in the window has none before, or none in its period.
     """
-    if not len(audio.time) or audio.first == 0 or int(audio.flags[0]) & FLAG_PERIOD:
+    if not len(audio.time) or audio.first == 0:
         return 0
+    if int(audio.flags[0]) & FLAG_PERIOD:
+        return int(np.searchsorted(video.period, audio.period[0]))
     # A fragment that was there before would start at the border or later, and end here: it would be shorter than any but a left-over.
-    begins_ns = to_ns(int(audio.time[0]), audio.info.timescale) - MUX_TOLERANCE_NS
-    return int(np.searchsorted(video.time, from_ns(begins_ns, video.info.timescale)))
+    return int(np.searchsorted(video.time, _muxed_from(video, audio, 0)))
+
+
+def _muxed_from(video: TrackWindow, audio: TrackWindow, row: int) -> int:
+    """Video rows that start before this time have audio before the row."""
+    return from_ns(to_ns(int(audio.time[row]), audio.info.timescale) - MUX_TOLERANCE_NS, video.info.timescale)
 
 
 def muxed_stop(presentation: Presentation, video: TrackWindow, audio: TrackWindow) -> int:

@@ -115,8 +115,7 @@ def present(spec: Spec, *, rows: slice | None = None, version: int = 1) -> Prese
     """
     cut = rows or slice(None)
     whole = [_window(spec, track, slice(None)) for track in spec.tracks]
-    tolerance_s = spec.interval_ns * spec.fragments_per_segment / NS
-    cuts = [_cut(whole[0], every, cut, tolerance_s) for every in whole] if rows else []
+    cuts = [_cut(whole[0], every, cut) for every in whole] if rows else []
     tracks = [_window(spec, track, each) for track, each in zip(spec.tracks, cuts, strict=True)] if rows else whole
     listed = {int(number) for track in tracks for number in track.period}
     periods = [Period(number, min(_period_starts(spec, number))) for number in sorted(listed)]
@@ -137,7 +136,7 @@ def present(spec: Spec, *, rows: slice | None = None, version: int = 1) -> Prese
     )
 
 
-def _cut(first: TrackWindow, track: TrackWindow, rows: slice, tolerance_s: float) -> slice:
+def _cut(first: TrackWindow, track: TrackWindow, rows: slice) -> slice:
     low, high, _ = rows.indices(len(first.time))
     while 0 < low < high and not int(first.flags[low]) & FLAG_OPENS:
         low -= 1
@@ -146,18 +145,16 @@ def _cut(first: TrackWindow, track: TrackWindow, rows: slice, tolerance_s: float
     tail_s = int(first.time[high - 1] + first.duration[high - 1]) / first.info.timescale + 0.05
     ends = (track.time + track.duration) / track.info.timescale
     stop = int(np.searchsorted(ends, tail_s))
-    return slice(min(_border(first, low, track, tolerance_s), stop), stop)
+    return slice(min(_border(first, low, track), stop), stop)
 
 
-def _border(first: TrackWindow, low: int, track: TrackWindow, tolerance_s: float) -> int:
-    """The row of a track at the first track's segment start: the same segment, else the one that starts near by."""
-    times = track.time / track.info.timescale
+def _border(first: TrackWindow, low: int, track: TrackWindow) -> int:
+    """The segment start of a track, or its end, that is nearest to the first track's segment start."""
+    scale = track.info.timescale
     head_s = int(first.time[low]) / first.info.timescale
-    row = int(np.searchsorted(track.segment, int(first.segment[low])))
-    if row < len(times) and int(track.segment[row]) == int(first.segment[low]) and abs(times[row] - head_s) <= tolerance_s:
-        return row
-    opens = np.flatnonzero((track.flags & FLAG_OPENS != 0) & (times >= head_s - tolerance_s / 2))
-    return int(opens[0]) if len(opens) else len(times)
+    borders = [(float(track.time[row]) / scale, int(row)) for row in np.flatnonzero(track.flags & FLAG_OPENS)]
+    borders.append((float(track.time[-1] + track.duration[-1]) / scale, len(track.time)))
+    return min(borders, key=lambda border: (abs(border[0] - head_s), border[0]))[1]
 
 
 def _period_starts(spec: Spec, number: int) -> list[int]:

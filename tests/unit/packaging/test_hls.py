@@ -194,3 +194,14 @@ def test_the_rate_of_a_transport_stream_holds_what_each_picture_costs_there() ->
     )
     # 25 pictures: PES header, delimiter and clock reference, and half a packet of stuffing, above four bytes of 188.
     assert int(ts) >= int(cmaf) * 188 / 184 + 25 * 8 * (33 + 92)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_sound_that_begins_before_the_first_picture_is_muxed_with_it(alone: bool) -> None:
+    """Whether the grid makes the first fragments a segment of their own or not."""
+    pictures = regular(6, start=27_000)
+    sounds = [Row(0, 110_400), *cut_at_frames(5, start=110_400)]
+    opens = {0, 1, 4} if alone else {0, 3}
+    tracks = [[replace(row, opens=number in opens) for number, row in enumerate(rows)] for rows in (pictures, sounds)]
+    presentation = present(Spec([video(1, tracks[0]), audio(2, tracks[1])], ended=True))
+    assert _muxed_audio(presentation)[0][0] == 0
