@@ -1,0 +1,126 @@
+"""Which stream of one presentation is which of another: by frames, and by their times where frames come again.
+
+In: presentations. Out: streams over all their segments, and pairs of them. Never: a finding.
+
+Frames alone do not tell: a loop, a slate or an advertisement may be in two tracks at different times. Between two presentations all times
+differ by one shift, so the right pairs are those that agree under the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pypackager.check.media.samples import Kind
+from pypackager.check.presentation import Presentation
+
+NS = 1_000_000_000
+_US = 1000
+_SLACK_US = 2000
+"""Far less than a frame."""
+
+
+@dataclass
+class Stream:
+    """A stream over all its segments."""
+
+    label: str
+    kind: Kind
+    digest: NDArray[np.uint64]
+    time: NDArray[np.int64]
+    """Presentation times in nanoseconds."""
+    tick: int
+    """Nanoseconds of a tick, rounded up."""
+
+    def __post_init__(self) -> None:
+        self.known, self.often = np.unique(self.digest, return_counts=True)
+        """Each digest once, and how often it comes."""
+        self.first_us = int(self.time.min()) // _US
+        self.span_us = int(self.time.max()) // _US - self.first_us
+        # A frame as one number, by its digest and then by its time.
+        self.keys = np.sort(self._key(np.searchsorted(self.known, self.digest), self.time // _US - self.first_us))
+
+    def likeness(self, other: Stream) -> float:
+        """How much of what either has both have, as often as they have it."""
+        if self.kind != other.kind:
+            return 0.0
+        _, here, there = np.intersect1d(self.known, other.known, assume_unique=True, return_indices=True)
+        both = int(np.minimum(self.often[here], other.often[there]).sum())
+        return both / (len(self.digest) + len(other.digest) - both)
+
+    def anchors(self, other: Stream) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The places, in both, of the frames that come but once in either."""
+        alone = np.intersect1d(self.known[self.often == 1], other.known[other.often == 1], assume_unique=True)
+        here, there = (np.flatnonzero(np.isin(each.digest, alone)) for each in (self, other))
+        return here[np.argsort(self.digest[here])], there[np.argsort(other.digest[there])]
+
+    def shifts(self, other: Stream) -> list[int]:
+        """By how many nanoseconds another may be later; where each frame comes again both ends are taken for the same."""
+        here, there = self.anchors(other)
+        if len(here):
+            return [int(np.median(other.time[there] - self.time[here]))]
+        ours, theirs = (one.time[np.isin(one.digest, two.known)] for one, two in ((self, other), (other, self)))
+        return [int(theirs.min() - ours.min()), int(theirs.max() - ours.max())]
+
+    def agreeing(self, other: Stream, shift: int) -> int:
+        """How many frames of another are in this one, about so many nanoseconds earlier."""
+        slack = max(self.tick, other.tick) // _US + _SLACK_US
+        time = (other.time - shift) // _US - self.first_us
+        rank = np.minimum(np.searchsorted(self.known, other.digest), len(self.known) - 1)
+        there = (self.known[rank] == other.digest) & (time >= -slack) & (time <= self.span_us + slack)
+        wanted = self._key(rank[there], time[there])
+        at = np.minimum(np.searchsorted(self.keys, wanted - slack), len(self.keys) - 1)
+        return int((np.abs(self.keys[at] - wanted) <= slack).sum())
+
+    def _key(self, rank: NDArray[np.intp], time_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        # Digests lie further apart than any time with its slack.
+        return rank.astype(np.int64) * (self.span_us + 10 * NS // _US) + time_us
+
+
+def streams(presentation: Presentation) -> list[Stream]:
+    """The streams of video and audio."""
+    out: list[Stream] = []
+    for track in presentation.tracks:
+        parts: dict[tuple[Kind, int], list[tuple[NDArray[np.uint64], NDArray[np.int64], int]]] = {}
+        for loaded in track.loaded:
+            places: dict[Kind, int] = {}
+            for stream in loaded.media.streams:
+                nth = places[stream.kind] = places.get(stream.kind, -1) + 1
+                if stream.kind in ("video", "audio") and len(stream):
+                    # Whole seconds apart from the rest: ticks since 1970 times 10^9 pass 64 bits.
+                    whole, rest = np.divmod(stream.pts, stream.timescale)
+                    part = stream.digest, whole * NS + rest * NS // stream.timescale, stream.timescale
+                    parts.setdefault((stream.kind, nth), []).append(part)
+        for (kind, nth), each in parts.items():
+            label = track.label if nth == 0 and len({key[0] for key in parts}) == 1 else f"{track.label} ({kind})"
+            digest, time = np.concatenate([part[0] for part in each]), np.concatenate([part[1] for part in each])
+            out.append(Stream(label, kind, digest, time, -(-NS // min(part[2] for part in each))))
+    return out
+
+
+def match(ours: Sequence[Stream], theirs: Sequence[Stream]) -> list[int | None]:
+    """For each of theirs the number of ours with the same frames; None where there is none."""
+    alike = [[one.likeness(other) for one in ours] for other in theirs]
+    shifts = [0]
+    for other, row in zip(theirs, alike, strict=True):
+        for one, likeness in zip(ours, row, strict=True):
+            for shift in one.shifts(other) if likeness else ():
+                if all(abs(shift - each) > _SLACK_US * _US // 2 for each in shifts):
+                    shifts.append(shift)
+    agreeing = [
+        [
+            [one.agreeing(other, shift) if likeness else 0 for one, likeness in zip(ours, row, strict=True)]
+            for other, row in zip(theirs, alike, strict=True)
+        ]
+        for shift in shifts
+    ]
+    best = max(agreeing, key=lambda rows: sum(max(row, default=0) for row in rows))
+    # What agrees with nothing is late, or early: then the more alike, the more likely.
+    return [_first_of_most(row if any(row) else likeness) for row, likeness in zip(best, alike, strict=True)]
+
+
+def _first_of_most(scores: Sequence[float]) -> int | None:
+    return int(np.argmax(scores)) if any(scores) else None
