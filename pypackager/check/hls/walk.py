@@ -5,6 +5,7 @@ In: a session and a URL. Out: the presentation with its tracks; findings of the 
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 
 import trio
@@ -101,6 +102,7 @@ class _Walker:
 
 
 def _tracks(master: Multivariant) -> list[Track]:
+    """Of each playlist one; what is said of a track is kept by its label, so no two have the same."""
     tracks: dict[str, Track] = {}
     for n, variant in enumerate(master.variants, 1):
         if variant.url not in tracks:
@@ -111,6 +113,10 @@ def _tracks(master: Multivariant) -> list[Track]:
             group = f"{at.get('TYPE')} {at.get('GROUP-ID')}"
             claims = Claims(language=at.get("LANGUAGE", ""), independent=master.independent, default_kind=at["TYPE"].lower())
             tracks[rendition.url] = Track(f"{at.get('TYPE', '').lower()} {at.get('NAME', '')}", rendition.url, claims, group=group)
+    labels = Counter[str]()
+    for track in tracks.values():
+        labels[track.label] += 1
+        track.label += f" ({labels[track.label]})" if labels[track.label] > 1 else ""
     return list(tracks.values())
 
 
