@@ -33,6 +33,8 @@ MEBIBYTE = 1 << 20
 MASTER = "manifest(format=m3u8-cmaf)"
 GOOD_TRACKS = {"news": ("video_und", "audio_eng"), "flash": ("good", "audio")}
 """How the tracks of the good encoders begin."""
+BAD_TRACKS = "xx[di]|xy[di]"
+"""Of the others: what was damaged on its way is published as it came, and they begin when the channel has gone on for a while."""
 IDLE_SECONDS = 5.0
 MEMORY_KIB = 96 * 1024
 """What the daemon may grow by: two maximal fragments and what Python keeps, far below what the lies announce."""
@@ -45,9 +47,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     source = material(SINGLE)
     channels = [Channel("news", settings="fragments_per_segment = 1"), Channel("flash", "rtmp", settings="fragments_per_segment = 1")]
     with ExitStack() as stack:
-        unjudged = "samples that were broken on purpose are published as they are"
         tuning = f'ingest_idle = "{IDLE_SECONDS:.0f}s"'
-        running = stack.enter_context(running_daemon(folder, *channels, tuning=tuning, unjudged=unjudged))
+        running = stack.enter_context(running_daemon(folder, *channels, tuning=tuning, broken=BAD_TRACKS))
         encoders = [
             stack.enter_context(push_isml(running.ingest("news", "good"), source, folder / "isml.log", loop=True)),
             stack.enter_context(push_rtmp(running.rtmp("flash"), source, folder / "rtmp.log", {"good": ["0:0", "0:1"]}, loop=True)),

@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 LIVE_SECONDS = 30
 # With one fragment a segment a player has its three target durations after six seconds.
 QUICK = "fragments_per_segment = 1"
-UNJUDGED = "the browser has the processors; what it plays is judged in the tests of ingest"
 # Alone, audio would be one endless fragment: nothing in it says where to cut.
 CUT = ("-frag_duration", "2000000")
 
@@ -29,7 +28,7 @@ CUT = ("-frag_duration", "2000000")
 def test_players_play_live(formats: tuple[str, ...], protocol: str, tmp_path: Path) -> None:
     source = material(LADDER)
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", protocol=protocol, settings=QUICK), unjudged=UNJUDGED))
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", protocol=protocol, settings=QUICK)))
         log = tmp_path / "encoder.log"
         if protocol == "fmp4":
             stack.enter_context(push_isml(daemon.ingest("news"), source, log, loop=True))
@@ -57,7 +56,7 @@ def test_players_play_live(formats: tuple[str, ...], protocol: str, tmp_path: Pa
 def test_feeds_without_picture_or_sound_play(recipe: Recipe, tmp_path: Path) -> None:
     source = material(recipe)
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=QUICK), unjudged=UNJUDGED))
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=QUICK)))
         stack.enter_context(push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True, extra=CUT))
         daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
         time.sleep(6)
@@ -75,7 +74,7 @@ def test_layers_stay_listed_when_the_machine_drops_frames(tmp_path: Path) -> Non
         return { totalVideoFrames: frames, droppedVideoFrames: frames };
     }"""
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news"), unjudged=UNJUDGED))
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news")))
         push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
         browser = stack.enter_context(chromium())
         page = daemon.origin("play/news?muted=1&format=")
@@ -85,12 +84,14 @@ def test_layers_stay_listed_when_the_machine_drops_frames(tmp_path: Path) -> Non
                 # Shaka looks every two seconds.
                 player.page.wait_for_timeout(5000)
                 assert len(player.state()["layers"]) == 4, f"{name}: {player.state()['layers']}"
+        # All came at once, so that a judge of what is live would find it early.
+        daemon.end_program("news")
 
 
 def test_the_window_plays_on_demand_after_the_end(tmp_path: Path) -> None:
     source = material(LADDER)
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news"), unjudged=UNJUDGED))
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news")))
         push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
         daemon.end_program("news")
         browser = stack.enter_context(chromium())

@@ -19,7 +19,6 @@ from tests.helpers.presentation import read_dash, read_hls
 pytestmark = pytest.mark.e2e
 
 QUICK = Channel("news", settings="fragments_per_segment = 1")
-UNJUDGED = "what is in front of the origin is the matter here, and the clients have used up the time"
 ROOT = "news/news.ism/"
 HLS, DASH = ROOT + "manifest(format=m3u8-cmaf)", ROOT + "manifest(format=mpd-time-cmaf)"
 
@@ -33,7 +32,7 @@ def is_media(path: str) -> bool:
 def test_players_share_one_request_a_segment(tmp_path: Path) -> None:
     source = material(LADDER)
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, QUICK, unjudged=UNJUDGED))
+        daemon = stack.enter_context(running_daemon(tmp_path, QUICK))
         stack.enter_context(push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True))
         daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
         edge = stack.enter_context(running_edge(tmp_path / "edge", daemon.port("origin")))
@@ -50,7 +49,7 @@ def test_players_share_one_request_a_segment(tmp_path: Path) -> None:
 def test_manifests_stay_fresh_and_errors_are_not_kept(tmp_path: Path) -> None:
     source = material(LADDER_SHORT)
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, QUICK, unjudged=UNJUDGED))
+        daemon = stack.enter_context(running_daemon(tmp_path, QUICK))
         edge = stack.enter_context(running_edge(tmp_path / "edge", daemon.port("origin")))
         client = daemon.client
         assert client.get(edge.url(HLS)).status_code == 404, "nothing yet"
@@ -87,7 +86,7 @@ def test_manifests_stay_fresh_and_errors_are_not_kept(tmp_path: Path) -> None:
 def test_the_window_plays_on_while_the_origin_restarts(tmp_path: Path) -> None:
     source = material(LADDER_SHORT)
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, QUICK, unjudged=UNJUDGED))
+        daemon = stack.enter_context(running_daemon(tmp_path, QUICK))
         push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
         daemon.wait_for(daemon.origin(HLS), "#EXT-X-STREAM-INF")
         edge = stack.enter_context(running_edge(tmp_path / "edge", daemon.port("origin")))
@@ -96,3 +95,5 @@ def test_the_window_plays_on_while_the_origin_restarts(tmp_path: Path) -> None:
         time.sleep(2)
         assert [track.digests() for track in read_hls(daemon.fetch, edge.url(HLS))] == before
         daemon.start()
+        # All came at once, so that a judge of what is live would find it early.
+        daemon.end_program("news")

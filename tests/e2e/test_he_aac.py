@@ -80,8 +80,7 @@ def test_browsers_play_it_live(tmp_path: Path, protocol: str, sound: HeAac) -> N
     source = he_aac_material(sound, tmp_path / "source.mp4")
     with ExitStack() as stack:
         channel = Channel("news", protocol=protocol, settings=QUICK)
-        unjudged = "the browser has the processors; the same sound is judged above"
-        daemon = stack.enter_context(running_daemon(tmp_path / "daemon", channel, unjudged=unjudged))
+        daemon = stack.enter_context(running_daemon(tmp_path / "daemon", channel))
         stack.enter_context(push(daemon, protocol, source, tmp_path, rate=1, loop=True))
         daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
         time.sleep(6)

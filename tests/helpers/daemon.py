@@ -244,17 +244,17 @@ class Daemon:
         return path
 
 
-def assert_published(daemon: Daemon, breaches: Collection[str] = ()) -> None:
+def assert_published(daemon: Daemon, breaches: Collection[str] = (), broken: str = "") -> None:
     """Has the judge look at every presentation that is there, in all formats that it reads, against each other."""
     for channel in daemon.channels:
         urls = [daemon.presentation(channel.name, output.manifest) for output in OUTPUTS.values() if output.form in WALKERS]
         if there := [url for url in urls if daemon.probe(url)]:
-            assert_clean(judge_urls(there, compare=True), expected=breaches, warnings=False)
+            assert_clean(judge_urls(there, compare=True), expected=breaches, warnings=False, broken=broken)
 
 
 @contextmanager
 def running_daemon(
-    directory: Path, *channels: Channel, tuning: str = "", breaches: Collection[str] = (), unjudged: str = "",
+    directory: Path, *channels: Channel, tuning: str = "", breaches: Collection[str] = (), broken: str = "", unjudged: str = "",
 ) -> Iterator[Daemon]:  # fmt: skip
     """A daemon that runs, and is ended and judged at the end: its exit, its log, and by the strict judge all that it publishes.
 
@@ -263,6 +263,7 @@ def running_daemon(
         channels: What it has.
         tuning: More lines of its `tuning` table.
         breaches: Rules that what the test does must break, such as a GOP that is too long; no other may be broken by an error.
+        broken: A pattern of the tracks that the test broke on purpose: what the judge says of these is passed over.
         unjudged: Why what it publishes at the end is not judged, if it isn't.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -272,7 +273,7 @@ def running_daemon(
         daemon.start()
         yield daemon
         if daemon.running() and not unjudged:
-            assert_published(daemon, breaches)
+            assert_published(daemon, breaches, broken)
         judge = True
     finally:
         if not judge and os.environ.get("PYPACKAGER_SHOW_LOG"):
