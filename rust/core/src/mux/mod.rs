@@ -94,15 +94,15 @@ fn collect_units<'a>(pieces: &[Piece<'a>]) -> Result<Vec<AccessUnit<'a>>> {
 /// frame rate; there decode times move forward just enough, each still after the one before. Only the pictures themselves are looked at,
 /// so that segments rendered apart from each other follow on.
 fn decode_times(pictures: &[AccessUnit<'_>]) -> Vec<i64> {
-    let mut latest = i64::MAX;
+    let mut following = i64::MAX;
     let mut times: Vec<_> = pictures
         .iter()
         .rev()
         .map(|picture| {
             let shift = i64::from(picture.timescale) * PRESENTATION_SHIFT_MS / 1000;
-            let time = picture.decode.min(picture.composition.saturating_add(shift)).min(latest);
-            latest = time.saturating_sub((i64::from(picture.duration) / REORDER_LIMIT).max(1));
-            time
+            let latest = following.saturating_sub((i64::from(picture.duration) / REORDER_LIMIT).max(1));
+            following = picture.decode.min(picture.composition.saturating_add(shift)).min(latest);
+            following
         })
         .collect();
     times.reverse();

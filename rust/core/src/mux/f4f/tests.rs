@@ -70,6 +70,14 @@ fn negative_composition_offsets_leave_decode_times_alone() {
 }
 
 #[test]
+fn a_picture_that_is_shown_for_long_leaves_decode_times_alone() {
+    let mut track = pictures(0, 1, &[10, 10, 10, 10]);
+    track.samples[1].duration = 11 * 3600;
+    let tags = read(&write_fragment(Some(&[track.piece()]), None, 0).expect("valid"));
+    assert_eq!(tags[1..].iter().map(|tag| tag.time).collect::<Vec<_>>(), [0, 40, 480, 520]);
+}
+
+#[test]
 fn the_origin_is_exact_to_the_nanosecond() {
     let times = |origin| milliseconds(90_000 * 1_700_000_000 + 45, 90_000, origin);
     assert_eq!(times(1_700_000_000_000_000_000), 1);
