@@ -188,7 +188,7 @@ def muxed_start(video: TrackWindow, audio: TrackWindow) -> int:
     if not len(audio.time) or audio.first == 0:
         return 0
     if int(audio.flags[0]) & FLAG_PERIOD:
-        return int(np.searchsorted(video.period, audio.period[0]))
+        return int(np.searchsorted(video.period, int(audio.period[0])))
     # A fragment that was there before would start at the border or later, and end here: it would be shorter than any but a left-over.
     return int(np.searchsorted(video.time, _muxed_from(video, audio, 0)))
 

@@ -53,7 +53,7 @@ def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> Track
     if track.segment >= 0:
         line.edge, line.last_time, line.segment = track.last_end, track.last_time, track.segment
         line.period = _last_period(track)
-        line.closed = bool(_last_flags(track) & FLAG_CLOSES)
+        line.closed, line.gap = bool(_last_flags(track) & FLAG_CLOSES), bool(_last_flags(track) & FLAG_GAP)
         line.held_ns = to_ns(_held(track), track.info.timescale)
         # A period in which it has no row began without it.
         line.retired = line.period < period
@@ -116,4 +116,3 @@ def _resume_place(line: TrackLine, track: Track, segmenter: Segmenter) -> None:
     row = track.columns.first_of_segment(track.segment)
     start_ns, end_ns = line.ns(track.columns.time_at(row)), line.ns(track.columns.end_at(row))
     line.place, line.opened_ns = segmenter.segment_at((start_ns + end_ns) // 2), start_ns
-    line.gap = bool(track.columns.flags_at(row) & FLAG_GAP)

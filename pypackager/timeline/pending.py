@@ -78,10 +78,10 @@ class TrackLine(msgspec.Struct):
     """The channel's segment that it was opened in: where the track has fewer or more segments, not the same number."""
     opened_ns: int = 0
     """Where it starts."""
-    gap: bool = False
-    """It is a gap."""
     closed: bool = False
     """Nothing more comes into it."""
+    gap: bool = False
+    """The last published row is a gap."""
     peak_bps: int = 0
     configs: dict[str, int] = msgspec.field(default_factory=dict)
     """Configuration numbers by hash."""

@@ -13,7 +13,7 @@ from pypackager.timeline.pending import TrackLine
 from pypackager.timeline.periods import held_back, hole_ns, opens_period
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.rhythm import Segmenter, measure
-from pypackager.timeline.rows import row_of, rows_of
+from pypackager.timeline.rows import row_of, rows_of, turns
 from pypackager.timeline.sessions import MAX_TIME_NS
 from pypackager.timeline.times import SECOND_NS
 
@@ -67,7 +67,7 @@ class Publisher:
             for line in slot.missing:
                 line.retired = not line.feeds
             slot.missing = [line for line in slot.missing if not line.retired]
-        opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, forced=new_period)
+        opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, period=new_period, turns=turns(slot, lines))
         self._raise_target(self.rhythm, slot)
         self._measure_peaks(slot)
         rows = rows_of(slot, lines, self.rhythm, self.period, closes=closes, new_period=new_period)

@@ -58,8 +58,15 @@ class Segmenter:
         """Number of the open period's segment that holds a time: the first known one for what lies before all of them."""
         return next((number for start_ns, number in reversed(self._openings) if start_ns <= time_ns), self._openings[0][1])
 
-    def place(self, start_ns: int, end_ns: int, *, forced: bool) -> tuple[bool, bool]:
-        """(whether it opens a segment, whether it surely closes it) of the slot [start, end); `forced` at a period."""
+    def place(self, start_ns: int, end_ns: int, *, period: bool, turns: bool) -> tuple[bool, bool]:
+        """(whether it opens a segment, whether it surely closes it) of the slot [start, end).
+
+        Args:
+            start_ns: where the slot starts.
+            end_ns: where it ends.
+            period: it opens a period.
+            turns: a gap begins or ends with it.
+        """
         interval, per_segment = self.rhythm.interval_ns, self.rhythm.fragments_per_segment
         # An eighth of the interval keeps a key frame that a rounding put just before its grid point on that point.
         position = (start_ns + interval // 8) // interval
@@ -68,14 +75,15 @@ class Segmenter:
         else:
             opened_ns, number = self._openings[-1]
             opens = (
-                forced
+                period
+                or turns
                 or position % per_segment == 0
                 or self._count >= per_segment
                 or rounded_seconds(end_ns - opened_ns) > self.rhythm.target_duration_s
             )
             number += opens
         if opens:
-            if forced:
+            if period:
                 self._openings.clear()
             self._openings.append((start_ns, number))
             self._count = 0

@@ -2,8 +2,9 @@
 
 In: slots, lines, the channel's segments. Out: rows; the lines are moved past them. Never: a decision when something is published.
 
-A fragment goes to the segment that holds its middle, also when it comes too late for its slot. A gap is a segment of its own, because a
-playlist has no word for half a gap (EXT-X-GAP, RFC 8216bis 4.4.4.7), and no segment grows beyond the target duration (4.4.3.1).
+A fragment goes to the segment that holds its middle, also when it comes too late for its slot. Where a gap begins or ends in one track a
+segment opens in all: a playlist has no word for half a gap (EXT-X-GAP, RFC 8216bis 4.4.4.7), and the renditions' media sequences agree. A
+gap inside a slot opens one in its track alone. No segment grows beyond the target duration (4.4.3.1).
 """
 
 from __future__ import annotations
@@ -54,6 +55,12 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: i
     return rows
 
 
+def turns(slot: Slot, lines: Iterable[TrackLine]) -> bool:
+    """Whether a gap begins or ends in a track with the slot."""
+    missing = {id(line) for line in slot.missing}
+    return any(line.gap != (id(line) in missing) for line in lines if id(line) in missing or line.info.number in slot.members)
+
+
 def row_of(line: TrackLine, rhythm: Segmenter, period: int, time: int, duration: int, flags: int) -> Row:
     """The next row of a track, of the segment that it goes to.
 
@@ -68,9 +75,10 @@ def row_of(line: TrackLine, rhythm: Segmenter, period: int, time: int, duration:
         opens = line.closed or place > line.place or gap != line.gap or too_long
     if opens:
         line.segment = place if line.segment is None else line.segment + 1
-        line.place, line.gap, line.opened_ns = place, gap, line.ns(time)
+        line.place, line.opened_ns = place, line.ns(time)
         line.period, line.closed = period, False
         flags |= FLAG_OPENS
+    line.gap = gap
     return Row(line.info.number, time, duration, line.segment or 0, flags)
 
 

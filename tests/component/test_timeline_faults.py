@@ -142,7 +142,7 @@ def test_a_misaligned_layer_keeps_its_edges_and_holds_nobody(shift_ms: int) -> N
         rows = rig.rows(track)[:12]
         assert not any(row.flags & FLAG_GAP for row in rows), track
         assert [row.time - rows[0].time for row in rows] == [n * GOP for n in range(12)], track
-        opened = [n for n, row in enumerate(rows) if row.flags & FLAG_OPENS]
+        opened = [n for n, row in enumerate(rows[:11]) if row.flags & FLAG_OPENS]
         assert all(after - before == 3 for before, after in pairwise(opened[1:])), (track, opened)
     assert "GOPS_MISALIGNED" in rig.codes()
 
