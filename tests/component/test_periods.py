@@ -58,6 +58,15 @@ class Ladder:
                 self.rig.send(conn, sound(start_s) if name == "a" else gop(start_s))
         self.next_s += 2
 
+    def restart(self) -> None:
+        """The encoder goes, and comes back on a new clock."""
+        for conn in self.conns.values():
+            self.rig.timeline.close_feed(conn, self.rig.now)
+        self.rig.wait(7)
+        self.next_s = 0
+        for name in self.names():
+            self.connect(name)
+
     def periods(self, name: str) -> int:
         return sum(bool(row.flags & FLAG_PERIOD) for row in self.rig.rows(name))
 
@@ -178,12 +187,7 @@ def test_what_comes_late_goes_to_the_segment_that_it_belongs_to(lag: int) -> Non
     """The audio of an encoder that comes back misses the slot that opens the period; it catches up when the next segment is open."""
     ladder = Ladder("rtmp", start_s=0)
     ladder.run(4)
-    for conn in ladder.conns.values():
-        ladder.rig.timeline.close_feed(conn, ladder.rig.now)
-    ladder.rig.wait(7)
-    ladder.next_s = 0
-    for name in ladder.names():
-        ladder.connect(name)
+    ladder.restart()
     late = []
     for slot in range(9):
         ladder.rig.wait(2)
@@ -221,12 +225,7 @@ def longest_s(ladder: Ladder, name: str) -> float:
 def test_sound_before_the_first_picture_of_a_period_makes_no_segment_too_long(lead_s: float) -> None:
     ladder = Ladder("rtmp", start_s=0)
     ladder.run(4)
-    for conn in ladder.conns.values():
-        ladder.rig.timeline.close_feed(conn, ladder.rig.now)
-    ladder.rig.wait(7)
-    ladder.next_s = 0
-    for name in ladder.names():
-        ladder.connect(name)
+    ladder.restart()
     ladder.rig.send(ladder.conns["a"], Chunk(1, 0, round(lead_s * 48_000), 48_000))
     for slot in range(8):
         ladder.rig.wait(2)
