@@ -359,14 +359,18 @@ class Pump:
 
 @final
 class Writer:
-    """One thread that writes blobs and journals in the order of the calls. A ticket is done when its bytes are in the page cache."""
+    """One thread that writes blobs and journals in the order of the calls, one that syncs them.
+
+    A write's ticket is done when its bytes are in the page cache, a sync's when they are on the disk. Media that was synced a minute ago
+    leaves the page cache: what viewers read again comes back by that.
+    """
 
     def __new__(cls) -> Self: ...
     def fileno(self) -> int:
         """An eventfd, readable when tickets are done."""
 
     def done(self) -> list[tuple[int, int]]:
-        """(ticket, errno) of everything finished since the last call, in order; errno 0 is fine. Clears the eventfd."""
+        """(ticket, errno) of everything finished since the last call: writes in order, and syncs; errno 0 is fine. Clears the eventfd."""
 
     def open(self, path: str) -> int:
         """Opens (creates) a file for writing at its end and returns its handle, at once.
@@ -382,12 +386,14 @@ class Writer:
         """Writes the fragment at `offset` of the blob, then appends the record to the journal; a failed first write skips the second."""
 
     def sync(self, handles: list[int]) -> int:
-        """fdatasync of each handle in order."""
+        """fdatasync of each handle in order, beside the writes, which do not wait for it."""
 
-    def close_file(self, handle: int) -> int: ...
+    def close_file(self, handle: int) -> int:
+        """Closes a file; the kernel begins to write what was not synced."""
+
     def queued_bytes(self) -> int: ...
     def stop(self) -> None:
-        """Finishes what is queued, then ends the thread."""
+        """Finishes what is queued, but for syncs that have not begun, then ends the threads."""
 
 # --- answers
 

@@ -154,6 +154,11 @@ class Files:
         """Whether something was written since the last sync."""
         return self._dirty or any(blob.dirty for blob in self.open.values())
 
+    @property
+    def syncing(self) -> bool:
+        """Whether the disk has not answered to a sync."""
+        return bool(self._syncs)
+
     def sync(self, ticket: int) -> None:
         """Brings what was written to the disk, blobs first, then the journal."""
         dirty = [blob for blob in self.open.values() if blob.dirty]
@@ -198,8 +203,9 @@ class Files:
         self.retire(late)
 
     def close(self) -> None:
-        """Retires everything."""
-        self.retire([*(blob.handle for blob in self.open.values()), *self._sealed, self.journal])
+        """Closes everything. What was not synced is on its way to the disk, which the end does not wait for."""
+        for handle in [*(blob.handle for blob in self.open.values()), *self._sealed, *self._late, self.journal]:
+            self._writer.close_file(handle)
         self.open.clear()
 
 

@@ -247,8 +247,13 @@ class ChannelStore:
                 watcher.file_dropped(name)
         return True
 
+    @property
+    def syncing(self) -> bool:
+        """Whether the disk has not answered to a sync: a slow one is not asked for more of them."""
+        return self._files.syncing
+
     def close(self) -> None:
-        """Seals what is open and gives the lock back; the writer must have answered for everything."""
+        """Closes the files and gives the lock back; the writer must have answered for every record."""
         self._files.close()
         os.close(self._lock)
 

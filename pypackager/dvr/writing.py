@@ -39,11 +39,11 @@ class Writing(Protocol):
         ...
 
     def sync(self, handles: list[int]) -> int:
-        """fdatasync of each file in order."""
+        """fdatasync of each file in order; writes do not wait for it."""
         ...
 
     def close_file(self, handle: int) -> int:
-        """Closes a file."""
+        """Closes a file; what was not synced is then on its way to the disk."""
         ...
 
 

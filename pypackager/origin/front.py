@@ -37,6 +37,7 @@ async def serve_front(
     log: AccessLog,
     threads: int = 1,
     cache_bytes: int = 16 * 2**20,
+    graceful_s: float = 2.0,
     report_s: float = 1.0,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
     **options: Any,
@@ -49,6 +50,7 @@ async def serve_front(
         log: takes what goes wrong outside of requests.
         threads: of the front.
         cache_bytes: media that the front keeps for viewers of the same segment.
+        graceful_s: how long answers under way may take at the end.
         report_s: how often the front's log lines and counts are fetched.
         task_status: gets the real addresses, in the order of `binds`.
         options: further ones of the front (see _core.FrontDoor).
@@ -66,8 +68,9 @@ async def serve_front(
         upstream.listen(1024)
         upstream.setblocking(False)
         async with trio.open_nursery() as nursery:
-            await nursery.start(partial(serve_sockets, app, [upstream], log=log))
-            door = FrontDoor([sock.detach() for sock in sockets], str(path), threads=threads, cache_bytes=cache_bytes, **options)
+            await nursery.start(partial(serve_sockets, app, [upstream], log=log, graceful_s=graceful_s))
+            options |= {"threads": threads, "cache_bytes": cache_bytes, "grace_s": graceful_s}
+            door = FrontDoor([sock.detach() for sock in sockets], str(path), **options)
             app.stand_behind(door, wrap)
             task_status.started(addresses)
             try:

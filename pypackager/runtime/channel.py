@@ -294,7 +294,8 @@ class LiveChannel:
         for decision in self._unwritten.take():
             self.store.append(decision)
         self._guard("retry", self.store.retry)
-        self._guard("sync", self.store.sync)
+        if not self.store.syncing:
+            self._guard("sync", self.store.sync)
         self._guard("trim", self._trim)
 
     def _trim(self) -> None:

@@ -37,9 +37,10 @@ from pypackager.runtime.pressure import Pressure
 from pypackager.runtime.publishing import make_origin
 
 SYNC_S = 2.0
-DRAIN_S = 2.0
-SETTLE_S = 0.5
-"""How long the end waits for the disk, so that complete bodies get their answer."""
+GRACE_S = 1.0
+"""How long answers under way may take at the end."""
+DRAIN_S = 1.0
+"""How long the end waits for the disk, so that complete bodies get their answer: half of it before the pump stops, half after."""
 RETRY_S = 5.0
 """How often a channel that could not be opened is tried again."""
 
@@ -103,7 +104,7 @@ class Daemon:
                 task_status.started()
                 await trio.sleep_forever()
         finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + DRAIN_S):
+            with trio.CancelScope(shield=True):
                 await self._drain(pump, writer, router)
             self.stopped.set()
 
@@ -125,10 +126,11 @@ class Daemon:
                 front = partial(serve_front, threads=tuning.front_threads, cache_bytes=tuning.front_cache)
             else:
                 front = partial(serve_origin)
-            self.addresses["origin"] = await nursery.start(partial(front, self._origin, self.config.listen.origin, log=self._log))
+            serve = partial(front, self._origin, self.config.listen.origin, log=self._log, graceful_s=GRACE_S)
+            self.addresses["origin"] = await nursery.start(serve)
         if self.config.listen.control:
             control = ControlApp(self.health, self._render_metrics)
-            serve = partial(serve_origin, control, self.config.listen.control, log=self._log)
+            serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)
             self.addresses["control"] = await nursery.start(serve)
 
     async def _replay(self, writer: Writer) -> None:
@@ -296,7 +298,7 @@ class Daemon:
 
     async def _settle(self, writer: Writer, router: Router) -> None:
         """Lets the disk catch up: bodies that are complete get their answer, rows that are due are listed."""
-        with trio.move_on_after(SETTLE_S):
+        with trio.move_on_after(DRAIN_S / 2):
             while writer.queued_bytes() or router.ending:
                 await trio.lowlevel.wait_readable(writer.fileno())
                 self._complete(writer)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -110,14 +112,31 @@ def media_playlists(daemon: Daemon) -> list[tuple[str, str]]:
     return [(url, line) for line in daemon.fetch(url).decode().splitlines() if line and not line.startswith("#")]
 
 
+@contextmanager
+def deaf_viewer(daemon: Daemon, playlist: tuple[str, str]) -> Iterator[None]:
+    """A viewer whose answers fill every buffer on their way, since it takes none of them."""
+    url = urljoin(*playlist)
+    segment = urlsplit(urljoin(url, [line for line in daemon.fetch(url).decode().splitlines() if line[:1] not in ("", "#")][-1]))
+    with socket.socket() as viewer:
+        viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        viewer.connect((segment.hostname, segment.port))
+        # As many as it takes until nothing more is read of it either.
+        viewer.settimeout(0.3)
+        with suppress(TimeoutError):
+            while True:
+                viewer.sendall(f"GET {segment.path} HTTP/1.1\r\nHost: origin\r\n\r\n".encode() * 100)
+        yield
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_within_three_seconds_while_it_works(sign: signal.Signals, tmp_path: Path) -> None:
     source = material(LADDER)
     with running_daemon(tmp_path, Channel("news", settings=QUICK)) as daemon:
         with push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True):
             daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
-            # A viewer that keeps its connection, and one that asked and does not read.
+            # A viewer that keeps its connection, and one that asked for much and does not read.
             daemon.client.get(daemon.origin("healthz"))
-            took = daemon.stop(sign)
+            with deaf_viewer(daemon, media_playlists(daemon)[0]):
+                took = daemon.stop(sign)
         assert took < 3.0
         daemon.start()

@@ -35,6 +35,17 @@ fn wait(writer: &Writer, last: Ticket) -> Vec<(Ticket, i32)> {
     all
 }
 
+fn wait_for(writer: &Writer, tickets: &[Ticket]) -> Vec<(Ticket, i32)> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut all: Vec<(Ticket, i32)> = Vec::new();
+    while !tickets.iter().all(|wanted| all.iter().any(|(ticket, _)| ticket == wanted)) {
+        assert!(Instant::now() < deadline, "{tickets:?} never finished: {all:?}");
+        all.extend(writer.done());
+        std::thread::yield_now();
+    }
+    all
+}
+
 fn path(directory: &Path, name: &str) -> String {
     directory.join(name).to_str().unwrap().to_owned()
 }
@@ -77,8 +88,11 @@ fn appending_goes_on_at_the_end_of_an_existing_file() {
     writer.append(handle, b"new ".to_vec());
     writer.append(handle, b"newer".to_vec());
     let synced = writer.sync(vec![handle]);
-    let last = writer.close(handle);
-    assert!(wait(&writer, last).contains(&(synced, 0)));
+    let closed = writer.close(handle);
+    // A write does not wait for a sync: their answers may come in any order.
+    let mut done = wait_for(&writer, &[synced, closed]);
+    done.sort_unstable();
+    assert_eq!(done.split_off(2), [(synced, 0), (closed, 0)]);
     assert_eq!(fs::read(&name).unwrap(), b"old new newer");
     let after = writer.append(handle, b"lost".to_vec());
     assert_eq!(wait(&writer, after), [(after, Errno::BADF.raw_os_error())]);
@@ -143,4 +157,22 @@ fn stopping_finishes_what_is_queued_and_no_ticket_is_lost() {
 fn a_path_that_cannot_be_opened_is_refused_at_once() {
     let writer = Writer::new().unwrap();
     assert_eq!(writer.open("/dev/null/blob"), Err(Errno::NOTDIR));
+}
+
+#[test]
+fn an_end_answers_for_everything_and_waits_for_no_sync_that_has_not_begun() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = Writer::new().unwrap();
+    let mut tickets = Vec::new();
+    let handles: Vec<_> = (0..20).map(|n| writer.open(&path(directory.path(), &n.to_string())).unwrap()).collect();
+    for &handle in &handles {
+        tickets.push(writer.append(handle, vec![1; 100_000]));
+        tickets.push(writer.sync(vec![handle]));
+    }
+    writer.stop();
+    let mut done = writer.done();
+    done.sort_unstable();
+    assert_eq!(done.iter().map(|&(ticket, _)| ticket).collect::<Vec<_>>(), tickets);
+    assert!(done.iter().all(|&(_, errno)| errno == 0 || errno == Errno::CANCELED.raw_os_error()));
+    assert!((0..20).all(|n| fs::metadata(directory.path().join(n.to_string())).unwrap().len() == 100_000));
 }

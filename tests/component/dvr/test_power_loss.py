@@ -30,6 +30,22 @@ def test_sync_goes_blobs_first_and_only_when_there_is_something(channel: Channel
     assert [Path(path).suffix for path in channel.writer.synced[-1]] == [".cmfa", ".journal"]
 
 
+def test_an_end_waits_for_no_disk(channel: Channel) -> None:
+    channel.run(0, 1)
+    channel.store.sync()
+    under_way = channel.store.syncing
+    channel.settle()
+    assert (under_way, channel.store.syncing) == (True, False)
+    channel.run(1, 2)
+    synced = len(channel.writer.synced)
+    channel.store.close()
+    channel.writer.step()
+    # A start reads again what no checkpoint vouches for; the test of it is below.
+    assert len(channel.writer.synced) == synced
+    assert channel.writer.open_files() == 0
+    channel.open()
+
+
 def spoil(channel: Channel, index: int) -> None:
     """Zeroes a video fragment, as a power loss does with what was never synced."""
     with (channel.directory / "blobs/video-1/000001.cmfv").open("r+b") as file:

@@ -1,19 +1,24 @@
-//! One file that is written at known places: whole writes or none.
+//! One file that is written at known places, whole writes or none, and leaves the page cache behind the live edge.
 
 use crate::fragment::Fragment;
 use crate::spill::{Region, write_all};
 use pypackager_core::payload::{Part, Stored};
-use rustix::fs::{Mode, OFlags, fdatasync, fstat, ftruncate, open};
+use rustix::fs::{Advice, Mode, OFlags, fadvise, fdatasync, fstat, ftruncate, open};
 use rustix::io::{Errno, pwritev};
+use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// An open file with the end of its valid content.
+/// An open file with the end of its valid content. Dropping it lets the kernel begin to write what no sync covered.
 #[derive(Debug)]
 pub(super) struct File {
-    descriptor: OwnedFd,
+    descriptor: Arc<OwnedFd>,
     end: u64,
+    synced: u64,
+    cached: Option<Cached>,
 }
 
 impl File {
@@ -23,7 +28,7 @@ impl File {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
         let descriptor = open(path, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?;
         let end = fstat(&descriptor)?.st_size as u64;
-        Ok(Self { descriptor, end })
+        Ok(Self { descriptor: Arc::new(descriptor), end, synced: end, cached: None })
     }
 
     /// Appends `data`, or nothing.
@@ -34,6 +39,7 @@ impl File {
 
     /// Writes a fragment from `offset` on, or nothing.
     pub(super) fn write_fragment(&mut self, offset: u64, fragment: &Fragment) -> Result<(), Errno> {
+        self.cached.get_or_insert(Cached { from: offset, ends: VecDeque::new() });
         self.write(offset, fragment.size(), |file| file.write_parts(offset, fragment))
     }
 
@@ -51,14 +57,11 @@ impl File {
         Ok(())
     }
 
-    /// fdatasync(2).
-    pub(super) fn sync(&self) -> Result<(), Errno> {
-        loop {
-            match fdatasync(&self.descriptor) {
-                Err(Errno::INTR) => {}
-                result => return result,
-            }
-        }
+    /// What a sync has to do, for all that was written so far.
+    pub(super) fn begin_sync(&mut self) -> Synced {
+        self.synced = self.end;
+        let behind = self.cached.as_mut().and_then(|cached| cached.pass(self.end));
+        Synced { descriptor: Arc::clone(&self.descriptor), behind }
     }
 
     fn write_slices(&self, offset: u64, slices: &mut [IoSlice<'_>]) -> Result<(), Errno> {
@@ -92,6 +95,64 @@ impl File {
             }
         }
         self.write_slices(at, &mut slices)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.synced < self.end {
+            // For pages that are not written yet this says: begin. An error costs nothing but time, of which the kernel takes its own.
+            let _ = fadvise(&self.descriptor, self.synced, None, Advice::DontNeed);
+        }
+    }
+}
+
+/// Media that is in the page cache because it was written a short time ago.
+///
+/// Viewers read what is new, and mostly from the memory of the origin; what is read again later comes back into the cache by that. A
+/// kernel that is left to itself keeps all of it until memory is short, and gives up other files' pages for it.
+#[derive(Debug)]
+struct Cached {
+    from: u64,
+    ends: VecDeque<u64>,
+}
+
+impl Cached {
+    /// The file is synced up to `end`; returns what may leave the cache: what was synced `KEPT_SYNCS` ago.
+    fn pass(&mut self, end: u64) -> Option<Range<u64>> {
+        self.ends.push_back(end);
+        let until = if self.ends.len() > KEPT_SYNCS { self.ends.pop_front()? } else { return None };
+        // The kernel drops whole folios: the one that the last call ended in is named again.
+        let from = std::mem::replace(&mut self.from, until).saturating_sub(FOLIO);
+        (from < until).then_some(from..until)
+    }
+}
+
+/// Syncs after which what was written leaves the page cache: a minute, at one in two seconds.
+const KEPT_SYNCS: usize = 30;
+/// The largest piece that the page cache of a file is made of.
+const FOLIO: u64 = 2 << 20;
+
+/// A file to be brought to the disk, also when it was closed meanwhile.
+#[derive(Debug)]
+pub(super) struct Synced {
+    descriptor: Arc<OwnedFd>,
+    behind: Option<Range<u64>>,
+}
+
+impl Synced {
+    /// fdatasync(2); then what lies behind the live edge leaves the page cache.
+    pub(super) fn sync(&self) -> Result<(), Errno> {
+        while let Err(errno) = fdatasync(&self.descriptor) {
+            if errno != Errno::INTR {
+                return Err(errno);
+            }
+        }
+        if let Some(Range { start, end }) = self.behind {
+            // Advice that is not taken (a file system without a cache) costs nothing.
+            let _ = fadvise(&self.descriptor, start, NonZeroU64::new(end - start), Advice::DontNeed);
+        }
+        Ok(())
     }
 }
 
@@ -139,5 +200,34 @@ mod tests {
         disk.state().reading = None;
         file.write_fragment(4, &whole).expect("room");
         assert_eq!(std::fs::read(&path).expect("readable"), b"initheadstored");
+    }
+
+    #[test]
+    fn media_leaves_the_page_cache_a_minute_of_syncs_after_it_was_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("blob");
+        let mut file = File::open(path.to_str().expect("plain")).expect("a file");
+        let piece = fragment(vec![Part::Memory(vec![7; (1 << 20) - 4])]);
+        let mut behind = Vec::new();
+        for number in 0..KEPT_SYNCS as u64 + 4 {
+            file.write_fragment(number << 20, &piece).expect("room");
+            let synced = file.begin_sync();
+            synced.sync().expect("a disk");
+            behind.extend(synced.behind);
+        }
+        // Each call goes on where the last one ended, less a folio that may have been cut.
+        assert_eq!(behind, [0..1 << 20, 0..2 << 20, 0..3 << 20, 1 << 20..4 << 20]);
+        assert_eq!(std::fs::read(&path).expect("readable").len(), (KEPT_SYNCS + 4) << 20);
+    }
+
+    #[test]
+    fn a_journal_stays_in_the_page_cache_for_the_next_start() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("journal");
+        let mut file = File::open(path.to_str().expect("plain")).expect("a file");
+        for _ in 0..KEPT_SYNCS * 2 {
+            file.append(&[1; 100]).expect("room");
+            assert_eq!(file.begin_sync().behind, None);
+        }
     }
 }

@@ -1,10 +1,12 @@
-//! The writer: one thread that writes blobs and journals in the order of the calls.
+//! The writer: one thread that writes blobs and journals in the order of the calls, and one that syncs them.
 //!
-//! What comes in: appends, fragments with their journal records, syncs; each gets a ticket. What goes out: tickets with an errno, in the
-//! order of the calls. A payload is written before its record, and a payload that failed takes its record with it, so a journal never
-//! points at bytes that are not there. Never: a decision about where to write, a retry, a loss of a ticket.
+//! What comes in: appends, fragments with their journal records, syncs; each gets a ticket. What goes out: tickets with an errno; writes
+//! are answered in the order of the calls, and so are syncs, but no write waits for one. A payload is written before its record, and a
+//! payload that failed takes its record with it, so a journal never points at bytes that are not there. Never: a decision about where to
+//! write, a retry, a loss of a ticket.
 
 mod file;
+mod syncer;
 
 use crate::bell::Bell;
 use crate::fragment::Fragment;
@@ -16,13 +18,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use syncer::Syncer;
 
 /// Number of an open file.
 pub type Handle = u64;
 /// Number of a call.
 pub type Ticket = u64;
 
-/// A thread that writes in order. Dropping it finishes what is queued.
+/// A thread that writes in order. Dropping it finishes what is queued, but for syncs.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -33,9 +36,15 @@ pub struct Writer {
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
+    answers: Arc<Answers>,
+    queued_bytes: AtomicU64,
+}
+
+/// Tickets that are answered, and the bell that says so.
+#[derive(Debug)]
+struct Answers {
     done: Mutex<Vec<(Ticket, i32)>>,
     bell: Bell,
-    queued_bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -57,15 +66,16 @@ enum Job {
 impl Writer {
     /// Starts the thread.
     pub fn new() -> std::io::Result<Self> {
+        let answers = Arc::new(Answers { done: Mutex::default(), bell: Bell::new()? });
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             work: Condvar::new(),
-            done: Mutex::default(),
-            bell: Bell::new()?,
+            answers: Arc::clone(&answers),
             queued_bytes: AtomicU64::new(0),
         });
         let worker = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || worker.run())?;
+        let syncer = Syncer::new(answers)?;
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || worker.run(&syncer))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -100,20 +110,20 @@ impl Writer {
         self.shared.submit(Job::Fragment { blob, offset, fragment, journal, record })
     }
 
-    /// fdatasync of each file in order, up to the first that fails.
+    /// fdatasync of each file in order, up to the first that fails: what was written before this call is on the disk when it is answered.
     pub fn sync(&self, files: Vec<Handle>) -> Ticket {
         self.shared.submit(Job::Sync(files))
     }
 
-    /// Closes a file.
+    /// Closes a file. The kernel begins to write what was not synced, and nobody waits for it.
     pub fn close(&self, file: Handle) -> Ticket {
         self.shared.submit(Job::Close(file))
     }
 
-    /// Everything finished since the last call, in order: ticket and errno (0 is fine). Silences the descriptor.
+    /// Everything finished since the last call: ticket and errno (0 is fine). Silences the descriptor.
     pub fn done(&self) -> Vec<(Ticket, i32)> {
-        self.shared.bell.clear();
-        std::mem::take(&mut *lock(&self.shared.done))
+        self.shared.answers.bell.clear();
+        std::mem::take(&mut *lock(&self.shared.answers.done))
     }
 
     /// Bytes that wait to be written.
@@ -121,7 +131,8 @@ impl Writer {
         self.shared.queued_bytes.load(Ordering::Relaxed)
     }
 
-    /// Finishes what is queued, closes all files and ends the thread; later calls fail with `ECANCELED`.
+    /// Finishes what is queued, closes all files and ends the threads; later calls fail with `ECANCELED`, and so do syncs that have not
+    /// begun: a disk may take seconds for one, which an end has not. They cost no data but in a loss of power.
     pub fn stop(&self) {
         lock(&self.shared.queue).stopped = true;
         self.shared.work.notify_all();
@@ -135,7 +146,7 @@ impl Writer {
 
 impl AsRawFd for Writer {
     fn as_raw_fd(&self) -> RawFd {
-        self.shared.bell.as_raw_fd()
+        self.shared.answers.bell.as_raw_fd()
     }
 }
 
@@ -152,7 +163,7 @@ impl Shared {
         let ticket = queue.last_number;
         if queue.stopped {
             drop(queue);
-            self.publish(&mut vec![(ticket, Errno::CANCELED.raw_os_error())]);
+            self.answers.publish(&mut vec![(ticket, Errno::CANCELED.raw_os_error())]);
             return ticket;
         }
         self.queued_bytes.fetch_add(job.size(), Ordering::Relaxed);
@@ -165,20 +176,21 @@ impl Shared {
         ticket
     }
 
-    fn run(&self) {
+    fn run(&self, syncer: &Syncer) {
         let mut files = HashMap::new();
         let mut finished = Vec::new();
         while let Some(jobs) = self.take_jobs() {
             for (ticket, job) in jobs {
                 let size = job.size();
                 // A fault of ours must not stop every channel's writes: it becomes the errno of its own ticket.
-                let result = catch_unwind(AssertUnwindSafe(|| job.run(&mut files))).unwrap_or(Err(Errno::IO));
+                let run = AssertUnwindSafe(|| job.run(ticket, &mut files, syncer));
+                let result = catch_unwind(run).unwrap_or(Some(Err(Errno::IO)));
                 self.queued_bytes.fetch_sub(size, Ordering::Relaxed);
-                if ticket != 0 {
+                if let Some(result) = result.filter(|_| ticket != 0) {
                     finished.push((ticket, result.err().map_or(0, Errno::raw_os_error)));
                 }
             }
-            self.publish(&mut finished);
+            self.answers.publish(&mut finished);
         }
     }
 
@@ -193,7 +205,9 @@ impl Shared {
         }
         Some(std::mem::take(&mut queue.jobs))
     }
+}
 
+impl Answers {
     fn publish(&self, finished: &mut Vec<(Ticket, i32)>) {
         let mut done = lock(&self.done);
         let silent = done.is_empty() && !finished.is_empty();
@@ -214,25 +228,36 @@ impl Job {
         }
     }
 
-    fn run(self, files: &mut HashMap<Handle, File>) -> Result<(), Errno> {
-        match self {
+    /// Does it; `None`: the syncer answers for it.
+    fn run(self, ticket: Ticket, files: &mut HashMap<Handle, File>, syncer: &Syncer) -> Option<Result<(), Errno>> {
+        Some(match self {
             Self::Open(handle, file) => {
                 files.insert(handle, file);
                 Ok(())
             }
-            Self::Append { file, data } => files.get_mut(&file).ok_or(Errno::BADF)?.append(&data),
+            Self::Append { file, data } => find(files, file).and_then(|file| file.append(&data)),
             Self::Fragment { blob, offset, fragment, journal, record } => {
                 // Asked first: bytes without a record would lie in the blob for nothing.
-                if !files.contains_key(&journal) {
-                    return Err(Errno::BADF);
-                }
-                files.get_mut(&blob).ok_or(Errno::BADF)?.write_fragment(offset, &fragment)?;
-                files.get_mut(&journal).ok_or(Errno::BADF)?.append(&record)
+                let ready = find(files, journal).map(drop);
+                let written = ready.and_then(|()| find(files, blob)?.write_fragment(offset, &fragment));
+                written.and_then(|()| find(files, journal)?.append(&record))
             }
-            Self::Sync(handles) => handles.iter().try_for_each(|handle| files.get(handle).ok_or(Errno::BADF)?.sync()),
+            Self::Sync(handles) => {
+                match handles.iter().map(|handle| Some(files.get_mut(handle)?.begin_sync())).collect() {
+                    Some(begun) => {
+                        syncer.sync(ticket, begun);
+                        return None;
+                    }
+                    None => Err(Errno::BADF),
+                }
+            }
             Self::Close(handle) => files.remove(&handle).map(drop).ok_or(Errno::BADF),
-        }
+        })
     }
+}
+
+fn find(files: &mut HashMap<Handle, File>, handle: Handle) -> Result<&mut File, Errno> {
+    files.get_mut(&handle).ok_or(Errno::BADF)
 }
 
 /// A poisoned lock guards plain lists here: their content is whole after any panic.
