@@ -23,6 +23,9 @@ _TS_PACKETS = (188, 184)
 """What a transport stream takes for the same bytes."""
 _TS_PICTURE_BITS = 8 * 160
 """What a picture costs there, at most, over many of them: PES header, delimiter, clock reference, stuffing of its last packet."""
+_TS_RARE_PICTURES = 10
+_TS_CLOCK_BITS = 8 * 188 * _TS_RARE_PICTURES
+"""Of fewer pictures a second: clock references stand between them, in packets of their own."""
 _TS_AUDIO = (5, 4)
 """What sound costs there, at most: short access units, several in a PES packet."""
 _TS_MOST_PICTURES = 60
@@ -184,7 +187,8 @@ def _in_container(flavour: Flavour, track: TrackWindow, bps: int) -> int:
         return bps * _TS_AUDIO[0] // _TS_AUDIO[1]
     rate, per = newest_config(track).frame_rate
     pictures = -(-rate // per) if rate else _TS_MOST_PICTURES
-    return bps * _TS_PACKETS[0] // _TS_PACKETS[1] + pictures * _TS_PICTURE_BITS
+    references = _TS_CLOCK_BITS if rate and rate < _TS_RARE_PICTURES * per else 0
+    return bps * _TS_PACKETS[0] // _TS_PACKETS[1] + pictures * _TS_PICTURE_BITS + references
 
 
 _UNQUOTABLE = dict.fromkeys((*range(0x20), 0x7F), " ") | {ord('"'): "'"}

@@ -13,9 +13,22 @@ from lxml import etree
 from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.encoders import NEW_FFMPEG, old_ffmpeg, program, push_cmaf, push_isml, push_rtmp, wait_until
 from tests.helpers.frames import read_file
-from tests.helpers.media import AUDIO_ONLY, B_FRAMES, FOUR_SECOND_GOPS, LADDER, LADDER_SHORT, SINGLE, VIDEO_ONLY, Recipe, ffmpeg, material
+from tests.helpers.judged import assert_clean, judge_urls
+from tests.helpers.media import (
+    AUDIO_ONLY,
+    B_FRAMES,
+    FIVE_PICTURES,
+    FOUR_SECOND_GOPS,
+    LADDER,
+    LADDER_SHORT,
+    SINGLE,
+    VIDEO_ONLY,
+    Recipe,
+    ffmpeg,
+    material,
+)
 from tests.helpers.outputs import assert_outputs
-from tests.helpers.presentation import DASH, read_hls, timeline
+from tests.helpers.presentation import DASH, OUTPUTS, read_hls, timeline
 
 pytestmark = pytest.mark.e2e
 
@@ -73,6 +86,15 @@ def test_small_feeds_work_in_every_output(recipe: Recipe, tmp_path: Path) -> Non
         push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
         daemon.end_program("news")
         assert_outputs(daemon, "news", read_file(source))
+
+
+def test_transport_streams_keep_their_clock_going_between_rare_pictures(tmp_path: Path) -> None:
+    source = material(FIVE_PICTURES)
+    with running_daemon(tmp_path, Channel("news")) as daemon:
+        push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", rate=0).finish()
+        daemon.end_program("news")
+        assert_outputs(daemon, "news", read_file(source), only=("ts", "ts3"))
+        assert_clean(judge_urls([daemon.presentation("news", OUTPUTS[name].manifest) for name in ("ts", "ts3")]))
 
 
 @pytest.mark.parametrize("protocol", ["fmp4", "rtmp"])

@@ -79,6 +79,8 @@ AUDIO_ONLY = replace(SINGLE, name="audio-only", layers=())
 VIDEO_ONLY = replace(SINGLE, name="video-only", audio=())
 HEAVY = replace(SINGLE, name="heavy", gop_frames=100, noise=60, layers=(Layer(640, 360, 5000), Layer(480, 270, 4000)))
 """Fragments of over 2 MB."""
+FIVE_PICTURES = replace(SINGLE, name="five-pictures", frame_rate=Fraction(5), gop_frames=10)
+"""Five pictures a second: further apart than a transport stream's clock references may be."""
 FOUR_SECOND_GOPS = replace(SINGLE, name="four-second-gops", gop_frames=100)
 
 

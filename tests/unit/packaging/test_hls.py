@@ -13,7 +13,7 @@ from pypackager.model.presentation import Presentation
 from pypackager.packaging import answer
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.segments import independent
-from tests.helpers.presentations import Row, Spec, aac, audio, body_of, cut_at_frames, ladder, periods, present, regular, single, video
+from tests.helpers.presentations import Row, Spec, aac, audio, avc, body_of, cut_at_frames, ladder, periods, present, regular, single, video
 
 
 def _text(presentation: Presentation, path: str) -> str:
@@ -194,6 +194,14 @@ def test_the_rate_of_a_transport_stream_holds_what_each_picture_costs_there() ->
     )
     # 25 pictures: PES header, delimiter and clock reference, and half a packet of stuffing, above four bytes of 188.
     assert int(ts) >= int(cmaf) * 188 / 184 + 25 * 8 * (33 + 92)
+
+
+def test_the_rate_of_a_transport_stream_holds_the_clock_between_rare_pictures() -> None:
+    """One picture a second: nine packets of 188 bytes stand between them."""
+    slow = Spec([video(1, regular(6), configs={1: avc(1280, 720, rate=(1, 1))})])
+    found = re.search(r"[:,]BANDWIDTH=(\d+)", _text(present(slow), "manifest(format=m3u8-aapl)"))
+    assert found
+    assert int(found[1]) >= 3_600_000 * 188 // 184 + 8 * (9 * 188 + 32)
 
 
 @pytest.mark.parametrize("alone", [True, False])

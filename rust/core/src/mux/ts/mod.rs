@@ -1,9 +1,10 @@
 //! MPEG-2 transport stream segments (ISO 13818-1), as HLS has them (RFC 8216 3.2).
 //!
 //! What comes in: the pieces of a segment's video, of its audio, or of both. What goes out: whole packets: PAT and PMT first and before
-//! every key frame, the PCR with every picture (or every audio PES packet), pictures and audio in decode order. Segments are rendered
-//! apart from each other, from the same pieces always to the same bytes, and still follow on each other: times come from the media alone
-//! and the packets of an elementary stream are a multiple of sixteen in every segment.
+//! every key frame, the PCR with every picture (or every audio PES packet) and in packets of its own where these are rare, pictures and
+//! audio in decode order. Segments are rendered apart from each other, from the same pieces always to the same bytes, and still follow on
+//! each other: times come from the media alone and the packets with payload of an elementary stream are a multiple of sixteen in every
+//! segment.
 
 mod packet;
 mod pes;
@@ -14,6 +15,8 @@ use super::{AccessUnit, PRESENTATION_SHIFT_MS, Piece, collect_units, decode_time
 use crate::error::Result;
 use crate::media::Codec;
 use crate::time::rescale;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
 /// Added to every presentation time in 90 kHz ticks: to decode times less, because composition offsets may be negative.
 pub const TIME_OFFSET: i64 = DECODE_OFFSET + PRESENTATION_SHIFT_MS * 90;
@@ -29,15 +32,13 @@ pub fn write_segment(video: Option<&[Piece<'_>]>, audio: Option<&[Piece<'_>]>) -
     let decode_times = decode_times(&pictures);
     for (position, (picture, decode)) in pictures.iter().zip(decode_times).enumerate() {
         // On equal times the picture goes first: a segment should open with its key frame.
-        while let Some(group) = groups.next_if(|group| presented(group[0].decode, &group[0]) < decoded(decode, picture))
-        {
-            segment.write_audio(group, groups.peek().is_none())?;
-        }
+        let due = decoded(decode, picture);
+        segment.write_sound_until(&mut groups, due, due)?;
         segment.write_picture(picture, decode, position + 1 == pictures.len())?;
     }
-    while let Some(group) = groups.next() {
-        segment.write_audio(group, groups.peek().is_none())?;
-    }
+    // The next segment's first picture, if there is one, is decoded where the last one here ends.
+    let end = pictures.last().map_or(i64::MIN, |last| end_ticks(last).saturating_add(DECODE_OFFSET));
+    segment.write_sound_until(&mut groups, end, i64::MAX)?;
     Ok(segment.out)
 }
 
@@ -69,6 +70,13 @@ fn is_counted(first: &AccessUnit<'_>, number: usize, frame: &AccessUnit<'_>) -> 
     passed * i128::from(config.core_rate) == number as i128 * ADTS_FRAME_SAMPLES * i128::from(first.timescale)
 }
 
+/// Times in (from, to), as few and as evenly apart as bring neighbours within `CLOCK_STEP_TICKS`.
+fn between(from: i64, to: i64) -> impl Iterator<Item = i64> {
+    let span = to.saturating_sub(from);
+    let steps = if span <= MOST_FILLED_TICKS { (span + CLOCK_STEP_TICKS - 1) / CLOCK_STEP_TICKS } else { 1 };
+    (1..steps).map(move |step| from + span * step / steps)
+}
+
 /// A time of the unit in 90 kHz ticks.
 fn ticks(time: i64, unit: &AccessUnit<'_>) -> i64 {
     rescale(time, unit.timescale, 90_000)
@@ -89,6 +97,9 @@ fn end_ticks(unit: &AccessUnit<'_>) -> i64 {
     ticks(unit.decode.saturating_add(i64::from(unit.duration)), unit)
 }
 
+/// PES packets of sound that wait for their turn.
+type Groups<'a, 'b> = Peekable<IntoIter<&'a [AccessUnit<'b>]>>;
+
 struct Segment {
     out: Vec<u8>,
     association: (Channel, Vec<u8>),
@@ -96,6 +107,8 @@ struct Segment {
     video: Channel,
     audio: Channel,
     audio_is_clock: bool,
+    /// What the last clock reference goes with, as it is written.
+    clocked: Option<i64>,
     /// Kept between access units for its memory.
     pes: Vec<u8>,
 }
@@ -110,6 +123,7 @@ impl Segment {
             video: Channel::new(Pid::VIDEO),
             audio: Channel::new(Pid::AUDIO),
             audio_is_clock,
+            clocked: None,
             pes: Vec::new(),
         };
         segment.write_tables();
@@ -120,6 +134,32 @@ impl Segment {
         for (channel, payload) in [&mut self.association, &mut self.map] {
             channel.write_section(payload, &mut self.out);
         }
+    }
+
+    /// Writes the sound that is presented before `until`, and the clock references that are missing before `due`, when the next picture is
+    /// decoded.
+    fn write_sound_until(&mut self, groups: &mut Groups<'_, '_>, due: i64, until: i64) -> Result<()> {
+        let first = groups.peek().map(|group| presented(group[0].decode, &group[0])).filter(|first| *first < due);
+        if let (None, Some(first), false) = (self.clocked, first, self.audio_is_clock) {
+            self.write_clock(first);
+        }
+        let mut references = self.clocked.map(|from| between(from, due)).into_iter().flatten().peekable();
+        while let Some(group) = groups.next_if(|group| presented(group[0].decode, &group[0]) < until) {
+            let pts = presented(group[0].decode, &group[0]);
+            while let Some(time) = references.next_if(|time| *time <= pts) {
+                self.write_clock(time);
+            }
+            self.write_audio(group, groups.peek().is_none())?;
+        }
+        references.for_each(|time| self.write_clock(time));
+        Ok(())
+    }
+
+    /// Writes a clock reference where no access unit is that could bring it.
+    fn write_clock(&mut self, time: i64) {
+        let channel = if self.audio_is_clock { &self.audio } else { &self.video };
+        channel.write_clock(clock(time), &mut self.out);
+        self.clocked = Some(time);
     }
 
     fn write_picture(&mut self, picture: &AccessUnit<'_>, decode: i64, last: bool) -> Result<()> {
@@ -133,6 +173,7 @@ impl Segment {
         pes::write_video(picture.data, picture.sync, config, pts, dts, &mut self.pes)?;
         let adaptation = Adaptation { random_access: picture.sync, clock: Some(clock(dts)), ..Adaptation::default() };
         self.video.write_pes(&self.pes, adaptation, last, &mut self.out);
+        self.clocked = Some(dts);
         Ok(())
     }
 
@@ -146,10 +187,16 @@ impl Segment {
         pes::write_audio(raw.into_iter(), pts, &mut self.pes)?;
         let mut adaptation = Adaptation::default();
         if self.audio_is_clock {
-            let half = end_ticks(&frames[frames.len() - 1]).saturating_sub(ticks(frames[0].decode, &frames[0])) / 2;
+            if let Some(last) = self.clocked {
+                between(last, pts).for_each(|time| self.write_clock(time));
+            }
+            // The duration of the last frame may cover a hole.
+            let length = end_ticks(&frames[frames.len() - 1]).saturating_sub(ticks(frames[0].decode, &frames[0]));
+            let half = length.min(AUDIO_PES_TICKS) / 2;
             adaptation.random_access = true;
             adaptation.clock = Some(clock(pts));
             adaptation.middle_clock = Some(clock(pts.saturating_add(half)));
+            self.clocked = Some(pts.saturating_add(half));
         }
         self.audio.write_pes(&self.pes, adaptation, last, &mut self.out);
         Ok(())
@@ -165,8 +212,12 @@ fn clock(dts: i64) -> u64 {
 const DECODE_OFFSET: i64 = 90_000;
 /// Longer than an audio PES packet, so that its last frame too is there in time; far below the second of ISO 13818-1 2.4.2.6.
 const CLOCK_LEAD: i64 = 36_000;
-/// Clock references may not lie further apart than 100 ms (2.7.2): an audio PES packet that is the clock carries two.
-const AUDIO_PES_TICKS: i64 = 18_000;
+/// Clock references may not lie further apart than 100 ms (2.7.2).
+const CLOCK_STEP_TICKS: i64 = 9000;
+/// An audio PES packet that is the clock carries two.
+const AUDIO_PES_TICKS: i64 = 2 * CLOCK_STEP_TICKS;
+/// A minute: what is longer is a hole in time or a lie about it, and not filled.
+const MOST_FILLED_TICKS: i64 = 60 * 90_000;
 /// Core samples of an AAC frame: ADTS cannot say that there are fewer.
 const ADTS_FRAME_SAMPLES: i128 = 1024;
 

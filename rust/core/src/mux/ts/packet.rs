@@ -103,6 +103,17 @@ impl Channel {
         }
     }
 
+    /// Writes a packet that carries a clock reference and nothing else; the counter does not go on (ISO 13818-1 2.4.3.3).
+    pub(super) fn write_clock(&self, clock: u64, out: &mut Vec<u8>) {
+        let field = Adaptation { clock: Some(clock), ..Adaptation::default() }.body();
+        let end = out.len() + PACKET_SIZE;
+        let [high, low] = self.pid.0.to_be_bytes();
+        let counter = self.packets.wrapping_sub(1) & 15;
+        out.extend_from_slice(&[0x47, high, low, 0x20 | counter as u8, (BODY_SIZE - 1) as u8]);
+        out.extend_from_slice(&field);
+        out.resize(end, 0xff);
+    }
+
     fn write_packet(&mut self, starts: bool, field: &[u8], payload: &[u8], out: &mut Vec<u8>) {
         let end = out.len() + PACKET_SIZE;
         let filling = BODY_SIZE - payload.len();
