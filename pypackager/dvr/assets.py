@@ -4,64 +4,51 @@ In: a running channel's store, or an asset's own directory. Out: presentations. 
 
 An asset is a directory with `asset.json` and hard links to the channel's journal files and blobs, under the names that they have in the
 channel; links are made when a file begins, so an asset costs nothing and needs nothing of its channel: trimming or deleting the channel
-leaves it whole. While the program runs it is a view of the channel's ledger; once stopped it is the ledger as it stood at one position of
-the journal, which a later process folds again from the asset's own files.
+leaves it whole. While the program runs for the first time it is a view of the channel's ledger; once stopped it is the ledger as it stood
+at one position of the journal, which a later process folds again from the asset's own files. A program that is started again adds a run:
+the asset is what its earlier runs recorded, and behind it what the channel publishes (splice.py).
 """
 
 from __future__ import annotations
 
-import os
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from pypackager.dvr import journal, retention
+from pypackager.dvr import recorded, retention
 from pypackager.dvr.blobs import LocalBlobs
 from pypackager.dvr.clip import KEPT_NS, Bounds
+from pypackager.dvr.description import (
+    DESCRIPTION,
+    Description,
+    Run,
+    Stop,
+    read_description,
+    sync_directory,
+    write_description,
+)
 from pypackager.dvr.ledger import Ledger
-from pypackager.dvr.recovery import BLOBS, JOURNALS, Replay
+from pypackager.dvr.links import Links
+from pypackager.dvr.splice import Splice
 from pypackager.dvr.store import ChannelStore
 from pypackager.dvr.view import View
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 
-DESCRIPTION = "asset.json"
-
-
-class Stop(msgspec.Struct, frozen=True):
-    """How a program ended."""
-
-    utc_ns: int
-    file: int
-    offset: int
-    """The asset is the fold of the journal up to this byte of this file."""
-    version: int
-
-
-class Description(msgspec.Struct, frozen=True):
-    """asset.json."""
-
-    name: str
-    channel: str
-    window_ns: int
-    """Depth of the archive in media time; what falls out of it while the program runs is gone for good."""
-    start_rows: dict[int, int]
-    """By track number: rows published before the program started. A track that is not named joined later."""
-    stop: Stop | None = None
-    """None while the program runs."""
-
 
 class Asset:
     """One asset. Made by `start` (a program starts), `resume` (the daemon came back) or `open` (the program has ended)."""
 
-    def __init__(self, directory: Path, description: Description, ledger: Ledger, store: ChannelStore | None) -> None:
+    def __init__(self, directory: Path, description: Description, ledger: Ledger) -> None:
         self.directory = directory
         self.description = description
-        self.blobs = LocalBlobs(directory)
-        self._store = store
-        self._view = View(description.name, ledger, self.blobs)
-        self._unlinked: set[str] = set()
+        self._links = Links(directory)
+        self._store: ChannelStore | None = None
+        self._splice: Splice | None = None
+        self._view = View(description.name, ledger, self._links.blobs)
 
     @classmethod
     def start(cls, directory: Path, store: ChannelStore, *, name: str, channel: str, window_ns: int) -> Asset:
@@ -69,7 +56,7 @@ class Asset:
 
         Raises:
             PackagerError: ASSET_EXISTS.
-            OSError: the directory can't be written, or is on another file system than the channel.
+            OSError: the directory can't be written, or is on another file system than the channel; there is no asset then.
         """
         if (directory / DESCRIPTION).exists():
             raise PackagerError("ASSET_EXISTS", f"asset {name!r} exists", status=409, where=str(directory), fault="operator")
@@ -77,15 +64,21 @@ class Asset:
             # Without a description: what an interrupted start or deletion left.
             shutil.rmtree(directory)
         directory.mkdir(parents=True)
-        rows = {number: track.columns.end for number, track in store.ledger.tracks.items()}
-        asset = cls(directory, Description(name, channel, window_ns, rows), store.ledger, store)
-        asset._attach(store, store.ledger.files[-1].number)
-        asset._describe(asset.description)
+        run = Run(store.ledger.files[-1].number, _rows(store))
+        asset = cls(directory, Description(name, channel, window_ns, (run,)), store.ledger)
+        try:
+            asset._links.take(store.files_since(run.first_file), store.blobs)
+            asset._describe(asset.description)
+        except OSError:
+            shutil.rmtree(directory)
+            raise
+        sync_directory(directory.parent)
+        asset._follow(store, None)
         return asset
 
     @classmethod
     def resume(cls, directory: Path, store: ChannelStore) -> Asset:
-        """Goes on with a program that ran when the daemon ended: links what began in between.
+        """Goes on with a program that ran when the daemon ended: links what began in between. May read a lot: call it in a thread.
 
         Raises:
             PackagerError: ASSET_UNKNOWN, ASSET_STOPPED.
@@ -93,8 +86,14 @@ class Asset:
         description = read_description(directory)
         if description.stop is not None:
             raise PackagerError("ASSET_STOPPED", "the program has ended", status=409, where=str(directory), fault="us")
-        asset = cls(directory, description, store.ledger, store)
-        asset._attach(store, min(asset._files(), default=store.ledger.files[-1].number))
+        *before, run = description.runs
+        asset = cls(directory, description, store.ledger)
+        linked = [number for number in asset._links.files() if number >= run.first_file]
+        names = store.files_since(min(linked, default=store.ledger.files[-1].number))
+        history = recorded.taken(recorded.fold(directory, before), run.join.since) if run.join is not None else Ledger()
+        asset._links.keep({*names, *recorded.names(history)})
+        asset._links.take(names, store.blobs)
+        asset._follow(store, Splice(history, run, run.join, store.ledger) if run.join is not None else None)
         return asset
 
     @classmethod
@@ -105,12 +104,9 @@ class Asset:
             PackagerError: ASSET_UNKNOWN, ASSET_RUNNING.
         """
         description = read_description(directory)
-        stop = description.stop
-        if stop is None:
+        if description.stop is None:
             raise PackagerError("ASSET_RUNNING", "the program has not ended", status=409, where=str(directory), fault="us")
-        ledger = Replay(directory, (stop.file, stop.offset)).ledger
-        ledger.version = stop.version
-        return cls(directory, description, ledger, None)
+        return cls(directory, description, recorded.fold(directory, description.runs))
 
     @property
     def running(self) -> bool:
@@ -122,12 +118,46 @@ class Asset:
         """Depth of the archive in media time."""
         return self.description.window_ns
 
+    @property
+    def blobs(self) -> LocalBlobs:
+        """Its files."""
+        return self._links.blobs
+
     def presentation(self, start_ns: int | None = None, end_ns: int | None = None) -> Presentation:
         """The asset's window, or the part of it from `start_ns` to `end_ns` (media time), at segment borders."""
+        with suppress(OSError):
+            # Without room for the description the run is not shown yet; trimming tries again, and says so.
+            self._advance()
         description = self.description
-        bounds = Bounds(description.window_ns, description.start_rows, start_ns, end_ns)
-        stop = description.stop
+        first, stop = description.runs[0], description.stop
+        bounds = Bounds(description.window_ns, first.start_rows if first.join is None else {}, start_ns, end_ns)
         return self._view.present(bounds, ended=stop is not None, published_ns=stop.utc_ns if stop else None)
+
+    def start_again(self, store: ChannelStore, window_ns: int) -> None:
+        """Its program starts again: it is live, with what was recorded, and goes on with the next segment that is published.
+
+        Raises:
+            PackagerError: ASSET_RUNNING; CHANNEL_REPLACED (409) when the channel's journal does not go on from what was recorded.
+            OSError: a file can't be linked, or the description not be written; the asset is what it was.
+        """
+        if self._store is not None:
+            raise PackagerError("ASSET_RUNNING", "the program has not ended", status=409, where=str(self.directory), fault="us")
+        join = recorded.join(self.presentation(), store.ledger)
+        history = recorded.taken(self._view.ledger, join.since)
+        if not recorded.follows(history, store.ledger):
+            detail = "its channel was made anew, with times of its own; record to a new asset"
+            raise PackagerError("CHANNEL_REPLACED", detail, status=409, where=self.description.channel, fault="operator")
+        run = Run(store.ledger.files[-1].number, _rows(store), join)
+        description = msgspec.structs.replace(self.description, window_ns=window_ns, runs=(*self.description.runs, run))
+        # What an interrupted start left behind.
+        self._links.keep(recorded.names(history))
+        try:
+            self._links.take(store.files_since(run.first_file), store.blobs)
+            self._describe(description)
+        except OSError:
+            self._links.keep(recorded.names(history))
+            raise
+        self._follow(store, Splice(history, run, join, store.ledger))
 
     def stop(self, now_ns: int) -> None:
         """The program ends with the last published row: the asset is video on demand from now on.
@@ -139,14 +169,16 @@ class Asset:
         """
         store = self._running()
         self.trim()
-        self._link()
-        if self._unlinked:
-            raise OSError(f"not linked: {', '.join(sorted(self._unlinked))}")
+        self._links.retry(store.blobs)
+        if self._links.missing:
+            raise OSError(f"not linked: {', '.join(sorted(self._links.missing))}")
+        self._links.sync()
         file, offset = store.position()
-        version = store.ledger.version + 1
-        self._describe(msgspec.structs.replace(self.description, stop=Stop(now_ns, file, offset, version)))
-        self._view.ledger = store.ledger.frozen()
-        self._view.ledger.version = version
+        ledger = store.ledger.frozen() if self._splice is None else self._splice.ledger
+        version = ledger.version + 1
+        self._describe(self._said(Stop(now_ns, file, offset, version)))
+        ledger.version = version
+        self._view.ledger = ledger
         self._detach()
 
     def delete(self) -> None:
@@ -154,89 +186,88 @@ class Asset:
         if self._store is not None:
             self._detach()
         self.blobs.unlink(DESCRIPTION)
+        # From here on there is no asset, whenever the power fails.
+        sync_directory(self.directory)
         shutil.rmtree(self.directory)
+
+    # --- what the channel's files are told
 
     def trim(self) -> None:
         """Gives up the files that hold nothing of the window any more, nor of what has just left it."""
         store = self._running()
-        keep = retention.oldest_file(store.ledger, self.window_ns + KEPT_NS)
-        if any(number < keep for number in self._files()):
-            self._sweep({*store.files_since(keep)})
+        self._advance()
+        if (said := self._said(None)) != self.description:
+            self._describe(said)
+        ledger = self._view.ledger
+        keep = retention.oldest_file(ledger, self.window_ns + KEPT_NS)
+        if any(number < keep for number in self._links.files()):
+            if self._splice is not None:
+                self._splice.forget_before(keep)
+            self._links.keep(self._needed(store.files_since(max(keep, self.description.runs[-1].first_file))))
+
+    def give_up_older(self, file: int) -> bool:
+        """Disk low: gives up its oldest journal file, of an earlier run, if that is older than this one of the channel."""
+        if self._splice is None or len(files := self._splice.ledger.files) < 2 or files[0].number >= file:
+            return False
+        self._splice.forget_before(files[1].number)
+        self._links.keep(self._needed(self._running().files_since(self.description.runs[-1].first_file)))
+        return True
 
     def file_opened(self, name: str) -> None:
         """The channel began a file."""
-        self._unlinked.add(name)
-        self._link()
+        self._links.add(name, self._running().blobs)
 
     def file_dropped(self, name: str) -> None:
         """The channel gave up a file for lack of space."""
-        self._unlinked.discard(name)
-        self.blobs.unlink(name)
+        if self._splice is not None:
+            self._splice.forget_before(self._running().ledger.files[0].number)
+        self._links.drop(name)
 
-    def _attach(self, store: ChannelStore, first: int) -> None:
-        for place in (JOURNALS, BLOBS):
-            (self.directory / place).mkdir(exist_ok=True)
-        names = {name for name in store.files_since(first) if store.blobs.size(name) >= 0}
-        self._sweep(names)
-        for name in sorted(names):
-            self.blobs.link(name, store.blobs)
+    # --- inside
+
+    def _follow(self, store: ChannelStore, spliced: Splice | None) -> None:
+        """The asset is live from now on."""
+        self._store, self._splice = store, spliced
         store.watchers.append(self)
+        self._view = View(self.description.name, spliced.ledger if spliced is not None else store.ledger, self.blobs)
+
+    def _advance(self) -> None:
+        """Takes over what the channel has published since, when this is not the first run."""
+        if (spliced := self._splice) is None:
+            return
+        if spliced.begin is None and (begin := spliced.find_begin()) is not None:
+            *before, run = self.description.runs
+            self._describe(msgspec.structs.replace(self.description, runs=(*before, msgspec.structs.replace(run, begin=begin))))
+            spliced.begin = begin
+        spliced.advance()
 
     def _detach(self) -> None:
         self._running().watchers.remove(self)
-        self._store = None
+        self._store = self._splice = None
 
-    def _link(self) -> None:
-        # A link that fails (no space for the directory entry) is tried again: the channel keeps the file for the window.
-        blobs = self._running().blobs
-        for name in sorted(self._unlinked):
-            try:
-                self.blobs.link(name, blobs)
-            except OSError:
-                continue
-            self._unlinked.discard(name)
-
-    def _sweep(self, names: set[str]) -> None:
-        """Removes links to other files than these; journal files first, so that none ever points to a blob that is gone."""
-        for pattern in (f"{JOURNALS}/*", f"{BLOBS}/*/*"):
-            for path in self.directory.glob(pattern):
-                if str(path.relative_to(self.directory)) not in names:
-                    path.unlink()
-
-    def _files(self) -> list[int]:
-        return journal.file_numbers(self.directory / JOURNALS)
+    def _needed(self, names: Iterable[str]) -> set[str]:
+        """These names, and those of what earlier runs recorded."""
+        return {*names, *(recorded.names(self._splice.ledger) if self._splice is not None else ())}
 
     def _running(self) -> ChannelStore:
         if self._store is None:
             raise PackagerError("ASSET_STOPPED", "the program has ended", status=409, where=str(self.directory), fault="us")
         return self._store
 
+    def _said(self, stop: Stop | None) -> Description:
+        """The description with what is known of the last run, and without runs of which nothing is left."""
+        *before, run = self.description.runs
+        if self._splice is not None:
+            files, begin = self._splice.ledger.files, self._splice.begin
+            before = [earlier for earlier in before if earlier.stop and files and earlier.stop.file >= files[0].number]
+            # A copy: tracks that join later are added to the other.
+            run = msgspec.structs.replace(run, begin=begin and msgspec.structs.replace(begin, rows={**begin.rows}))
+        return msgspec.structs.replace(self.description, runs=(*before, msgspec.structs.replace(run, stop=stop)))
+
     def _describe(self, description: Description) -> None:
-        """Writes asset.json, whole and durable."""
-        new = self.directory / (DESCRIPTION + ".new")
-        with new.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(description)))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.directory / DESCRIPTION)
-        directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_description(self.directory, description)
         self.description = description
 
 
-def read_description(directory: Path) -> Description:
-    """Reads asset.json.
-
-    Raises:
-        PackagerError: ASSET_UNKNOWN when there is none, ASSET_UNREADABLE.
-    """
-    path = directory / DESCRIPTION
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Description)
-    except FileNotFoundError:
-        raise PackagerError("ASSET_UNKNOWN", "there is no such asset", status=404, where=str(directory), fault="operator") from None
-    except msgspec.MsgspecError as error:
-        raise PackagerError("ASSET_UNREADABLE", str(error), status=500, where=str(path), fault="operator") from error
+def _rows(store: ChannelStore) -> dict[int, int]:
+    return {number: track.columns.end for number, track in store.ledger.tracks.items()}

@@ -1,5 +1,8 @@
 from typing import final
 
+import numpy as np
+import numpy.typing as npt
+
 from pypackager.model.presentation import Column
 
 @final
@@ -29,6 +32,9 @@ class Columns:
         offset: int,
     ) -> None:
         """Adds a row behind the last one. Raises ValueError when its time does not rise."""
+
+    def extend(self, rows: npt.NDArray[np.int64]) -> None:
+        """Adds rows behind the last one: the ten columns that `window` gives, as one table. Raises ValueError like `append`."""
 
     def trim(self, number: int) -> None:
         """Forgets the rows before absolute row `number`."""

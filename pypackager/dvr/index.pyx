@@ -58,8 +58,8 @@ cdef class Columns:
         """Absolute number of the next row."""
         return self.first + self._length
 
-    def append(self, int64_t time, int64_t duration, int64_t size, int64_t segment, int64_t flags, int64_t config,
-               int64_t period, int64_t discontinuity, int64_t blob, int64_t offset):
+    cpdef append(self, int64_t time, int64_t duration, int64_t size, int64_t segment, int64_t flags, int64_t config,
+                 int64_t period, int64_t discontinuity, int64_t blob, int64_t offset):
         """Adds a row behind the last one."""
         cdef Py_ssize_t at = self._start + self._length
         cdef int64_t before = 0
@@ -84,6 +84,15 @@ cdef class Columns:
         self._cells[OFFSET, at] = offset
         self._cells[BEFORE, at] = before
         self._length += 1
+
+    def extend(self, const int64_t[:, ::1] rows not None):
+        """Adds rows behind the last one: the ten columns, one after the other."""
+        cdef Py_ssize_t i
+        if rows.shape[0] != PUBLIC:
+            raise ValueError(f"rows have {PUBLIC} columns, not {rows.shape[0]}")
+        for i in range(rows.shape[1]):
+            self.append(rows[TIME, i], rows[DURATION, i], rows[SIZE, i], rows[SEGMENT, i], rows[FLAGS, i], rows[CONFIG, i],
+                        rows[PERIOD, i], rows[DISCONTINUITY, i], rows[BLOB, i], rows[OFFSET, i])
 
     def trim(self, int64_t number):
         """Forgets the rows before absolute row `number`."""

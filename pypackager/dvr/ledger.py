@@ -161,6 +161,7 @@ class Ledger:
             copy.tracks[number].columns = track.columns.frozen()
             copy.tracks[number].configs = track.configs
         copy.blobs = dict(self.blobs)
+        copy.files = self.files.copy()
         copy.periods = self.periods
         return copy
 

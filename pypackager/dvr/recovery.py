@@ -42,18 +42,18 @@ class Report(msgspec.Struct):
 
 
 class Replay:
-    """Folds all journal files of a directory, or those up to a position (file number, bytes in it).
+    """Folds the journal files of a directory: all, or those from a file on, or up to a position (file number, bytes in it).
 
     `recent` are the fragments recorded since the last checkpoint; `ends` says where the good part of each damaged file ends.
     """
 
-    def __init__(self, directory: Path, until: tuple[int, int] | None = None) -> None:
+    def __init__(self, directory: Path, until: tuple[int, int] | None = None, first: int = 0) -> None:
         self.ledger = Ledger()
         self.report = Report()
         self.recent: list[FragmentWritten] = []
         self.ends: dict[int, int] = {}
         journals = directory / JOURNALS
-        self.numbers = journal.file_numbers(journals)
+        self.numbers = [number for number in journal.file_numbers(journals) if number >= first]
         for number in self.numbers:
             if until is not None and number > until[0]:
                 break

@@ -240,6 +240,9 @@ class ChannelStore:
 
     def trim_oldest(self) -> bool:
         """Disk low: gives up the oldest files, in running assets too. False when only the files being written are left."""
+        oldest = self.ledger.files[0].number
+        if any(watcher.give_up_older(oldest) for watcher in self.watchers):
+            return True
         if len(self.ledger.files) < 2:
             return False
         for name in retention.forget_oldest(self.ledger, self.blobs):

@@ -59,6 +59,10 @@ class FileWatcher(Protocol):
         """The channel is about to give up files that are behind everyone's window: give up those behind yours."""
         ...
 
+    def give_up_older(self, file: int) -> bool:
+        """Disk low: give up your oldest journal file, if it is older than this one; False when you have none."""
+        ...
+
     def file_opened(self, name: str) -> None:
         """A journal file or blob begins."""
         ...

@@ -10,7 +10,8 @@ import msgspec
 
 from pypackager.config.scalars import parse_duration
 from pypackager.config.schema import Program
-from pypackager.dvr.assets import DESCRIPTION, Asset, read_description
+from pypackager.dvr.assets import Asset
+from pypackager.dvr.description import DESCRIPTION, read_description
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
@@ -61,7 +62,7 @@ class Programs:
         self._stopping: dict[str, _Stopping] = {}
 
     def apply(self, tables: Sequence[Program], now_ns: int) -> None:
-        """Starts, resumes and stops. A program whose table is gone keeps what it does; an asset that ended stays ended."""
+        """Starts, resumes and stops; a program that ended is started again on its asset. One whose table is gone keeps what it does."""
         for table in tables:
             try:
                 self._apply(table, now_ns)
@@ -123,7 +124,8 @@ class Programs:
         elif asset.running:
             self._stopping.pop(table.name, None)
         elif table.state == "running":
-            self._log.warning("program ended before", program=table.name, asset=name, remedy="give the next event a program of its own")
+            asset.start_again(self._store, parse_duration(table.archive_window))
+            self._log.info("program started again", program=table.name, asset=name)
 
     def _stop(self, name: str, asset: Asset, now_ns: int) -> None:
         try:

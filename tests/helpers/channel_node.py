@@ -71,7 +71,14 @@ class ChannelNode:
 
     def stop_program(self) -> None:
         """The operator asks for it."""
-        self.config = msgspec.structs.replace(self.config, program=[msgspec.structs.replace(SHOW, state="stopped")])
+        self._apply(msgspec.structs.replace(SHOW, state="stopped"))
+
+    def start_program(self) -> None:
+        """The operator asks for it."""
+        self._apply(SHOW)
+
+    def _apply(self, table: Program) -> None:
+        self.config = msgspec.structs.replace(self.config, program=[table])
         self.channel.apply(self.config)
 
     def restart(self) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pypackager.dvr.assets import Asset, read_description
+from pypackager.dvr.assets import Asset
 from pypackager.dvr.clip import KEPT_NS
+from pypackager.dvr.description import read_description
 from pypackager.dvr.recovery import Replay
 from pypackager.model.errors import PackagerError
 from tests.helpers.dvr import SECOND, Channel, same, stored

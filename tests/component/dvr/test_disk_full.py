@@ -33,6 +33,11 @@ class Covering:
     def trim(self) -> None:
         """It has no window of its own."""
 
+    def give_up_older(self, file: int) -> bool:
+        """It has nothing that the channel has not."""
+        assert file
+        return False
+
     def file_opened(self, name: str) -> None:
         """Takes a name."""
         self.names.add(name)

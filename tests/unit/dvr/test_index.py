@@ -32,6 +32,20 @@ def fill(rows: Rows, first: int, trim: int) -> Columns:
     return columns
 
 
+@given(histories(), st.integers(0, 40))
+def test_rows_may_be_added_at_once(history: tuple[Rows, int, int], at: int) -> None:
+    rows, first, _ = history
+    one, other = fill(rows, first, 0), fill(rows[:at], first, 0)
+    other.extend(np.array(one.window(min(first + at, one.end), one.end)))
+    assert [c.tolist() for c in other.window(first, other.end)] == [c.tolist() for c in one.window(first, one.end)]
+    assert other.size_between(first, other.end) == sum(size for _, _, size, _ in rows)
+    if rows:
+        with pytest.raises(ValueError, match="not after"):
+            other.extend(np.array(one.window(one.end - 1, one.end)))
+    with pytest.raises(ValueError, match="columns"):
+        other.extend(np.zeros((9, 1), dtype=np.int64))
+
+
 @given(histories(), st.integers(-1, 250))
 def test_look_ups_agree_with_a_list(history: tuple[Rows, int, int], at: int) -> None:
     rows, first, trim = history

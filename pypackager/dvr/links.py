@@ -1,0 +1,71 @@
+"""The files of an asset: hard links to its channel's, under the names that they have there.
+
+In: names. Out: links made and removed. Never: a choice of what an asset needs, a look into a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from pypackager.dvr import journal
+from pypackager.dvr.blobs import BlobStore, LocalBlobs
+from pypackager.dvr.description import sync_directory
+from pypackager.dvr.recovery import BLOBS, JOURNALS
+
+
+class Links:
+    """Links below an asset's directory. One that fails (no space for the directory entry) is made later: it is `missing` until then."""
+
+    def __init__(self, directory: Path) -> None:
+        self.blobs = LocalBlobs(directory)
+        self.missing: set[str] = set()
+        self._directory = directory
+
+    def files(self) -> list[int]:
+        """Numbers of the journal files, rising."""
+        return journal.file_numbers(self._directory / JOURNALS)
+
+    def take(self, names: Iterable[str], source: BlobStore) -> None:
+        """Links files that are in the source; fine for those that are here already.
+
+        Raises:
+            OSError: a link could not be made.
+        """
+        for place in (JOURNALS, BLOBS):
+            (self._directory / place).mkdir(exist_ok=True)
+        for name in sorted(names):
+            if source.size(name) >= 0:
+                self.blobs.link(name, source)
+
+    def add(self, name: str, source: BlobStore) -> None:
+        """Links a file that has just begun, and those that are missing, as far as it goes."""
+        self.missing.add(name)
+        self.retry(source)
+
+    def retry(self, source: BlobStore) -> None:
+        """Makes the missing links, as far as it goes: the source keeps the files for the window."""
+        for name in sorted(self.missing):
+            try:
+                self.blobs.link(name, source)
+            except OSError:
+                continue
+            self.missing.discard(name)
+
+    def drop(self, name: str) -> None:
+        """Removes one link."""
+        self.missing.discard(name)
+        self.blobs.unlink(name)
+
+    def keep(self, names: Collection[str]) -> None:
+        """Removes all links but these; journal files first, so that none ever points to a blob that is gone."""
+        self.missing.intersection_update(names)
+        for pattern in (f"{JOURNALS}/*", f"{BLOBS}/*/*"):
+            for path in self._directory.glob(pattern):
+                if str(path.relative_to(self._directory)) not in names:
+                    path.unlink()
+
+    def sync(self) -> None:
+        """Brings the names to the disk; the bytes are synced by who wrote them."""
+        for directory in (self._directory / JOURNALS, *(self._directory / BLOBS).iterdir(), self._directory / BLOBS):
+            sync_directory(directory)

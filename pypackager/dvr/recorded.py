@@ -1,0 +1,100 @@
+"""What a program's ended runs recorded, as a ledger in the asset's own numbers.
+
+In: an asset's files and runs, or the ledger as it stood when the program ended. Out: a ledger that a further run can go on from, and how.
+Never: a write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pypackager.dvr.description import Join, Run
+from pypackager.dvr.files import journal_name
+from pypackager.dvr.ledger import File, Ledger
+from pypackager.dvr.recovery import Replay
+from pypackager.dvr.splice import BLOB, FLAGS, SEGMENT, Splice
+from pypackager.dvr.track import Track
+from pypackager.model.presentation import Presentation
+from pypackager.model.records import FLAG_CLOSES
+
+
+def fold(directory: Path, runs: Sequence[Run]) -> Ledger:
+    """What ended runs recorded, from the asset's files."""
+    ledger = Ledger()
+    for run in runs:
+        if (stop := run.stop) is None:
+            continue
+        part = Replay(directory, (stop.file, stop.offset), run.first_file).ledger
+        if run.join is None:
+            ledger = part
+        else:
+            spliced = Splice(taken(ledger, run.join.since), run, run.join, part)
+            spliced.advance()
+            ledger = spliced.ledger
+        ledger.version = stop.version
+    return ledger
+
+
+def taken(ledger: Ledger, since: Mapping[int, int]) -> Ledger:
+    """A copy of what was recorded that takes rows.
+
+    Args:
+        ledger: of the runs so far.
+        since: by track number: the first row to copy. A track that is not named is left out.
+    """
+    copy = Ledger()
+    copy.anchor_ns, copy.measured, copy.target_duration_s = ledger.anchor_ns, ledger.measured, ledger.target_duration_s
+    copy.periods, copy.version = ledger.periods, ledger.version
+    for number, first in since.items():
+        if (track := ledger.tracks.get(number)) is None or (low := max(track.columns.first, first)) >= track.columns.end:
+            continue
+        columns = track.columns
+        own = copy.tracks[number] = Track(track.info, low)
+        rows = np.array(columns.window(low, columns.end))
+        # Nothing more comes into its last segment: it stays listed when the presentation is live again.
+        rows[FLAGS, -1] |= FLAG_CLOSES
+        own.columns.extend(rows)
+        own.configs, own.peak_bps = track.configs, track.peak_bps
+        own.last_time, own.last_end = track.last_time, track.last_end
+        own.segment = int(rows[SEGMENT, -1])
+        copy.blobs.update((blob, ledger.blobs[blob]) for blob in np.unique(rows[BLOB]).tolist() if blob in ledger.blobs)
+    for file in ledger.files:
+        begin = {number: row for number, row in file.rows.items() if number in copy.tracks}
+        copy.files.append(File(file.number, begin))
+    # Those at the front without a row that was copied.
+    while len(copy.files) > 1 and all(row <= copy.tracks[number].columns.first for number, row in copy.files[1].rows.items()):
+        copy.files.popleft()
+    return copy
+
+
+def join(shown: Presentation, channel: Ledger) -> Join:
+    """How a run that starts now goes on behind what the asset shows."""
+    since = {track.info.number: track.first for track in shown.tracks}
+    version = max(0, shown.version + 1 - channel.version)
+    if not since:
+        return Join(since, {}, -1, -1, version)
+    rows = {track.info.number: track.first + len(track.time) for track in shown.tracks}
+    segment = max(int(track.segment[-1]) for track in shown.tracks)
+    period = max(int(track.period[-1]) for track in shown.tracks)
+    return Join(since, rows, segment + 1, period + 1, version)
+
+
+def follows(history: Ledger, channel: Ledger) -> bool:
+    """Whether a channel's journal goes on from what was recorded: the same tracks, and nothing that would take a used time."""
+    if history.tracks and channel.anchor_ns != history.anchor_ns:
+        return False
+    for number, old in history.tracks.items():
+        new = channel.tracks.get(number)
+        if new is None or (new.info.id, new.info.kind, new.info.timescale) != (old.info.id, old.info.kind, old.info.timescale):
+            return False
+        if new.last_time < old.last_time:
+            return False
+    return channel.next_blob > max(history.blobs, default=0)
+
+
+def names(ledger: Ledger) -> set[str]:
+    """Files that a ledger is the fold of, and those that it points into."""
+    return {journal_name(file.number) for file in ledger.files} | {blob.opened.name for blob in ledger.blobs.values()}

@@ -1,0 +1,102 @@
+"""A program that is started again on its asset, by its table: what players are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from pypackager import packaging
+from tests.helpers.channel_node import ChannelNode
+from tests.helpers.presentations import avc, body_of
+from tests.helpers.timeline_rig import Header
+
+
+def encoder(node: ChannelNode, conn: int) -> None:
+    node.channel.open_feed(conn, "primary", "v1")
+    node.channel.track_found(conn, cast(Any, Header(1, "video", codec_private=avc(640, 360).codec_private)))
+    node.channel.admit(conn)
+
+
+def feed(node: ChannelNode, conn: int, *starts_s: int) -> None:
+    for start_s in starts_s:
+        node.wait(2)
+        node.send(conn, start_s)
+        node.settle()
+
+
+def ended(tmp_path: Path) -> ChannelNode:
+    """From 100 to 120 seconds, segments of six seconds at multiples of six."""
+    node = ChannelNode(tmp_path)
+    encoder(node, 1)
+    feed(node, 1, *range(100, 120, 2))
+    node.stop_program()
+    assert node.ended()
+    return node
+
+
+def lines(node: ChannelNode, path: str, *starts: str) -> list[str]:
+    """The lines of a manifest that start with one of these."""
+    body = body_of(packaging.answer(node.channel.program("show"), path, "")).decode()
+    return [line for line in body.split("\n") if line.startswith(starts)]
+
+
+def test_players_of_each_format_are_told_of_the_stretch_between_the_runs(tmp_path: Path) -> None:
+    node = ended(tmp_path)
+    feed(node, 1, *range(120, 134, 2))
+    node.start_program()
+    assert not node.ended()
+    assert node.times("v1") == [*range(100, 120, 2)], "live at once, with what it had"
+    listed = lines(node, "hls/v1.m3u8", "../v1")
+    feed(node, 1, *range(134, 148, 2))
+    assert node.times("v1") == [*range(100, 120, 2), *range(138, 148, 2)], "from the next segment on"
+    assert lines(node, "hls/v1.m3u8", "../v1", "#EXT-X-DIS", "#EXT-X-END", "#EXT-X-PROGRAM")[1:] == [
+        *listed,
+        "#EXT-X-DISCONTINUITY",
+        "#EXT-X-PROGRAM-DATE-TIME:2026-09-21T14:13:58.000Z",
+        "../v1/12420000-3.m4s",
+    ]
+    assert lines(node, "manifest(format=mpd-time-cmaf)", "<Period", "<S ") == [
+        '<Period id="0" start="PT100S">',
+        '<S t="9000000" d="180000" r="9"/>',
+        '<Period id="1" start="PT138S">',
+        '<S t="12420000" d="180000" r="4"/>',
+    ]
+    assert lines(node, "manifest", "<c ")[1:3] == ['<c t="10620000" d="180000"/>', '<c t="12420000" d="180000"/>']
+    assert len(body_of(packaging.answer(node.channel.program("show"), "hds/v1.abst", ""))) > 100
+    node.stop_program()
+    assert lines(node, "hls/v1.m3u8", "#EXT-X-MEDIA-SEQ", "../v1", "#EXT-X-END") == [
+        "#EXT-X-MEDIA-SEQUENCE:16",
+        *listed,
+        "../v1/12420000-3.m4s",
+        "../v1/12960000-2.m4s",
+        "#EXT-X-ENDLIST",
+    ]
+
+
+def test_an_encoder_that_began_anew_in_between_makes_one_discontinuity(tmp_path: Path) -> None:
+    node = ended(tmp_path)
+    node.channel.close_feed(1)
+    node.wait(600)
+    node.start_program()
+    encoder(node, 2)
+    feed(node, 2, *range(720, 734, 2))
+    assert node.times("v1") == [*range(100, 120, 2), *range(720, 734, 2)]
+    assert len(lines(node, "hls/v1.m3u8", "#EXT-X-DISCONTINUITY")) == 1
+    assert lines(node, "manifest(format=mpd-time-cmaf)", "<Period") == ['<Period id="0" start="PT100S">', '<Period id="1" start="PT720S">']
+
+
+def test_it_goes_on_after_a_restart_of_the_daemon(tmp_path: Path) -> None:
+    node = ended(tmp_path)
+    node.restart()
+    assert node.ended(), "the table says stopped"
+    node.start_program()
+    encoder(node, 2)
+    feed(node, 2, *range(118, 130, 2))
+    node.restart()
+    assert not node.ended()
+    encoder(node, 3)
+    feed(node, 3, *range(126, 134, 2))
+    assert node.times("v1") == [*range(100, 134, 2)]
+    node.stop_program()
+    node.restart()
+    assert (node.ended(), node.times("v1")) == (True, [*range(100, 134, 2)])
