@@ -79,6 +79,8 @@ class Description(msgspec.Struct, frozen=True):
     """Depth of the archive in media time; what falls out of it while the program runs is gone for good."""
     runs: tuple[Run, ...]
     """Those of which something may be left, oldest first; at least one."""
+    damaged: tuple[tuple[int, int], ...] = ()
+    """Fragments (track number, time) of ended runs whose bytes are not what was recorded: they are gaps."""
     format: int = FORMAT
 
     @property
@@ -135,13 +137,27 @@ def write_description(directory: Path, description: Description) -> None:
     Raises:
         OSError: it could not be written; the old one stands.
     """
-    new = directory / (DESCRIPTION + ".new")
+    path = directory / DESCRIPTION
+    old = path.read_bytes() if path.exists() else None
+    _put(path, msgspec.json.format(msgspec.json.encode(description)))
+    try:
+        sync_directory(directory)
+    except OSError:
+        # A name that may not last would say after a restart what was never acknowledged.
+        if old is None:
+            path.unlink()
+        else:
+            _put(path, old)
+        raise
+
+
+def _put(path: Path, data: bytes) -> None:
+    new = path.with_name(path.name + ".new")
     with new.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(description)))
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(directory / DESCRIPTION)
-    sync_directory(directory)
+    new.replace(path)
 
 
 def sync_directory(directory: Path) -> None:

@@ -5,12 +5,13 @@ In: names. Out: links made and removed. Never: a choice of what an asset needs, 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pypackager.dvr import journal
 from pypackager.dvr.blobs import BlobStore, LocalBlobs
-from pypackager.dvr.description import sync_directory
+from pypackager.dvr.description import DESCRIPTION, sync_directory
 from pypackager.dvr.recovery import BLOBS, JOURNALS
 
 
@@ -69,3 +70,10 @@ class Links:
         """Brings the names to the disk; the bytes are synced by who wrote them."""
         for directory in (self._directory / JOURNALS, *(self._directory / BLOBS).iterdir(), self._directory / BLOBS):
             sync_directory(directory)
+
+
+def remove(directory: Path) -> None:
+    """Removes an asset's directory. Once its description is gone there is no asset, whenever the power fails."""
+    (directory / DESCRIPTION).unlink(missing_ok=True)
+    sync_directory(directory)
+    shutil.rmtree(directory)

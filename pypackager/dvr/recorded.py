@@ -6,23 +6,24 @@ Never: a write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pypackager.dvr.description import Join, Run
 from pypackager.dvr.files import journal_name
+from pypackager.dvr.index import Columns
 from pypackager.dvr.ledger import File, Ledger
 from pypackager.dvr.recovery import Replay
-from pypackager.dvr.splice import BLOB, FLAGS, SEGMENT, Splice
-from pypackager.dvr.track import Track
+from pypackager.dvr.splice import BLOB, FLAGS, OFFSET, SEGMENT, SIZE, TIME, Splice
+from pypackager.dvr.track import GAP_BLOB, Track
 from pypackager.model.presentation import Presentation
-from pypackager.model.records import FLAG_CLOSES
+from pypackager.model.records import FLAG_CLOSES, FLAG_GAP
 
 
-def fold(directory: Path, runs: Sequence[Run]) -> Ledger:
-    """What ended runs recorded, from the asset's files."""
+def fold(directory: Path, runs: Sequence[Run], damaged: Iterable[tuple[int, int]] = ()) -> Ledger:
+    """What ended runs recorded, from the asset's files; fragments (track, time) that are known to be damaged are gaps."""
     ledger = Ledger()
     for run in runs:
         if (stop := run.stop) is None:
@@ -35,7 +36,24 @@ def fold(directory: Path, runs: Sequence[Run]) -> Ledger:
             spliced.advance()
             ledger = spliced.ledger
         ledger.version = stop.version
+    lose(ledger, damaged)
     return ledger
+
+
+def lose(ledger: Ledger, damaged: Iterable[tuple[int, int]]) -> None:
+    """Makes gaps of the rows of damaged fragments (track, time)."""
+    times: dict[int, list[int]] = {}
+    for number, time in damaged:
+        times.setdefault(number, []).append(time)
+    for number in times.keys() & ledger.tracks.keys():
+        track = ledger.tracks[number]
+        columns = track.columns
+        rows = np.array(columns.window(columns.first, columns.end))
+        gone = np.isin(rows[TIME], times[number])
+        rows[FLAGS, gone] |= FLAG_GAP
+        rows[SIZE, gone], rows[BLOB, gone], rows[OFFSET, gone] = 0, GAP_BLOB, 0
+        track.columns = Columns(columns.first)
+        track.columns.extend(rows)
 
 
 def taken(ledger: Ledger, since: Mapping[int, int]) -> Ledger:

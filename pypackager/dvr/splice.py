@@ -26,7 +26,7 @@ from pypackager.dvr.track import Track
 from pypackager.model.presentation import Period
 from pypackager.model.records import FLAG_OPENS, FLAG_PERIOD
 
-SEGMENT, FLAGS, PERIOD, DISCONTINUITY, BLOB = 3, 4, 6, 7, 8
+TIME, SIZE, SEGMENT, FLAGS, PERIOD, DISCONTINUITY, BLOB, OFFSET = 0, 2, 3, 4, 6, 7, 8, 9
 """Places of columns in a window of rows."""
 
 Rows = npt.NDArray[np.int64]

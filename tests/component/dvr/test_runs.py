@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -319,6 +320,29 @@ def test_a_run_is_not_shown_before_it_is_written_down_where_it_begins(
     begin = read_description(asset.directory).runs[-1].begin
     assert begin is not None
     assert begin.segment == 1
+
+
+def test_a_stop_of_which_the_name_does_not_reach_the_disk_has_not_happened(
+    channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = start(channel, tmp_path)
+    channel.run(0, 3)
+    whole, real = asset.directory.stat(), os.fsync
+
+    def broken(handle: int) -> None:
+        if os.path.samestat(os.fstat(handle), whole):
+            raise OSError(errno.EIO, "input/output error")
+        real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        with pytest.raises(OSError, match="input/output"):
+            asset.stop(now_ns=77)
+    assert asset.running
+    channel.run(3, 6)
+    channel.kill()
+    asset = Asset.resume(asset.directory, channel.store)
+    assert times(asset.presentation()) == [*range(6)]
 
 
 def test_an_interrupted_start_is_swept_away_by_the_next(channel: Channel, tmp_path: Path) -> None:
