@@ -91,6 +91,13 @@ class Chunk:
     partial: bool
     index: int | None
 
+    def join(self, others: list[Chunk]) -> Chunk:
+        """One chunk of this one and those that follow it; the bytes are copied.
+
+        Raises:
+            CoreError: FRAGMENT_INVALID when they are no consecutive chunks of one track.
+        """
+
     def mux(self, track_id: int, sequence: int, timescale: int, offset: int) -> MuxedFragment:
         """As a CMAF fragment: absolute times converted to `timescale`, then `offset` ticks (of `timescale`) added.
 

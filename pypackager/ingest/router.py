@@ -84,6 +84,10 @@ class Intake(Protocol):
         """It sent a chunk."""
         ...
 
+    def complete(self, conn: int) -> None:
+        """The body that it sent is complete: nothing of it is held for what may follow."""
+        ...
+
     def settled(self, conn: int) -> bool:
         """Whether the writer has answered for every fragment of the connection."""
         ...
@@ -245,6 +249,8 @@ class Router:
             self._enter(connection, parse_rtmp_target(event.app, event.stream), event.encoder)
         elif isinstance(event, BodyEnd):
             connection.ending = True
+            if channel is not None:
+                channel.complete(event.conn)
             self.settle()
         elif isinstance(event, Warned):
             where = _where(connection)

@@ -42,8 +42,6 @@ class _JournalStore:
     """The channel's store as the timeline needs it."""
 
     def __init__(self, store: ChannelStore) -> None:
-        self.refusals = 0
-        """Fragments that the store did not take."""
         self._store = store
 
     def add_track(self, info: TrackInfo) -> int:
@@ -53,11 +51,7 @@ class _JournalStore:
         return self._store.add_config(track, value)
 
     def put_fragment(self, track: int, fragment: MuxedFragment, config: int, flags: int) -> int:
-        try:
-            return self._store.put_fragment(track, fragment, config, flags)
-        except Exception:
-            self.refusals += 1
-            raise
+        return self._store.put_fragment(track, fragment, config, flags)
 
     def append(self, record: Decision) -> int:
         return self._store.append(record)
@@ -126,10 +120,7 @@ class LiveChannel:
             video_layers=tuning.video_layers,
             audio_tracks=tuning.audio_tracks,
         )
-        self._journal = _JournalStore(store)
-        self._lossy: set[int] = set()
-        """Connections that brought a fragment which is not stored."""
-        self.timeline = Timeline(options, self._journal, self.alert)
+        self.timeline = Timeline(options, _JournalStore(store), self.alert)
         resume_timeline(self.timeline, store.ledger, now())
         self._programs = Programs(config.name, store, self.timeline, assets, self._log)
         self._programs.apply(config.program, now().utc_ns)
@@ -168,7 +159,6 @@ class LiveChannel:
 
     def close_feed(self, conn: int) -> None:
         """A connection is gone."""
-        self._lossy.discard(conn)
         self.timeline.close_feed(conn, self._now())
 
     def track_found(self, conn: int, header: TrackHeader) -> None:
@@ -185,10 +175,11 @@ class LiveChannel:
 
     def chunk(self, conn: int, chunk: Chunk) -> None:
         """Takes a chunk."""
-        before = self._journal.refusals
         self.timeline.chunk(conn, chunk, self._now())
-        if self._journal.refusals > before:
-            self._lossy.add(conn)
+
+    def complete(self, conn: int) -> None:
+        """The body of a POST is complete: nothing of it waits for what may follow."""
+        self.timeline.complete(conn)
 
     def settled(self, conn: int) -> bool:
         """Whether the writer has answered for every fragment of the connection."""
@@ -197,7 +188,8 @@ class LiveChannel:
 
     def lost(self, conn: int) -> bool:
         """Whether one of them is not in the journal and never will be."""
-        return conn in self._lossy
+        feed = self.timeline.feeds.get(conn)
+        return feed is not None and feed.lossy
 
     def advance(self) -> None:
         """Moves the published edge as far as it goes."""
@@ -237,7 +229,8 @@ class LiveChannel:
         done = self.store.finished(ticket, errno)
         for completion in done:
             if not completion.fine:
-                self._lossy.update(feed.conn for feed in self.timeline.feeds.values() if completion.ticket in feed.unwritten)
+                for feed in self.timeline.feeds.values():
+                    feed.lossy |= completion.ticket in feed.unwritten
             self.timeline.written(completion.ticket, completion.errno or (22 if completion.reason else 0))
             if isinstance(completion.record, Decision):
                 self._unwritten.answered(completion.record, written=not completion.errno)

@@ -6,9 +6,10 @@ import numpy as np
 
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.track import Track
-from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_PARTIAL, FLAG_PERIOD, Measured
+from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_PARTIAL, FLAG_PERIOD, FLAG_SYNC, Measured
 from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Now
+from pypackager.timeline.gops import BLIND_NS
 from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.rhythm import Segmenter
 from pypackager.timeline.timeline import Timeline
@@ -55,6 +56,7 @@ def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> Track
         line.period = _last_period(track)
         line.closed, line.gap = bool(_last_flags(track) & FLAG_CLOSES), bool(_last_flags(track) & FLAG_GAP)
         line.held_ns = to_ns(_held(track), track.info.timescale)
+        line.keyless = track.info.kind == "video" and _is_keyless(track)
         # A period in which it has no row began without it.
         line.retired = line.period < period
         for duration in _last_durations(track):
@@ -88,6 +90,15 @@ def _held(track: Track) -> int:
     others = np.flatnonzero(config != track.config)
     since = int(others[-1]) + 1 if len(others) else 0
     return int(duration[since:][(flags[since:] & FLAG_GAP) == 0].sum())
+
+
+def _is_keyless(track: Track) -> bool:
+    """Whether its last rows had no key frame for as long as makes a track one that has none."""
+    columns = track.columns
+    _, duration, _, _, flags, *_ = columns.window(max(columns.first, columns.end - 256), columns.end)
+    keys = np.flatnonzero(flags & (FLAG_SYNC | FLAG_GAP))
+    since = int(keys[-1]) + 1 if len(keys) else 0
+    return to_ns(int(duration[since:].sum()), track.info.timescale) >= BLIND_NS
 
 
 def _last_durations(track: Track) -> list[int]:

@@ -11,6 +11,7 @@ whose fragment fails becomes a gap there.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 import msgspec
 
@@ -63,6 +64,11 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
     deadline = arrived_ns + grace_ns
     held: list[int] = []
     for line in lines:
+        grows_until = _grows_until(line, end_ns, now_ns, grace_ns)
+        if grows_until is not None:
+            if line is leader or _is_waited_for(line, lines, limit_ns):
+                held.append(grows_until)
+            continue
         if not _behind(line, start_ns, end_ns, now_ns, grace_ns):
             continue
         until = max(deadline, last_ns + 2 * grace_ns) if line.is_steady() else deadline
@@ -73,10 +79,16 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
             line.missed()
     if held:
         return Held(min(held))
+    if alone := _sound_alone(lines, start_ns):
+        leader, head = alone
+        picture_ns, start_ns, end_ns = start_ns, leader.ns(head.time), leader.ns(head.end)
+        # What is left before the picture is too short for a gap of its own.
+        end_ns = picture_ns if abs(picture_ns - end_ns) <= MISALIGNED_NS else end_ns
     members: dict[int, list[Fragment]] = {}
     missing: list[TrackLine] = []
     for line in lines:
-        inside = [f for f in line.waiting if line.ns(f.time) + line.ns(f.end) < 2 * end_ns]
+        complete = takewhile(lambda f: not _grows(f, now_ns, grace_ns), line.waiting)
+        inside = [f for f in complete if line.ns(f.time) + line.ns(f.end) < 2 * end_ns]
         if inside:
             # Where the clock or the configuration changes inside the slot, the new part is the next slot's: a period may open between them.
             members[line.info.number] = alike(inside)
@@ -91,6 +103,24 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
 def _grace(slot_ns: int, limit_ns: int) -> int:
     """How long the others are waited for: as long as the fragment, but one of unusual length, or a lie about it, does not count."""
     return min(max(slot_ns, limit_ns), UNUSUAL * limit_ns)
+
+
+def _grows(fragment: Fragment, now_ns: int, grace_ns: int) -> bool:
+    """Whether a fragment may still grow: its sender cuts GOPs, and the next chunk is not overdue."""
+    return bool(fragment.held) and now_ns < fragment.arrived_ns + 2 * grace_ns
+
+
+def _grows_until(line: TrackLine, end_ns: int, now_ns: int, grace_ns: int) -> int | None:
+    """Until when a fragment that starts before the slot's end may grow at most."""
+    growing = (f for f in line.waiting if line.ns(f.time) < end_ns and _grows(f, now_ns, grace_ns))
+    return next((f.arrived_ns + 2 * grace_ns for f in growing), None)
+
+
+def _is_waited_for(line: TrackLine, lines: Iterable[TrackLine], limit_ns: int) -> bool:
+    """Whether the others wait until a fragment of this track has grown: not for one that joins, goes its own way, or is very long."""
+    joins = line.segment is None and any(other.segment is not None for other in lines)
+    longest_ns = max(line.ns(f.duration) for f in line.waiting)
+    return not (joins or line.late or line.misaligned or longest_ns > UNUSUAL * limit_ns)
 
 
 def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -> tuple[TrackLine, Fragment] | Held | None:
@@ -135,6 +165,20 @@ def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -
             return Held(until)
         reference.missed()
     return line, head
+
+
+def _sound_alone(lines: Iterable[TrackLine], start_ns: int) -> tuple[TrackLine, Fragment] | None:
+    """Sound that goes on behind a hole of all tracks, before the first picture that can be decoded: it makes slots in the pictures' gap."""
+    known = [line for line in lines if line.segment is not None]
+    pictures = [line for line in known if line.info.kind == "video" and not line.retired]
+    heads = [(line, line.waiting[0]) for line in lines if line.info.kind == "audio" and line.waiting]
+    if not heads or not pictures:
+        return None
+    line, head = min(heads, key=lambda item: item[0].ns(item[1].time))
+    reach_ns = max(other.ns(other.edge or 0) for other in known)
+    in_gap = line.ns(head.time) - reach_ns > MISALIGNED_NS or all(other.gap for other in pictures)
+    before = start_ns - line.ns(head.time) > MISALIGNED_NS and line.ns(head.end) - start_ns <= MISALIGNED_NS
+    return (line, head) if in_gap and before else None
 
 
 def _behind(line: TrackLine, start_ns: int, end_ns: int, now_ns: int, grace_ns: int) -> bool:

@@ -15,8 +15,6 @@ KEPT_CLOCKS = 8
 """Clocks that nobody runs on and that an encoder may come back to."""
 SILENT_NS = 5 * SECOND_NS
 """A connection that delivered nothing for so long, and for two of its fragments, is taken for dead: half-open ones never say so."""
-KEYLESS_NS = 10 * SECOND_NS
-"""A track that had no key frame for so long is taken without."""
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -53,31 +51,22 @@ class Feed(msgspec.Struct):
     """Its longest fragment."""
     unwritten: set[int] = msgspec.field(default_factory=set)
     """Tickets of its fragments that are not in the journal yet."""
-    keyed: set[int] = msgspec.field(default_factory=set)
-    """Video tracks, by their number, that came to a key frame, or are taken without."""
-    keyless_ns: dict[int, int] = msgspec.field(default_factory=dict)
-    """Source time of the first chunk, by the number of a video track."""
+    lossy: bool = False
+    """The store refused one of its fragments."""
 
     @property
     def has_video(self) -> bool:
         """Whether it carries video."""
         return any(header.kind == "video" for header in self.headers.values())
 
+    @property
+    def layers(self) -> int:
+        """How many video tracks it carries."""
+        return sum(header.kind == "video" for header in self.headers.values())
+
     def alive(self, now_ns: int) -> bool:
         """Whether it delivered of late."""
         return now_ns - self.delivered_ns < max(SILENT_NS, 2 * self.longest_ns)
-
-    def headless(self, chunk: Chunk, start_ns: int) -> bool:
-        """Whether its track has come to no key frame yet, or, of audio, a picture that came with it.
-
-        A track that has none for so long (gradual refresh) is taken as it is, and so is audio when no more pictures come.
-        """
-        if self.headers[chunk.track].kind == "audio":
-            return any(start_ns - first < KEYLESS_NS for number, first in self.keyless_ns.items() if number not in self.keyed)
-        first_ns = self.keyless_ns.setdefault(chunk.track, start_ns)
-        if chunk.sync or start_ns - first_ns >= KEYLESS_NS:
-            self.keyed.add(chunk.track)
-        return chunk.track not in self.keyed
 
     def delivers(self, chunk: Chunk, start_ns: int, end_ns: int, now_ns: int) -> None:
         """Takes note of a chunk."""

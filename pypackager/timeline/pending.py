@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from pypackager._core import Chunk
 from pypackager.model.track import TrackInfo
 from pypackager.timeline.times import from_ns, to_ns
 
@@ -35,6 +36,13 @@ class Fragment(msgspec.Struct):
     """Offset of the clock it came by: a change opens a period. None when that was before a restart of the daemon."""
     partial: bool
     arrived_ns: int
+    """When it came, or what it grew by last."""
+    conn: int = -1
+    """The connection that brought it."""
+    held: list[Chunk] = msgspec.field(default_factory=list)
+    """What it is made of, as long as it may grow: it is not written yet."""
+    peers: set[int] = msgspec.field(default_factory=set)
+    """Other connections that brought the same."""
 
     @property
     def end(self) -> int:
@@ -66,6 +74,12 @@ class TrackLine(msgspec.Struct):
     """Duration of the last published whole fragment."""
     usual_ns: int | None = None
     """The shorter one of the last two: a single long GOP says nothing of the next."""
+    cut: int = 1
+    """How many fragments are still watched for a chunk that continues them: 1 until the sender is known, many when it cut a GOP."""
+    blind: tuple[int, int] | None = None
+    """From when to when, behind a hole, it has gone on without a key frame (output time in nanoseconds)."""
+    keyless: bool = False
+    """It has had no key frame for long, and is taken as it is."""
     misaligned: bool = False
     """Its fragments start elsewhere than the reference's: it is never waited for."""
     stale_ns: int | None = None
@@ -131,14 +145,14 @@ class TrackLine(msgspec.Struct):
     def judge(self, time: int, duration: int, *, partial: bool) -> Verdict:
         """How a fragment [time, time + duration) relates to what is there.
 
-        First complete wins; a fragment that the source broke off is replaced by a whole one until it is published.
+        First complete wins; a fragment that the source broke off, or that may still grow, is replaced by a whole one until it is published.
         """
         slack = self.tolerance
         if time <= self.last_time or (self.edge is not None and time < self.edge - slack):
             return "late"
         there = self._there(time, duration)
         if there is not None:
-            if there.partial and not partial:
+            if not partial and (there.partial or (there.held and there.duration < duration)):
                 return "replaces"
             return "duplicate" if partial or there.duration == duration else "differs"
         return "overlaps" if any(self._overlap(f, time, duration) for f in self.waiting) else "new"

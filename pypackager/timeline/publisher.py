@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
 from pypackager.model.records import FLAG_GAP, Peak, Row, TargetRaised
 from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot
 from pypackager.timeline.feeds import Feed, Now
-from pypackager.timeline.pending import TrackLine
+from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.periods import held_back, hole_ns, opens_period
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.rhythm import Segmenter, measure
@@ -25,9 +25,19 @@ GONE_NS = 3 * SECOND_NS
 
 
 class Publisher:
-    """The published edge of one channel."""
+    """The published edge of one channel.
 
-    def __init__(self, options: Options, store: Store, alert: Alert, lines: Mapping[str, TrackLine]) -> None:
+    Args:
+        options: the configuration.
+        store: where rows and decisions go.
+        alert: called with (code, detail) for the operator.
+        lines: the tracks by id.
+        finish: writes a fragment that was held because it might grow; one that cannot be written leaves its line.
+    """
+
+    def __init__(
+        self, options: Options, store: Store, alert: Alert, lines: Mapping[str, TrackLine], finish: Callable[[TrackLine, Fragment], None]
+    ) -> None:
         self.rhythm: Segmenter | None = None
         self.period = -1
         self.last_end_ns: int | None = None
@@ -38,6 +48,7 @@ class Publisher:
         self._store = store
         self._alert = alert
         self._lines = lines
+        self._finish = finish
 
     def advance(self, feeds: Collection[Feed], now: Now) -> int | None:
         """Publishes every slot that is complete or past its deadline; says (monotonic) when to try again though nothing came."""
@@ -49,7 +60,15 @@ class Publisher:
             slot = next_slot(self._lines.values(), now.mono_ns, max(self._options.limit_ns, usual_ns), self._last_ns)
             if not isinstance(slot, Slot):
                 return slot.until_ns if isinstance(slot, Held) else None
-            self._publish(slot, now)
+            # What is listed is written, and where that fails the slot is another one.
+            if not self._finish_all(slot):
+                self._publish(slot, now)
+
+    def _finish_all(self, slot: Slot) -> bool:
+        held = [(line, f) for line in self._lines.values() for f in slot.members.get(line.info.number, ()) if f.held]
+        for line, fragment in held:
+            self._finish(line, fragment)
+        return bool(held)
 
     def _publish(self, slot: Slot, now: Now) -> None:
         lines = list(self._lines.values())

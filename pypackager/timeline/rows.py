@@ -10,6 +10,7 @@ gap inside a slot opens one in its track alone. No segment grows beyond the targ
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import msgspec
 
@@ -38,13 +39,16 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: i
         if not fragments and id(line) not in missing:
             continue
         before = len(rows)
-        begin, end = _hole(line, slot, fragments, new_period=new_period, in_new_period=line.period != period)
-        if end > begin > line.last_time:
-            rows.append(row_of(line, rhythm, period, begin, end - begin, FLAG_GAP))
-            line.last_time, line.edge = begin, end
-        for fragment in fragments:
-            rows.append(row_of(line, rhythm, period, fragment.time, fragment.duration, fragment.flags))
-            line.published(fragment)
+        holes = [_hole(line, slot, fragments, new_period=new_period, in_new_period=line.period != period)]
+        # A fragment that waited to grow is listed with what came behind it.
+        holes += [(before.end, after.time) for before, after in pairwise(fragments)]
+        for n, (begin, end) in enumerate(holes):
+            if end > begin > line.last_time and (not n or line.ns(end) - line.ns(begin) >= MISALIGNED_NS):
+                rows.append(row_of(line, rhythm, period, begin, end - begin, FLAG_GAP))
+                line.last_time, line.edge = begin, end
+            for fragment in fragments[n : n + 1]:
+                rows.append(row_of(line, rhythm, period, fragment.time, fragment.duration, fragment.flags))
+                line.published(fragment)
         if fragments:
             line.retired = False
             if line.info.kind == "video" and line is not slot.leader:

@@ -1,26 +1,27 @@
 """The timeline of one channel: chunks of all its sources in, one published order per track out.
 
 Theory of operation. `track_found`, `admit` and `place` say where a connection's tracks and times belong (tracks.py, sessions.py,
-clocks.py). `chunk` rebases a chunk, drops what is there already and hands the rest to the store. `advance` moves the published edge
-(publisher.py, edge.py). Everything decided by arrival is handed to the store as a record and read back from there after a restart. Time is
-an argument.
+clocks.py). `chunk` rebases a chunk, drops what is there already or cannot be decoded (gops.py) and hands the rest over (writing.py).
+`advance` moves the published edge (publisher.py, edge.py). Everything decided by arrival is handed to the store as a record and read back
+from there after a restart. Time is an argument.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pypackager._core import Chunk, CoreError, TrackHeader
-from pypackager.model.errors import PackagerError
-from pypackager.model.records import FLAG_PARTIAL, FLAG_SYNC, Anchored, ClockPlaced
+from pypackager._core import Chunk, TrackHeader
+from pypackager.model.records import Anchored, ClockPlaced
 from pypackager.timeline.clocks import Clock, anchor_ns
 from pypackager.timeline.feeds import Clocks, Feed, Now, others_alive
-from pypackager.timeline.pending import TAKEN, Fragment, TrackLine
+from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
+from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.publisher import Publisher
 from pypackager.timeline.sessions import Sight, check_times, goes_on, jumped, leaps, leaps_alone, stuck
-from pypackager.timeline.times import rescale, sequence_of, to_ns
+from pypackager.timeline.times import rescale, to_ns
 from pypackager.timeline.tracks import Tracks
+from pypackager.timeline.writing import Writing
 
 
 class Timeline:
@@ -37,13 +38,13 @@ class Timeline:
         self.feeds: dict[int, Feed] = {}
         self.clocks = Clocks(options.mode, self._clock_placed)
         self.tracks = Tracks(options, store, alert)
-        self.publisher = Publisher(options, store, alert, self.tracks.lines)
+        self._writing = Writing(store, alert, self.tracks, self.feeds, self._interval_ns)
+        self.publisher = Publisher(options, store, alert, self.tracks.lines, self._writing.finish)
         self.anchor_ns: int | None = None
         self.wake_ns: int | None = None
         """Monotonic time at which `advance` is due, when a slot waits for its deadline."""
         self._store = store
         self._alert = alert
-        self._tickets: dict[int, tuple[TrackLine, Fragment, int]] = {}
 
     @property
     def lines(self) -> dict[str, TrackLine]:
@@ -64,6 +65,7 @@ class Timeline:
 
     def close_feed(self, conn: int, now: Now) -> None:
         """A connection is gone; its tracks stay."""
+        self.complete(conn)
         feed = self.feeds.pop(conn, None)
         if feed is None:
             return
@@ -73,6 +75,12 @@ class Timeline:
                 line.feeds.discard(conn)
                 if not line.feeds:
                     line.left_ns = now.mono_ns
+
+    def complete(self, conn: int) -> None:
+        """A connection's body has ended: nothing that it brought goes on."""
+        if feed := self.feeds.get(conn):
+            for line in self.lines.values():
+                self._writing.ends(feed, line)
 
     def track_found(self, conn: int, header: TrackHeader) -> None:
         """A connection announced a track: first, again, or with another configuration. `admit` judges all that came together."""
@@ -124,24 +132,21 @@ class Timeline:
         if end <= time:
             self._alert("FRAGMENT_WITHOUT_DURATION", f"track {line.info.id}: the fragment at {time} is dropped")
             return
-        newest_ns = line.newest_ns()
-        if feed.headless(chunk, sight.start_ns) and (newest_ns is None or line.ns(time - line.tolerance) > newest_ns):
-            # An encoder that lost its connection goes on in the middle of a GOP: without a key frame nobody can begin there.
-            feed.delivers(chunk, sight.start_ns, sight.end_ns, now.mono_ns)
-            clock.reach(feed.stream, sight.end_ns)
-            return
-        verdict = line.judge(time, end - time, partial=chunk.partial)
+        verdict, kin, before = self._judge(clock, sight, time, end)
         if self.options.protocol == "fmp4" and verdict not in TAKEN and stuck(clock, sight):
             clock = self._place_anew(sight)
             time, end = self._span(clock, sight)
-            verdict = line.judge(time, end - time, partial=chunk.partial)
-        feed.delivers(chunk, sight.start_ns, sight.end_ns, now.mono_ns)
-        clock.reach(feed.stream, sight.end_ns)
+            verdict, kin, before = self._judge(clock, sight, time, end)
+        self._delivered(clock, sight)
         if verdict in TAKEN:
             line.stale_ns = None
-            self._take(clock, header, sight)
+            self._take(clock, header, sight, before, continues=kin == "continues")
+            return
+        if verdict == "blind":
+            self._alert("NO_KEY_FRAME", f"track {line.info.id}: the fragment at {time} goes on within a GOP behind a hole: dropped")
             return
         line.stale_ns = line.stale_ns or now.mono_ns
+        self._writing.repeats(feed, line, chunk)
         if verdict == "late" and line.edge is not None and clock.out_ns(end_ns) >= line.ns(line.edge - line.tolerance):
             line.forgive()
         if verdict in ("differs", "overlaps"):
@@ -149,15 +154,7 @@ class Timeline:
 
     def written(self, ticket: int, errno: int) -> bool:
         """The store finished a ticket; returns whether it was a fragment of ours."""
-        if ticket not in self._tickets:
-            return False
-        line, fragment, conn = self._tickets.pop(ticket)
-        if conn in self.feeds:
-            self.feeds[conn].unwritten.discard(ticket)
-        if errno:
-            line.remove(fragment)
-            self._alert("DISK_WRITE_FAILED", f"track {line.info.id}: fragment at {fragment.time} could not be written (errno {errno})")
-        return True
+        return self._writing.written(ticket, errno)
 
     def advance(self, now: Now) -> None:
         """Publishes every slot that is complete or past its deadline; `wake_ns` says when to call again."""
@@ -172,6 +169,19 @@ class Timeline:
         return not any(self.lines[name].waiting and self.lines[name].waiting[0].time <= time for name, time in marks.items())
 
     # --- inside
+
+    def _judge(self, clock: Clock, sight: Sight, time: int, end: int) -> tuple[Verdict | Kinship, Kinship, Fragment | None]:
+        """Whether a chunk is taken; what it is to what its track has; the fragment that it continues."""
+        line, chunk = sight.line, sight.chunk
+        if chunk.sync:
+            sees_key(line)
+        kin, before = kinship(line, chunk, time, end)
+        if kin == "repeats":
+            return "duplicate", kin, None
+        self._writing.ends(sight.feed, line, but=before)
+        if kin == "blind" and stays_blind(line, clock.out_ns(sight.start_ns), clock.out_ns(sight.end_ns)):
+            return kin, kin, None
+        return line.judge(time, end - time, partial=chunk.partial), kin, before
 
     def _leaps_alone(self, feed: Feed, chunk: Chunk, start_ns: int, end_ns: int, newest_ns: int | None, now: Now) -> bool:
         if feed.clock is None or not leaps(feed.clock, start_ns, self._media_now_ns(now), newest_ns):
@@ -210,31 +220,23 @@ class Timeline:
         begin, end = (rescale(time, chunk.timescale, scale) + offset for time in (chunk.time, chunk.time + chunk.duration))
         return begin, end
 
-    def _take(self, clock: Clock, header: TrackHeader, sight: Sight) -> None:
+    def _delivered(self, clock: Clock, sight: Sight) -> None:
+        sight.feed.delivers(sight.chunk, sight.start_ns, sight.end_ns, sight.now.mono_ns)
+        clock.reach(sight.feed.stream, sight.end_ns)
+
+    def _take(self, clock: Clock, header: TrackHeader, sight: Sight, before: Fragment | None, *, continues: bool) -> None:
         feed, line, chunk, now = sight.feed, sight.line, sight.chunk, sight.now
         if self.anchor_ns is None:
             self._anchor(anchor_ns(self.options.mode, clock.out_ns(sight.start_ns), clock.out_ns(sight.end_ns), now.utc_ns))
-        scale = line.info.timescale
-        time, _ = self._span(clock, sight)
-        flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if chunk.partial else 0)
-        try:
-            muxed = chunk.mux(line.info.number, sequence_of(time, scale), scale, clock.offset_s * scale)
-            config = self.tracks.config(feed, line, header)
-            ticket = self._store.put_fragment(line.info.number, muxed, config, flags)
-        except (PackagerError, CoreError, OSError) as error:
-            # One fragment less harms no other track or source.
-            self._not_taken(line, time, error)
+        span = self._span(clock, sight)
+        # Who sends frames cuts GOPs here, where they get too long.
+        if continues and self.options.protocol == "fmp4" and self._writing.go_on(feed, line, header, chunk, span, before, now):
             return
-        fragment = Fragment(muxed.time, muxed.duration, config, flags, muxed.size, clock.offset_s, chunk.partial, now.mono_ns)
-        line.insert(fragment)
-        self._tickets[ticket] = (line, fragment, feed.conn)
-        feed.unwritten.add(ticket)
+        self._writing.take(feed, line, header, chunk, span, clock.offset_s, now)
 
-    def _not_taken(self, line: TrackLine, time: int, error: Exception) -> None:
-        code = "DISK_WRITE_FAILED" if isinstance(error, OSError) else getattr(error, "code", "FRAGMENT_INVALID")
-        if code in ("CONFIG_UNKNOWN", "TRACK_UNKNOWN"):
-            self.tracks.forget_configs(line, track=code == "TRACK_UNKNOWN")
-        self._alert(code, f"track {line.info.id}: fragment at {time} is not taken: {error}")
+    def _interval_ns(self) -> int | None:
+        rhythm = self.publisher.rhythm
+        return self.options.interval_ns if rhythm is None else rhythm.rhythm.interval_ns
 
     def _anchor(self, utc_ns: int) -> None:
         self.anchor_ns = utc_ns

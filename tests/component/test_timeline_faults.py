@@ -202,7 +202,7 @@ def test_a_layer_that_stalls_and_floods_is_listed_again_without_holding_the_othe
     for track in ("v1", "v2"):
         for before, after in pairwise(rig.rows(track)):
             assert after.segment - before.segment == bool(after.flags & FLAG_OPENS)
-    assert not rig.timeline._tickets
+    assert not rig.timeline.feeds[conn].unwritten
 
 
 def test_a_layer_that_comes_and_goes_holds_the_others_ever_less() -> None:

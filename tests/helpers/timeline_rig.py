@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 import msgspec
@@ -80,6 +81,11 @@ class Chunk(msgspec.Struct):
     sync: bool = True
     partial: bool = False
     index: int | None = None
+
+    def join(self, others: Sequence[Chunk]) -> Chunk:
+        assert [chunk.time for chunk in others] == list(accumulate([c.duration for c in [self, *others[:-1]]], initial=self.time))[1:]
+        total = {name: sum(getattr(c, name) for c in [self, *others]) for name in ("duration", "size", "samples")}
+        return msgspec.structs.replace(self, **total)
 
     def mux(self, track_id: int, sequence: int, timescale: int, offset: int) -> Muxed:
         begin = rescale(self.time, self.timescale, timescale) + offset

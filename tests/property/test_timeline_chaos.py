@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 import pytest
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, FLAG_SYNC
 from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 
 VIDEO = 90_000
@@ -19,8 +19,8 @@ TARGET_S = 6
 class Encoder:
     """An encoder session: its own clock, one connection, everything that can go wrong with it."""
 
-    def __init__(self, rig: Rig, chance: random.Random, side: str) -> None:
-        self.rig, self.chance, self.side = rig, chance, side
+    def __init__(self, rig: Rig, chance: random.Random, side: str, *, cuts: bool = False) -> None:
+        self.rig, self.chance, self.side, self.cuts = rig, chance, side, cuts
         self.origin_s = 0
         self.next_slot = 0
         self.conn: int | None = None
@@ -42,8 +42,20 @@ class Encoder:
         chunks.append(Chunk(LAYERS + 1, (self.origin_s + 2 * slot) * 48_000, 96_000, 48_000, partial=partial))
         self.chance.shuffle(chunks)
         for chunk in chunks:
-            if self.chance.random() < 0.95:
-                self.rig.send(self.conn, chunk)
+            for piece in self.pieces(chunk):
+                if self.chance.random() < 0.95:
+                    self.rig.send(self.conn, piece)
+
+    def pieces(self, chunk: Chunk) -> list[Chunk]:
+        """A GOP as it is sent: some encoders cut it."""
+        if not self.cuts or chunk.timescale != VIDEO or chunk.partial:
+            return [chunk]
+        frame = chunk.duration // 50
+        borders = [0, *sorted(self.chance.sample(range(1, 50), self.chance.choice([0, 0, 1, 3]))), 50]
+        return [
+            Chunk(chunk.track, chunk.time + begin * frame, (end - begin) * frame, samples=end - begin, sync=begin == 0)
+            for begin, end in pairwise(borders)
+        ]
 
     def step(self) -> None:
         dice = self.chance.random()
@@ -64,11 +76,13 @@ class Encoder:
         self.next_slot += 1
 
 
+@pytest.mark.parametrize("cuts", [False, True], ids=["whole", "cut"])
 @pytest.mark.parametrize("seed", range(150))
-def test_rows_keep_their_promises(seed: int) -> None:
+def test_rows_keep_their_promises(seed: int, cuts: bool) -> None:
     chance = random.Random(seed)
     rig = Rig()
-    encoders = [Encoder(rig, chance, "primary")] + ([Encoder(rig, chance, "secondary")] if seed % 2 else [])
+    sides = ["primary", "secondary"] if seed % 2 else ["primary"]
+    encoders = [Encoder(rig, chance, side, cuts=cuts) for side in sides]
     for _ in range(40):
         rig.wait(2)
         for encoder in encoders:
@@ -82,6 +96,9 @@ def test_rows_keep_their_promises(seed: int) -> None:
             where = f"seed {seed}: {info.id}: {before} then {after}"
             assert after.time >= before.time + before.duration - slack, f"overlap, {where}"
             assert after.segment - before.segment == bool(after.flags & FLAG_OPENS), f"numbering, {where}"
+            if not after.flags & (FLAG_SYNC | FLAG_GAP) and info.kind == "video":
+                continued = not before.flags & FLAG_GAP and abs(after.time - before.time - before.duration) <= info.timescale // 50
+                assert continued, f"nobody can decode it, {where}"
             if after.flags & FLAG_PERIOD:
                 assert after.flags & FLAG_OPENS, f"a period opens a segment, {where}"
             elif not (before.flags | after.flags) & FLAG_GAP:

@@ -69,11 +69,12 @@ def _check_pair(ours: Stream, theirs: Stream, label: str, scope: Scope, *, whole
         found = f"{len(wrong)} of {len(here)} frames are elsewhere than in {label}, one by {int(apart[worst] - shift) / 1e6:+.3f} ms"
         scope.breach(TIMES, found, f"the shift of {shift / 1e6:.3f} ms, to {tick / 1e6:.3f} ms")
     if whole:
-        pairs = ((theirs, there, ours, f"that {label} lacks"), (ours, here, theirs, f"fewer than {label}"))
-        for stream, places, against, words in pairs:
-            span = stream.digest[places.min() : places.max() + 1]
-            lacking = np.flatnonzero(~np.isin(span, against.digest))
+        pairs = ((theirs, there, ours, -shift, f"that {label} lacks"), (ours, here, theirs, shift, f"fewer than {label}"))
+        for stream, places, against, apart_ns, words in pairs:
+            span = slice(places.min(), places.max() + 1)
+            lacks = ~np.isin(stream.digest[span], against.digest) & ~against.admits_gap(stream.time[span] + apart_ns)
+            lacking = np.flatnonzero(lacks)
             if len(lacking):
                 time = stream.time[places.min() + int(lacking[0])] / NS
-                scope.breach(FRAMES, f"{len(lacking)} frames {words}, the first at {time:.3f} s", f"the same {len(span)} frames")
+                scope.breach(FRAMES, f"{len(lacking)} frames {words}, the first at {time:.3f} s", f"the same {len(lacks)} frames")
     return shift

@@ -9,13 +9,15 @@ differ by one shift, so the right pairs are those that agree under the same one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pypackager.check.judge.continuity import main_stream
 from pypackager.check.media.samples import Kind
-from pypackager.check.presentation import Presentation
+from pypackager.check.presentation import Presentation, Track
 
 NS = 1_000_000_000
 _US = 1000
@@ -34,6 +36,8 @@ class Stream:
     """Presentation times in nanoseconds."""
     tick: int
     """Nanoseconds of a tick, rounded up."""
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """Where its manifest says that it has none, in nanoseconds of presentation time."""
 
     def __post_init__(self) -> None:
         self.known, self.often = np.unique(self.digest, return_counts=True)
@@ -75,6 +79,13 @@ class Stream:
         at = np.minimum(np.searchsorted(self.keys, wanted - slack), len(self.keys) - 1)
         return int((np.abs(self.keys[at] - wanted) <= slack).sum())
 
+    def admits_gap(self, time: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these times lie in a gap that is listed as one."""
+        inside = np.zeros(len(time), np.bool_)
+        for start, end in self.gaps:
+            inside |= (time >= start - _SLACK_US * _US) & (time < end)
+        return inside
+
     def _key(self, rank: NDArray[np.intp], time_us: NDArray[np.int64]) -> NDArray[np.int64]:
         # Digests lie further apart than any time with its slack.
         return rank.astype(np.int64) * (self.span_us + 10 * NS // _US) + time_us
@@ -84,6 +95,7 @@ def streams(presentation: Presentation) -> list[Stream]:
     """The streams of video and audio."""
     out: list[Stream] = []
     for track in presentation.tracks:
+        gaps = _gaps(track)
         parts: dict[tuple[Kind, int], list[tuple[NDArray[np.uint64], NDArray[np.int64], int]]] = {}
         for loaded in track.loaded:
             places: dict[Kind, int] = {}
@@ -97,8 +109,18 @@ def streams(presentation: Presentation) -> list[Stream]:
         for (kind, nth), each in parts.items():
             label = track.label if nth == 0 and len({key[0] for key in parts}) == 1 else f"{track.label} ({kind})"
             digest, time = np.concatenate([part[0] for part in each]), np.concatenate([part[1] for part in each])
-            out.append(Stream(label, kind, digest, time, -(-NS // min(part[2] for part in each))))
+            out.append(Stream(label, kind, digest, time, -(-NS // min(part[2] for part in each)), gaps))
     return out
+
+
+def _gaps(track: Track) -> list[tuple[int, int]]:
+    """The segments that are listed as missing, in media time: that of the segments of their continuity."""
+    shifts: dict[int, Fraction] = {}
+    for loaded in track.loaded:
+        if (main := main_stream(loaded)) is not None:
+            shifts.setdefault(loaded.listing.continuity, loaded.listing.start - Fraction(loaded.begin(main), main.timescale))
+    spans = [(gap.start - shifts[gap.continuity], gap.duration) for gap in track.listings.values() if gap.gap and gap.continuity in shifts]
+    return [(int(start * NS), int((start + duration) * NS)) for start, duration in spans]
 
 
 def match(ours: Sequence[Stream], theirs: Sequence[Stream]) -> list[int | None]:

@@ -1,6 +1,7 @@
 //! The neutral media types in the middle: every input becomes these, every output is made from them.
 
 use crate::codec::{aac::AacConfig, avc::AvcConfig};
+use crate::error::{Error, Result};
 use crate::payload::Payload;
 
 /// What a track carries.
@@ -111,6 +112,39 @@ pub struct Frame {
 }
 
 impl Chunk {
+    /// The chunks of a track that follow each other, as one: a GOP that its sender cut. The bytes are copied.
+    ///
+    /// A rounding between two of them goes to the last sample before it, so that no time moves.
+    ///
+    /// # Errors
+    /// `FRAGMENT_INVALID`: there are none, or they do not follow each other.
+    pub fn joined(chunks: &[&Self]) -> Result<Self> {
+        let invalid = |detail: &'static str| Error::new("FRAGMENT_INVALID", 0, detail);
+        let first = *chunks.first().ok_or_else(|| invalid("no chunks to join"))?;
+        let mut samples = Vec::with_capacity(chunks.iter().map(|chunk| chunk.samples.len()).sum());
+        samples.extend_from_slice(&first.samples);
+        let mut end = first.end();
+        for chunk in &chunks[1..] {
+            if (chunk.track, chunk.timescale) != (first.track, first.timescale) {
+                return Err(invalid("chunks of two tracks"));
+            }
+            if let Some(last) = samples.last_mut() {
+                let duration = i128::from(last.duration) + i128::from(chunk.time) - end;
+                last.duration = u32::try_from(duration).map_err(|_| invalid("chunks that do not follow each other"))?;
+            }
+            samples.extend_from_slice(&chunk.samples);
+            end = chunk.end();
+        }
+        let parts = chunks.iter().flat_map(|chunk| chunk.payload.parts().iter().cloned()).collect();
+        let partial = chunks.iter().any(|chunk| chunk.partial);
+        Ok(Self { samples, payload: Payload::new(parts), partial, ..*first })
+    }
+
+    /// First tick after it.
+    fn end(&self) -> i128 {
+        i128::from(self.time) + i128::from(self.duration())
+    }
+
     /// Sum of the sample durations in ticks.
     pub fn duration(&self) -> u64 {
         self.samples.iter().map(|s| u64::from(s.duration)).sum()

@@ -71,6 +71,13 @@ impl Chunk {
         self.inner.index
     }
 
+    fn join(&self, py: Python<'_>, others: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
+        let all: Vec<Arc<media::Chunk>> =
+            std::iter::once(&self.inner).chain(others.iter().map(|other| &other.inner)).map(Arc::clone).collect();
+        let joined = py.detach(|| media::Chunk::joined(&all.iter().map(|chunk| &**chunk).collect::<Vec<_>>()));
+        Ok(Self::new(Arc::new(joined.map_err(|error| core_error(&error))?), self.kind))
+    }
+
     fn mux(
         &self,
         py: Python<'_>,

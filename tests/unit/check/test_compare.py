@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from pypackager.check.finding import Report
 from pypackager.check.judge.compare import check_same
@@ -63,3 +65,16 @@ def test_tracks_in_which_everything_comes_again_are_found() -> None:
     late = [track("pictures", [*range(100), *range(100)], 30), track("more", [*range(90), *range(90)], 530)]
     assert compared(loops, late) == set()
     assert compared(loops, late[::-1]) == set()
+
+
+@pytest.mark.parametrize("gap", [True, False])
+def test_what_one_lists_as_missing_the_other_may_have(gap: bool) -> None:
+    """Smooth has no word for a gap of one layer: another stands in."""
+    ours, rest = track("main", range(100), 0), track("main", range(150, 300), 150)
+    hole = Listing("hole", Fraction(100, RATE), Fraction(50, RATE), "hole", "hole", gap=gap)
+    listings = {listing.key: listing for listing in (ours.loaded[0].listing, hole)}
+    ours = replace(ours, listings=listings, loaded=[*ours.loaded, *rest.loaded])
+    assert compared([ours], [track("main", range(300), 30)]) == (set() if gap else {"SYNC-FRAMES"})
+    assert compared([track("main", range(300), 30)], [ours]) == (set() if gap else {"SYNC-FRAMES"})
+    beside = [*range(90), *range(400, 410), *range(100, 300)]
+    assert compared([ours], [track("main", beside, 30)]) == {"SYNC-FRAMES"}

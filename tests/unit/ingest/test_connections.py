@@ -93,6 +93,7 @@ class Channel:
         self.alerts: list[str] = []
         self.lossy: set[int] = set()
         self.chunks: list[int] = []
+        self.completed: list[int] = []
         self.advanced = 0
         self.admit_fault: PackagerError | None = None
 
@@ -120,6 +121,10 @@ class Channel:
     def chunk(self, conn: int, chunk: object) -> None:
         assert conn in self.feeds
         self.chunks.append(conn)
+
+    def complete(self, conn: int) -> None:
+        assert conn in self.feeds
+        self.completed.append(conn)
 
     def settled(self, conn: int) -> bool:
         return self.on_disk
