@@ -11,19 +11,18 @@ the asset is what its earlier runs recorded, and behind it what the channel publ
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from pypackager.dvr import recorded
+from pypackager.dvr import excerpt, recorded
 from pypackager.dvr.blobs import LocalBlobs
 from pypackager.dvr.clip import Bounds
-from pypackager.dvr.description import DESCRIPTION, Description, Run, read_description, sync_directory, write_description
+from pypackager.dvr.description import Description, Run, read_description, write_description
 from pypackager.dvr.ledger import Ledger
-from pypackager.dvr.links import Links, remove
+from pypackager.dvr.links import Links, make, remove
 from pypackager.dvr.recording import Recording
 from pypackager.dvr.store import ChannelStore
 from pypackager.dvr.verify import Damage, missing, verify
@@ -50,24 +49,9 @@ class Asset:
             PackagerError: ASSET_EXISTS.
             OSError: the directory can't be written, or is on another file system than the channel; there is no asset then.
         """
-        if (directory / DESCRIPTION).exists():
-            raise PackagerError("ASSET_EXISTS", f"asset {name!r} exists", status=409, where=str(directory), fault="operator")
-        if directory.exists():
-            # Without a description: what an interrupted start or deletion left.
-            shutil.rmtree(directory)
-        above = directory.parent
-        synced = (above,) if above.exists() else (above, above.parent)
-        directory.mkdir(parents=True)
         run = Run(store.ledger.files[-1].number, _rows(store))
-        description, links = Description(name, channel, window_ns, (run,)), Links(directory)
-        try:
-            links.take(store.files_since(run.first_file), store.blobs)
-            write_description(directory, description)
-            for place in synced:
-                sync_directory(place)
-        except OSError:
-            shutil.rmtree(directory)
-            raise
+        description = Description(name, channel, window_ns, (run,))
+        links = make(directory, description, store.files_since(run.first_file), store.blobs)
         return cls(directory, description, store.ledger, Recording(directory, description, links, store, Ledger()))
 
     @classmethod
@@ -164,18 +148,21 @@ class Asset:
                 self._recording.advance()
         description = self.description
         first, stop = description.runs[0], description.stop
-        bounds = Bounds(description.window_ns, first.start_rows if first.join is None else {}, start_ns, end_ns)
+        start_rows = first.start_rows if first.join is None else {}
+        bounds = Bounds(description.window_ns, start_rows, description.part, start_ns, end_ns)
         return self._view.present(bounds, ended=stop is not None, published_ns=stop.utc_ns if stop else None)
 
     def start_again(self, store: ChannelStore, window_ns: int) -> None:
         """Its program starts again: it is live, with what was recorded, and goes on with the next segment that is published.
 
         Raises:
-            PackagerError: ASSET_RUNNING; CHANNEL_REPLACED (409) when the channel's journal does not go on from what was recorded.
+            PackagerError: ASSET_RUNNING; ASSET_IS_CLIP (409); CHANNEL_REPLACED (409) when the channel's journal does not go on from it.
             OSError: a file can't be linked, or the description not be written; the asset is what it was.
         """
         if self._recording is not None:
             raise PackagerError("ASSET_RUNNING", "the program has not ended", status=409, where=str(self.directory), fault="operator")
+        if self.description.part is not None:
+            raise PackagerError("ASSET_IS_CLIP", "a clip has no program", status=409, where=str(self.directory), fault="operator")
         join = recorded.join(self.presentation(), store.ledger)
         history = recorded.taken(self._view.ledger, join.since)
         if not recorded.follows(history, store.ledger):
@@ -205,6 +192,21 @@ class Asset:
         recording = self._running()
         self._view.ledger = recording.end(now_ns)
         self._description, self._recording = recording.description, None
+
+    def clip(self, directory: Path, name: str, start_ns: int, end_ns: int, now_ns: int) -> Asset:
+        """Makes an asset of what is recorded from `start_ns` to `end_ns` (media time), at segment borders, without a copy.
+
+        Of an asset whose program runs it takes what is published by now; the caller then lets the store sync, before it answers.
+
+        Raises:
+            PackagerError: ASSET_EXISTS, CLIP_EMPTY (409).
+            OSError: a file can't be linked, or the directory not be written; there is no new asset then.
+        """
+        shown = self.presentation(start_ns, end_ns)
+        source = self._recording.ended(now_ns) if self._recording is not None else self._description
+        description, names = excerpt.describe(name, source, shown, self._view.ledger, self.blobs, start_ns)
+        make(directory, description, names, self.blobs).sync()
+        return Asset.open(directory)
 
     def trim(self) -> None:
         """Gives up the files that hold nothing of the window any more, nor of what has just left it; the program runs."""

@@ -32,6 +32,8 @@ class Bounds(msgspec.Struct, frozen=True):
     """Media time before the newest row's end."""
     start_rows: Mapping[int, int] = {}
     """Absolute row numbers (by track) at which a program started: it begins with the next segment."""
+    part: Mapping[int, tuple[int, int]] | None = None
+    """Rows [first, end) by track that an excerpt is made of; tracks that are not named are not in it."""
     start_ns: int | None = None
     """Media time that a viewer asks to start from: the segment that holds it is the first."""
     end_ns: int | None = None
@@ -50,6 +52,10 @@ class _Span:
         start = bounds.start_rows.get(number, 0)
         self.base = max(columns.first, start)
         self.top = max(columns.end, self.base)
+        if bounds.part is not None:
+            first, end = bounds.part.get(number, (0, 0))
+            self.base = max(self.base, first)
+            self.top = max(self.base, min(self.top, end))
         self.low, self.high = self.base, self.top
         # The first row of all opens a segment by definition; one in the middle of life has to say so.
         self.started = 0 < start == self.base
@@ -102,7 +108,9 @@ def present(
     measured = ledger.measured
     interval_ns = measured.interval_ns if measured else 0
     if spans:
-        _cut_head(ledger, spans, edge_ns - bounds.window_ns, bounds.start_ns)
+        # An excerpt is what it is, unless a viewer asks for less.
+        if bounds.part is None or bounds.start_ns is not None:
+            _cut_head(ledger, spans, edge_ns - bounds.window_ns, bounds.start_ns)
         if bounds.end_ns is not None:
             _cut_tail(ledger, spans, bounds.end_ns)
     tracks = tuple(_window(ledger.tracks[span.number], span) for span in spans if span.low < span.high)

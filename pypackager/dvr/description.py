@@ -81,6 +81,8 @@ class Description(msgspec.Struct, frozen=True):
     """Those of which something may be left, oldest first; at least one."""
     damaged: tuple[tuple[int, int], ...] = ()
     """Fragments (track number, time) of ended runs whose bytes are not what was recorded: they are gaps."""
+    part: dict[int, tuple[int, int]] | None = None
+    """Of an excerpt, which has no program: its rows [first, end) by track number. A track that is not named is not in it."""
     format: int = FORMAT
 
     @property

@@ -1,4 +1,4 @@
-"""The files of an asset: hard links to its channel's, under the names that they have there.
+"""The directory of an asset: its description, and hard links to its channel's, under the names that they have there.
 
 In: names. Out: links made and removed. Never: a choice of what an asset needs, a look into a file.
 """
@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pypackager.dvr import journal
 from pypackager.dvr.blobs import BlobStore, LocalBlobs
-from pypackager.dvr.description import DESCRIPTION, sync_directory
+from pypackager.dvr.description import DESCRIPTION, Description, sync_directory, write_description
 from pypackager.dvr.recovery import BLOBS, JOURNALS
+from pypackager.model.errors import PackagerError
 
 
 class Links:
@@ -70,6 +71,34 @@ class Links:
         """Brings the names to the disk; the bytes are synced by who wrote them."""
         for directory in (self._directory / JOURNALS, *(self._directory / BLOBS).iterdir(), self._directory / BLOBS):
             sync_directory(directory)
+
+
+def make(directory: Path, description: Description, names: Iterable[str], source: BlobStore) -> Links:
+    """Makes an asset's directory, with links to these files.
+
+    Raises:
+        PackagerError: ASSET_EXISTS.
+        OSError: it could not be made; there is none.
+    """
+    if (directory / DESCRIPTION).exists():
+        detail = f"asset {description.name!r} exists"
+        raise PackagerError("ASSET_EXISTS", detail, status=409, where=str(directory), fault="operator")
+    if directory.exists():
+        # Without a description: what an interrupted start or deletion left.
+        shutil.rmtree(directory)
+    above = directory.parent
+    synced = (above,) if above.exists() else (above, above.parent)
+    directory.mkdir(parents=True)
+    links = Links(directory)
+    try:
+        links.take(names, source)
+        write_description(directory, description)
+        for place in synced:
+            sync_directory(place)
+    except OSError:
+        shutil.rmtree(directory)
+        raise
+    return links
 
 
 def remove(directory: Path) -> None:

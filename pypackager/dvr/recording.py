@@ -74,13 +74,16 @@ class Recording:
         if self._links.missing:
             raise OSError(f"not linked: {', '.join(sorted(self._links.missing))}")
         self._links.sync()
-        file, offset = self._store.position()
         ledger = self._store.ledger.frozen() if self._splice is None else self._splice.ledger
-        version = ledger.version + 1
-        self._describe(self._known(Stop(now_ns, file, offset, version)))
-        ledger.version = version
+        self._describe(self.ended(now_ns))
+        ledger.version += 1
         self.leave()
         return ledger
+
+    def ended(self, now_ns: int) -> Description:
+        """What asset.json would say if the run ended now."""
+        file, offset = self._store.position()
+        return self._known(Stop(now_ns, file, offset, self.ledger.version + 1))
 
     def leave(self) -> None:
         """Follows the channel no more."""

@@ -20,50 +20,18 @@ from hypothesis.stateful import invariant, precondition, rule
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.clip import KEPT_NS
 from pypackager.dvr.description import DESCRIPTION, read_description
-from pypackager.model.presentation import Presentation, TrackWindow
-from pypackager.model.records import FLAG_PERIOD
+from pypackager.model.errors import PackagerError
 from pypackager.model.track import TrackInfo
 from tests.helpers.dvr import AUDIO, SECOND, VIDEO, same, stored
+from tests.helpers.programs import Program, rows_of
 from tests.property.dvr.test_kill import Kill
 
 CALLS = ("link", "replace", "unlink", "fsync", "mkdir", "rmdir")
 """Of the system: a command is killed before one of them."""
 
-Rows = dict[int, list[tuple[int, bytes | None]]]
-"""(time, bytes or None for a gap) by track number."""
-
 
 class KilledError(BaseException):
     """The process is gone."""
-
-
-class Program:
-    """A program, and what its asset promised."""
-
-    def __init__(self, directory: Path, window_ns: int) -> None:
-        self.directory = directory
-        self.window_ns = window_ns
-        self.asset: Asset | None = None
-        self.before: Rows = {}
-        """What its earlier runs recorded and showed last."""
-        self.starts: dict[int, int] = {}
-        """Rows that had been listed when the run started."""
-        self.begun: dict[int, int] = {}
-        """Time of the run's first row that was shown."""
-        self.ended: tuple[Presentation, list[bytes]] | None = None
-        self.versions: dict[int, bytes] = {}
-
-    @property
-    def name(self) -> str:
-        return self.directory.name
-
-
-def rows_of(shown: Presentation) -> Rows:
-    """What a presentation shows."""
-    data, out = iter(stored(shown)), {}
-    for track in shown.tracks:
-        out[track.info.number] = [(int(time), None if blob < 0 else next(data)) for time, blob in zip(track.time, track.blob, strict=True)]
-    return out
 
 
 class KillAssets(Kill):
@@ -87,7 +55,7 @@ class KillAssets(Kill):
                 self.write(1 << 20)
 
     def _pick(self, index: int, *, running: bool) -> Program | None:
-        found = [program for program in self.programs if (program.ended is None) == running]
+        found = [program for program in self.programs if (program.ended is None) == running and not program.clip]
         return found[index % len(found)] if found else None
 
     def _started(self, program: Program) -> None:
@@ -136,6 +104,34 @@ class KillAssets(Kill):
         if (program := self._pick(index, running=running)) is not None:
             (program.asset or Asset.open(program.directory)).delete()
             self._forget(program)
+
+    @precondition(lambda self: len(self.programs) < 4)
+    @rule(index=st.integers(0, 3), running=st.booleans(), start=st.integers(0, 60), length=st.integers(1, 60))
+    def clip(self, index: int, running: bool, start: int, length: int) -> None:
+        source = self._pick(index, running=running)
+        if source is None:
+            return
+        asset = source.asset or Asset.open(source.directory)
+        part = asset.presentation(start * SECOND, (start + length) * SECOND)
+        self.count += 1
+        clip = Program(self.root / "assets" / f"clip-{self.count}", source.window_ns)
+        try:
+            clip.asset = asset.clip(clip.directory, "clip", start * SECOND, (start + length) * SECOND, 99)
+        except PackagerError as error:
+            if error.code != "CLIP_EMPTY":
+                raise
+            return
+        clip.clip = True
+        self._ended(clip)
+        assert clip.before == rows_of(part)
+        self.programs.append(clip)
+
+    @rule(index=st.integers(0, 3))
+    def delete_clip(self, index: int) -> None:
+        if clips := [program for program in self.programs if program.clip]:
+            clip = clips[index % len(clips)]
+            Asset.open(clip.directory).delete()
+            self._forget(clip)
 
     def _forget(self, program: Program) -> None:
         self.programs.remove(program)
@@ -227,49 +223,7 @@ class KillAssets(Kill):
     def running_programs_show_their_runs(self) -> None:
         for program in self.programs:
             if program.ended is None and program.asset is not None:
-                self._judge(program, program.asset.presentation())
-
-    def _judge(self, program: Program, shown: Presentation) -> None:
-        rows = rows_of(shown)
-        ends = [int(t.time[-1] + t.duration[-1]) * SECOND // t.info.timescale for t in shown.tracks]
-        low_ns = max(ends, default=0) - program.window_ns
-        for track in shown.tracks:
-            number = track.info.number
-            run = self.listed[number][program.starts[number] :]
-            before = program.before.get(number, [])
-            here = [time for time, _ in rows[number]]
-            assert here == sorted(set(here)), "no time twice"
-            told = {*before, *run}
-            assert told.issuperset(rows[number]), "what was recorded, and nothing else"
-            self._judge_numbers(program, track, {time for time, _ in run})
-            # Rows of the run that are shown stay, and none is left out behind them.
-            ours = [row for row in run if row[0] in here]
-            if ours:
-                assert run[-len(ours) :] == ours
-                begun = program.begun.setdefault(number, ours[0][0])
-                assert ours[0][0] == begun or begun < here[0]
-        self._judge_window(program, shown, rows, low_ns)
-        content = repr((rows, [track.segment.tolist() for track in shown.tracks], [p.number for p in shown.periods])).encode()
-        assert program.versions.setdefault(shown.version, content) == content, "a version names one content"
-
-    def _judge_numbers(self, program: Program, track: TrackWindow, run: set[int]) -> None:
-        segment, period, discontinuity = (column.tolist() for column in (track.segment, track.period, track.discontinuity))
-        assert segment == sorted(segment)
-        assert discontinuity == sorted(discontinuity)
-        first = next((i for i, time in enumerate(track.time.tolist()) if time in run), None)
-        if program.before and first:
-            assert segment[first] > segment[first - 1]
-            assert discontinuity[first] == period[first] > period[first - 1]
-            assert int(track.flags[first]) & FLAG_PERIOD
-
-    def _judge_window(self, program: Program, shown: Presentation, rows: Rows, low_ns: int) -> None:
-        """Of the track that windows are cut at, nothing that earlier runs had inside the window is missing."""
-        inside = [t for t in shown.tracks if int(t.time[-1] + t.duration[-1]) * SECOND // t.info.timescale > low_ns]
-        if inside and program.before:
-            track = min(inside, key=lambda t: t.info.number)
-            number, ticks = track.info.number, 2 * track.info.timescale
-            kept = [row for row in program.before.get(number, []) if (row[0] + ticks) * SECOND // track.info.timescale > low_ns]
-            assert set(kept) <= set(rows[number])
+                program.judge(program.asset.presentation(), self.listed)
 
 
 TestKillAssets = KillAssets.TestCase

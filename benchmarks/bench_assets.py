@@ -1,0 +1,84 @@
+"""Assets at full depth: 10 video layers and 5 audio tracks, 2 s fragments, 25 hours; stop, start again, the first manifests, reopening."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks.bench_dvr import INFOS, ROWS, write_history
+from pypackager import packaging
+from pypackager.dvr.assets import Asset
+from pypackager.dvr.description import Description, Run, write_description
+from pypackager.dvr.recovery import BLOBS, JOURNALS
+from pypackager.dvr.store import ChannelStore
+from tests.helpers.dvr import SECOND
+from tests.helpers.fake_writer import FakeWriter
+
+WINDOW_NS = 25 * 3600 * SECOND
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelStore]:
+    """A channel at full depth; its blobs have their sizes and no content."""
+    directory = tmp_path_factory.mktemp("data") / "channel"
+    (directory / JOURNALS).mkdir(parents=True)
+    write_history(directory, ROWS)
+    for number in range(1, ROWS // 150 + 1):
+        for info in INFOS:
+            path = directory / BLOBS / info.id / f"{number:06d}.cmf{info.kind[0]}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.truncate(path, 150_000_000)
+    store = ChannelStore.open(directory, FakeWriter(), 0)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def running(store: ChannelStore) -> Asset:
+    """An asset that has recorded all of it."""
+    directory = store.directory.parent / "assets" / "show"
+    directory.mkdir(parents=True)
+    for place in (JOURNALS, BLOBS):
+        (directory / place).mkdir()
+    for name in store.files_since(1):
+        (directory / name).parent.mkdir(exist_ok=True)
+        os.link(store.directory / name, directory / name)
+    write_description(directory, Description("show", "news", WINDOW_NS, (Run(1, {}),)))
+    return Asset.resume(directory, store)
+
+
+def manifests(asset: Asset) -> int:
+    """Bytes of the manifests that players ask for first."""
+    shown = asset.presentation()
+    paths = ("manifest(format=mpd-time-cmaf)", f"hls/{INFOS[0].id}.m3u8", f"hls/{INFOS[-1].id}.m3u8")
+    answers = [packaging.answer(shown, path, "") for path in paths]
+    return sum(len(str(answer.body)) for answer in answers)
+
+
+def test_stop_to_the_first_manifests(benchmark: BenchmarkFixture, running: Asset) -> None:
+    def stop() -> None:
+        running.stop(1)
+        assert running.presentation().ended
+        assert manifests(running) > ROWS
+
+    benchmark.pedantic(stop, rounds=1)  # type: ignore[no-untyped-call]
+
+
+def test_start_again(benchmark: BenchmarkFixture, running: Asset, store: ChannelStore) -> None:
+    def again() -> None:
+        running.start_again(store, WINDOW_NS)
+        assert not running.presentation().ended
+        assert [len(track.time) for track in running.presentation().tracks] == [ROWS] * len(INFOS)
+
+    benchmark.pedantic(again, rounds=1)  # type: ignore[no-untyped-call]
+    running.stop(2)
+
+
+def test_open(benchmark: BenchmarkFixture, running: Asset) -> None:
+    again: Asset = benchmark.pedantic(Asset.open, (running.directory,), rounds=2)  # type: ignore[no-untyped-call]
+    assert [len(track.time) for track in again.presentation().tracks] == [ROWS] * len(INFOS)
+    assert again.description.damaged == ()
