@@ -34,14 +34,11 @@ class Track:
 
     def state(self) -> TrackState:
         """Everything but the rows."""
-        pending = tuple(self.pending.values())
-        # Later rows can only name configurations of pending fragments, the last row's (gaps) or the newest ones.
-        used = {fragment.config for fragment in pending} | {self.config, self.next_config - 1}
-        configs = {number: value for number, value in self.configs.items() if number in used}
         return TrackState(
             self.info,
             self.columns.end,
-            configs,
+            # All of them: an encoder that goes back to what it sent before goes back to that number. Few differ in a channel's life.
+            dict(self.configs),
             self.next_config,
             self.config,
             self.segment,
@@ -49,7 +46,7 @@ class Track:
             self.last_time,
             self.last_end,
             self.peak_bps,
-            pending,
+            tuple(self.pending.values()),
         )
 
     def resume(self, state: TrackState) -> None:

@@ -13,7 +13,7 @@ from pypackager.dvr.rollover import ROLL_NS
 from pypackager.model.records import (
     FLAG_SYNC,
 )
-from tests.helpers.dvr import Channel, config, content, data_of, fragment, journals, media
+from tests.helpers.dvr import VIDEO, Channel, config, content, data_of, fragment, journals, media
 
 
 def test_rolling_waits_for_what_is_under_way(channel: Channel) -> None:
@@ -107,3 +107,19 @@ def test_a_roll_without_space_is_due_again(channel: Channel, monkeypatch: pytest
     assert (channel.store.roll_errno, journals(channel)) == (0, [1, 2])
     channel.kill()
     assert len(data_of(channel.store, 1)) == 3
+
+
+def test_a_configuration_that_comes_back_is_known_to_who_replays_from_a_later_file(channel: Channel) -> None:
+    channel.run(0, 3)
+    other = channel.store.add_config(VIDEO.number, config("b"))
+    ticks = 2 * VIDEO.timescale
+    channel.store.put_fragment(VIDEO.number, fragment(3 * ticks, ticks, b"other"), other, FLAG_SYNC)
+    channel.list(3, tracks=(VIDEO,))
+    channel.settle()
+    channel.store.roll(ROLL_NS)
+    channel.settle()
+    # The encoder goes back to what it sent before: the configuration keeps its number and is not recorded again.
+    channel.run(4, 6)
+    assert channel.store.trim(0) == 1
+    channel.kill()
+    assert data_of(channel.store, VIDEO.number) == [(i * ticks, bytes([i, 1]) * 50) for i in (4, 5)]
