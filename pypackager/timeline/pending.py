@@ -43,6 +43,12 @@ class Fragment(msgspec.Struct):
     """What it is made of, as long as it may grow: it is not written yet."""
     peers: set[int] = msgspec.field(default_factory=set)
     """Other connections that brought the same."""
+    owed: set[int] = msgspec.field(default_factory=set)
+    """Connections that brought a part of it otherwise, which was dropped as a duplicate."""
+
+    def covers(self, time: int, slack: int) -> bool:
+        """Whether what starts at a time is in it."""
+        return self.time - slack <= time < self.end - min(slack, self.duration // 2)
 
     @property
     def end(self) -> int:

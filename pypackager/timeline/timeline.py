@@ -80,7 +80,7 @@ class Timeline:
         """A connection's body has ended: nothing that it brought goes on."""
         if feed := self.feeds.get(conn):
             for line in self.lines.values():
-                self._writing.ends(feed, line)
+                self._writing.complete(feed, line)
 
     def track_found(self, conn: int, header: TrackHeader) -> None:
         """A connection announced a track: first, again, or with another configuration. `admit` judges all that came together."""
@@ -146,7 +146,7 @@ class Timeline:
             self._alert("NO_KEY_FRAME", f"track {line.info.id}: the fragment at {time} goes on within a GOP behind a hole: dropped")
             return
         line.stale_ns = line.stale_ns or now.mono_ns
-        self._writing.repeats(feed, line, chunk)
+        self._writing.repeats(feed, line, chunk, time)
         if verdict == "late" and line.edge is not None and clock.out_ns(end_ns) >= line.ns(line.edge - line.tolerance):
             line.forgive()
         if verdict in ("differs", "overlaps"):

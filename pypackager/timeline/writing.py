@@ -78,13 +78,23 @@ class Writing:
             self.finish(line, before)
         return True
 
-    def repeats(self, feed: Feed, line: TrackLine, chunk: Chunk) -> None:
-        """The connection sent a chunk that is there: what may still grow may grow by either, if it is the same so far."""
+    def repeats(self, feed: Feed, line: TrackLine, chunk: Chunk, time: int) -> None:
+        """The connection sent a chunk that is there: it is stored for this one as well, or lost for both.
+
+        What may still grow may grow by either, if it is the same so far.
+        """
+        what = (chunk.time, chunk.timescale, chunk.samples, chunk.size)
         for fragment in line.waiting:
-            if any(
-                (c.time, c.timescale, c.samples, c.size) == (chunk.time, chunk.timescale, chunk.samples, chunk.size) for c in fragment.held
-            ):
-                fragment.peers.add(feed.conn)
+            if fragment.held and fragment.covers(time, line.tolerance):
+                same = any((c.time, c.timescale, c.samples, c.size) == what for c in fragment.held)
+                (fragment.peers if same else fragment.owed).add(feed.conn)
+        feed.unwritten.update(t for t, (other, f) in self._tickets.items() if other is line and f.covers(time, line.tolerance))
+
+    def complete(self, feed: Feed, line: TrackLine) -> None:
+        """The connection's body has ended: what is held of it, or of what it sent as another had, is written."""
+        self.ends(feed, line)
+        for fragment in [f for f in line.waiting if f.held and feed.conn in f.owed]:
+            self.finish(line, fragment)
 
     def ends(self, feed: Feed, line: TrackLine, but: Fragment | None = None) -> None:
         """The connection goes on with another fragment of the line: what it brought before is complete."""
@@ -106,20 +116,20 @@ class Writing:
         except (PackagerError, CoreError, OSError) as error:
             # One fragment less harms no other track or source.
             line.remove(fragment)
-            self._not_taken(line, fragment.time, error, fragment.conn)
+            self._not_taken(line, fragment.time, error, fragment.conn, *fragment.peers, *fragment.owed)
             return
         fragment.size = muxed.size
         self._tickets[ticket] = (line, fragment)
-        if fragment.conn in self._feeds:
-            self._feeds[fragment.conn].unwritten.add(ticket)
+        for conn in {fragment.conn, *fragment.peers, *fragment.owed} & self._feeds.keys():
+            self._feeds[conn].unwritten.add(ticket)
 
     def written(self, ticket: int, errno: int) -> bool:
         """The store finished a ticket; returns whether it was a fragment of ours."""
         if ticket not in self._tickets:
             return False
         line, fragment = self._tickets.pop(ticket)
-        if fragment.conn in self._feeds:
-            self._feeds[fragment.conn].unwritten.discard(ticket)
+        for feed in self._feeds.values():
+            feed.unwritten.discard(ticket)
         if errno:
             line.remove(fragment)
             self._alert("DISK_WRITE_FAILED", f"track {line.info.id}: fragment at {fragment.time} could not be written (errno {errno})")
@@ -138,9 +148,9 @@ class Writing:
             # Whoever takes the chunk by itself tells why.
             return False
 
-    def _not_taken(self, line: TrackLine, time: int, error: Exception, conn: int) -> None:
-        if conn in self._feeds and not isinstance(error, CoreError):
-            self._feeds[conn].lossy = True
+    def _not_taken(self, line: TrackLine, time: int, error: Exception, *conns: int) -> None:
+        for conn in set(conns) & self._feeds.keys():
+            self._feeds[conn].lossy |= not isinstance(error, CoreError)
         code = "DISK_WRITE_FAILED" if isinstance(error, OSError) else getattr(error, "code", "FRAGMENT_INVALID")
         if code in ("CONFIG_UNKNOWN", "TRACK_UNKNOWN"):
             self._tracks.forget_configs(line, track=code == "TRACK_UNKNOWN")

@@ -190,3 +190,35 @@ def test_a_connection_that_lost_a_fragment_to_the_disk_is_known_until_it_is_clos
     node.channel.close_feed(1)
     node.connect(1, "v")
     assert not node.channel.lost(1)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_who_sent_what_another_had_sent_shares_its_loss(tmp_path: Path, listed: bool) -> None:
+    """A duplicate is not stored again: its sender is told so when what is stored is not."""
+    node = ChannelNode(tmp_path)
+    for conn in (1, 2):
+        node.connect(conn, "v")
+        node.send(conn, 100)
+        node.settle()
+    node.writer.room = 0
+    node.send(1, 102)
+    if listed:
+        node.send(1, 104)
+    node.send(2, 102)
+    assert not node.channel.settled(2)
+    node.settle()
+    assert node.channel.settled(2)
+    assert (node.channel.lost(1), node.channel.lost(2)) == (True, True)
+
+
+def test_what_may_grow_is_stored_when_a_body_with_the_same_ends(tmp_path: Path) -> None:
+    node = ChannelNode(tmp_path)
+    for conn in (1, 2):
+        node.connect(conn, "v")
+        node.send(conn, 100)
+    assert node.channel.settled(2)
+    node.channel.complete(2)
+    assert not node.channel.settled(2), "it is on its way"
+    node.settle()
+    assert node.channel.settled(2)
+    assert not node.channel.lost(2)
