@@ -31,7 +31,8 @@ def render_reference() -> str:
         "",
         "Generated from the schema (`python -m pypackager.config.reference`); a test keeps it equal. Unknown keys, wrong types and",
         "impossible values stop the start with file, line and key. Durations are written `500ms`, `2s`, `5m`, `1h30m`. SIGHUP loads the",
-        "file again: allow-lists, program states and endpoint states take their new values at once, the rest at the next start.",
+        "file again: new channels, states, programs, descriptions and allow-lists take effect at once ([states](states.md)), the rest at",
+        "the next start.",
     ]
     for struct, title in _TABLES:
         parts += [

@@ -69,7 +69,7 @@ class Channel(_Table, frozen=True):
     encoding: Literal["none"] = "none"
     """none: pass-through."""
     state: Switch = "running"
-    """Whether it takes data."""
+    """Whether it takes data; it stops when its programs have."""
     description: str = ""
     """For people."""
     ingest_allow: list[str] = []

@@ -281,10 +281,7 @@ class Router:
         wanted = "rtmp" if connection.protocol == "rtmp" else "fmp4"
         if channel.protocol != wanted:
             raise PackagerError("WRONG_PROTOCOL", f"channel {target.channel} takes {channel.protocol}, not {wanted}", status=400)
-        if not channel.admits(connection.peer):
-            raise PackagerError("ADDRESS_NOT_ALLOWED", f"{connection.peer} is not in the channel's ingest_allow", status=403)
-        if not channel.running:
-            raise PackagerError("CHANNEL_NOT_RUNNING", f"channel {target.channel} is stopped", status=503)
+        _check(connection, channel, target)
         self._leave(connection)
         connection.ending = False
         connection.target, connection.channel = target, channel
@@ -293,6 +290,22 @@ class Router:
         self._log.info(
             "push", conn=connection.conn, peer=connection.peer, channel=target.channel, side=target.side, stream=target.stream, agent=agent
         )
+
+    def review(self) -> None:
+        """Ends the connections that their channel takes no longer: it was stopped, or its allow-list has changed."""
+        for connection in list(self.connections.values()):
+            self._guard(connection, "review", partial(self._review, connection))
+
+    def _review(self, connection: Connection) -> None:
+        channel, target = connection.channel, connection.target
+        if channel is None or target is None:
+            return
+        try:
+            _check(connection, channel, target)
+        except PackagerError:
+            # The operator's will is no alert of the channel.
+            self._leave(connection)
+            raise
 
     def _leave(self, connection: Connection) -> None:
         if connection.channel is not None:
@@ -329,6 +342,13 @@ class Router:
         problem = {"type": "about:blank", "title": error.code, "status": error.status, "code": error.code, "detail": error.detail}
         headers = [("Retry-After", "2")] if error.status == 503 else [("Allow", "POST, PUT")] if error.status == 405 else []
         self._pump.respond(connection.conn, error.status, "application/problem+json", msgspec.json.encode(problem), headers, True)
+
+
+def _check(connection: Connection, channel: Intake, target: Target) -> None:
+    if not channel.admits(connection.peer):
+        raise PackagerError("ADDRESS_NOT_ALLOWED", f"{connection.peer} is not in the channel's ingest_allow", status=403)
+    if not channel.running:
+        raise PackagerError("CHANNEL_NOT_RUNNING", f"channel {target.channel} is not running", status=503)
 
 
 def _where(connection: Connection) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_GAP, Event, Published, Row
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.runtime.decisions import Unwritten
+from pypackager.runtime.lifecycle import Lifecycle
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.programs import Programs
 from pypackager.runtime.resume import resume_timeline
@@ -109,6 +110,7 @@ class LiveChannel:
         self._preview_ns = parse_duration(config.preview_window)
         self._last_fragment_ns: int | None = None
         self._spilled = 0
+        self._lists = 0
         self._unwritten = Unwritten()
         mode = config.clock or ("utc" if config.protocol == "rtmp" else "source")
         options = Options(
@@ -124,6 +126,7 @@ class LiveChannel:
         resume_timeline(self.timeline, store.ledger, now())
         self._programs = Programs(config.name, store, self.timeline, assets, self._log)
         self._programs.apply(config.program, now().utc_ns)
+        self.life = Lifecycle(self._programs, self.timeline, store, self._log, config.state)
         # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
         self.advance()
 
@@ -147,7 +150,12 @@ class LiveChannel:
     @property
     def running(self) -> bool:
         """Whether it takes data."""
-        return self.config.state == "running"
+        return self.life.state == "Running"
+
+    @property
+    def admission(self) -> int:
+        """Counts what may end connections: changes of the state and of the ingest allow-list."""
+        return self.life.changes + self._lists
 
     def admits(self, address: str) -> bool:
         """Whether the ingest allow-list has the address."""
@@ -196,6 +204,8 @@ class LiveChannel:
         self._guard("advance", lambda: self.timeline.advance(self._now()))
         if self._programs.stopping:
             self._guard("stop", lambda: self._programs.settle(self._now().utc_ns))
+        if not self.life.settled:
+            self._guard("state", self.life.settle)
 
     def _guard(self, what: str, act: Callable[[], object]) -> None:
         """Does something for this channel; a fault of ours, or of its disk, must not end the others."""
@@ -263,10 +273,12 @@ class LiveChannel:
         """The newest part of the channel.
 
         Raises:
-            PackagerError: PREVIEW_FORBIDDEN (403), NO_MEDIA (404).
+            PackagerError: PREVIEW_FORBIDDEN (403), CHANNEL_NOT_RUNNING (503), NO_MEDIA (404).
         """
         if not self._preview_allow.allows(client):
             raise PackagerError("PREVIEW_FORBIDDEN", f"{client} is not in the channel's preview_allow", status=403)
+        if not self.running:
+            raise PackagerError("CHANNEL_NOT_RUNNING", f"the channel is {self.life.state}", status=503, fault="operator")
         found = self.store.presentation("preview", self._preview_ns)
         if not found.tracks:
             raise PackagerError("NO_MEDIA", "nothing has been published yet", status=404)
@@ -296,12 +308,14 @@ class LiveChannel:
         self.store.trim(max([self._preview_ns, *self._programs.windows_ns()]) + KEPT_NS)
 
     def apply(self, config: Channel) -> None:
-        """Takes over what may change while the channel runs: allow-lists and programs. The rest keeps its value until the next start."""
-        lists = {name: getattr(config, name) for name in ("ingest_allow", "preview_allow", "program")}
+        """Takes over what may change while the daemon runs: allow-lists, programs, the state. The rest waits for its next start."""
+        self._lists += config.ingest_allow != self.config.ingest_allow
+        lists = {name: getattr(config, name) for name in ("description", "ingest_allow", "preview_allow", "program", "state")}
         self.config = msgspec.structs.replace(self.config, **lists)
         self._allow = Networks(config.ingest_allow)
         self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
         self._programs.apply(config.program, self._now().utc_ns)
+        self.life.ask(config.state)
 
     def depth_ns(self) -> int:
         """Media time that it keeps."""

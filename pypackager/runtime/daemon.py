@@ -67,6 +67,7 @@ class Daemon:
         self._log = structlog.get_logger()
         self._data_dir = Path(config.data_dir)
         self._ready = False
+        self._admissions: dict[str, int] = {}
         self._origin: Origin | None = None
         self._wake = trio.Event()
 
@@ -89,13 +90,13 @@ class Daemon:
         router = Router(pump, self.channels, self._log, lambda code: self.metrics.refusals.labels(code).inc(), self.failed)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch_signals, nursery.cancel_scope)
+                nursery.start_soon(self._watch_signals, nursery, writer)
                 await self._serve_http(nursery)
                 await self._replay(writer)
                 pressure = Pressure(pump)
                 nursery.start_soon(self._take_events, pump, writer, router, pressure)
                 nursery.start_soon(self._take_completions, writer, router, pressure)
-                nursery.start_soon(self._move_edges)
+                nursery.start_soon(self._move_edges, router)
                 nursery.start_soon(self._sync_and_trim)
                 nursery.start_soon(self._open_failed, writer)
                 nursery.start_soon(watch_disk, self._data_dir, tuning.disk_reserve, self.channels)
@@ -225,7 +226,14 @@ class Daemon:
     def _rearm(self) -> None:
         self._wake.set()
 
-    async def _move_edges(self) -> None:
+    def _review(self, router: Router) -> None:
+        """Ends connections after a channel's state or list has changed."""
+        admissions = {name: channel.admission for name, channel in self.channels.items()}
+        if admissions != self._admissions:
+            self._admissions = admissions
+            router.review()
+
+    async def _move_edges(self, router: Router) -> None:
         """Publishes at deadlines, when a track stays behind and nothing else wakes us."""
         while True:
             self._wake = trio.Event()
@@ -236,6 +244,7 @@ class Daemon:
             if waited.cancelled_caught:
                 for channel in self.channels.values():
                     channel.advance()
+            self._review(router)
 
     async def _sync_and_trim(self) -> None:
         while True:
@@ -252,37 +261,44 @@ class Daemon:
     def health(self) -> Health:
         """Whether journals are replayed, and each channel's alerts."""
         alerts = {name: sorted(channel.alerts) for name, channel in self.channels.items() if channel.alerts}
-        return Health(self._ready, {"channels": len(self.channels), "failed": dict(self.failed), "alerts": alerts})
+        states = {name: channel.life.status for name, channel in self.channels.items()}
+        return Health(self._ready, {"channels": len(self.channels), "failed": dict(self.failed), "states": states, "alerts": alerts})
 
     # --- signals and end
 
-    async def _watch_signals(self, scope: trio.CancelScope) -> None:
+    async def _watch_signals(self, nursery: trio.Nursery, writer: Writer) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             async for number in signals:
                 if number != signal.SIGHUP:
                     self._log.info("stopping", signal=signal.Signals(number).name)
-                    scope.cancel()
+                    nursery.cancel_scope.cancel()
                     return
-                self._load_again()
+                for table in self._load_again():
+                    nursery.start_soon(self._open_channel, table, writer)
 
-    def _load_again(self) -> None:
-        """SIGHUP: programs, allow-lists and endpoint states of known channels take their new values."""
+    def _load_again(self) -> list[Channel]:
+        """SIGHUP: states, programs and allow-lists of known channels, and the endpoint's state, take their new values.
+
+        Returns:
+            Channels that are new.
+        """
         if self._reload is None:
-            return
+            return []
         try:
             fresh = self._reload()
         except PackagerError as error:
             self._log.error("configuration not loaded", code=error.code, detail=error.detail, where=error.where)
-            return
-        self.config = fresh
+            return []
         known = {table.name: table for table in fresh.channel}
         for name, channel in self.channels.items():
             if name in known:
                 channel.apply(known[name])
-        strangers = sorted(set(known) - set(self.channels) - set(self.failed)) if self._ready else []
-        if strangers:
-            self._log.warning("new channels start with the daemon", channels=strangers)
+        before = {table.name for table in self.config.channel}
+        self.config = fresh
         self._log.info("configuration loaded")
+        self._rearm()
+        # A channel that could not be opened is tried again by itself, those of the start are opened one after the other.
+        return [table for table in fresh.channel if table.name not in before and table.name not in self.channels]
 
     async def _drain(self, pump: Pump, writer: Writer, router: Router) -> None:
         router.handle(pump.events())

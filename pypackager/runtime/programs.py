@@ -70,6 +70,11 @@ class Programs:
                 self._log.error("program failed", program=table.name, detail=str(error))
 
     @property
+    def running(self) -> list[str]:
+        """Names of the programs that record, those that are stopping among them."""
+        return [name for name, asset in self._by_name.items() if asset.running]
+
+    @property
     def stopping(self) -> bool:
         """Whether a program was told to stop and has not ended."""
         return bool(self._stopping)

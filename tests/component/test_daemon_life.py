@@ -89,7 +89,8 @@ async def test_what_an_encoder_pushed_is_published_and_the_operator_sees_it(tmp_
         for path in ("show/quiet.ism/manifest", "quiet/quiet.ism/manifest", "preview/nobody.isml/manifest", "play/nothing"):
             assert ((await life.ask("origin", path)).status_code, path) == (404, path)
         ready = await life.ask("control", "readyz")
-        assert ready.json() | {"alerts": {}} == {"ready": True, "channels": 1, "failed": {}, "alerts": {}}
+        expected = {"ready": True, "channels": 1, "failed": {}, "states": {"ch": "Streaming"}, "alerts": {}}
+        assert ready.json() | {"alerts": {}} == expected
         metrics = (await life.ask("control", "metrics")).text
         assert 'pypackager_ingest_bytes_total{channel="ch"' in metrics
         assert json.loads((tmp_path / "data" / "run.json").read_text()) == life.daemon.addresses
@@ -121,9 +122,10 @@ async def test_sighup_takes_states_over_and_keeps_what_runs_when_the_file_is_wro
         assert (await life.push()).startswith(b"HTTP/1.1 403")
         refused = await life.ask("origin", "show/show.ism/manifest")
         assert (refused.status_code, refused.json()["code"]) == (503, "ENDPOINT_STOPPED")
-        # The preview answers whatever the endpoint's state; a new channel waits for the next start.
+        # The preview answers whatever the endpoint's state; a new channel has nothing to show yet.
         assert (await life.ask("origin", "preview/ch.isml/manifest")).status_code == 200
-        assert (await life.ask("origin", "preview/new.isml/manifest")).status_code == 404
+        await life.until(lambda: "new" in life.daemon.channels)
+        assert (await life.ask("origin", "preview/new.isml/manifest")).json()["code"] == "NO_MEDIA"
 
         running = life.daemon.config
         life.fresh = PackagerError("CONFIG_INVALID", "line 3", fault="operator")
@@ -135,6 +137,57 @@ async def test_sighup_takes_states_over_and_keeps_what_runs_when_the_file_is_wro
         os.kill(os.getpid(), signal.SIGHUP)
         await life.until(lambda: life.daemon.config is life.fresh)
         assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 200
+
+
+async def test_a_channel_stops_with_its_encoders_and_starts_again(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    idle = [msgspec.structs.replace(program, state="stopped") for program in CHANNEL.program]
+    body = CAPTURE.read_bytes()
+
+    async def reload(**changes: Any) -> None:
+        life.fresh = msgspec.structs.replace(life.config, channel=[msgspec.structs.replace(CHANNEL, **changes)])
+        os.kill(os.getpid(), signal.SIGHUP)
+        await life.until(lambda: life.daemon.config is life.fresh)
+
+    async def state() -> str:
+        states: dict[str, str] = (await life.ask("control", "healthz")).json()["states"]
+        return states["ch"]
+
+    async with life.running():
+        await life.push()
+        assert await state() == "Streaming"
+        host, _, port = life.daemon.addresses["ingest"][0].rpartition(":")
+        async with await trio.open_tcp_stream(host, int(port)) as encoder:
+            await encoder.send_all(body[: len(body) // 2])
+            await life.until(lambda: len(life.daemon.channels["ch"].timeline.feeds) == 1)
+            await reload(state="stopped", program=idle)
+            answer = b"".join([part async for part in encoder])
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"CHANNEL_NOT_RUNNING" in answer
+        await life.until(lambda: life.daemon.channels["ch"].life.settled)
+        assert await state() == "Stopped"
+        assert (await life.push()).startswith(b"HTTP/1.1 503")
+        assert (await life.ask("origin", "preview/ch.isml/manifest")).json()["code"] == "CHANNEL_NOT_RUNNING"
+        assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 200
+        await reload(program=idle)
+        assert await state() == "Ready"
+        assert (await life.push()).startswith(b"HTTP/1.1 200")
+        assert (await life.ask("origin", "preview/ch.isml/manifest")).status_code == 200
+
+
+async def test_an_encoder_that_leaves_the_list_is_out_within_a_second(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    async with life.running():
+        host, _, port = life.daemon.addresses["ingest"][0].rpartition(":")
+        async with await trio.open_tcp_stream(host, int(port)) as encoder:
+            await encoder.send_all(CAPTURE.read_bytes()[:5000])
+            await life.until(lambda: len(life.daemon.channels["ch"].timeline.feeds) == 1)
+            life.fresh = msgspec.structs.replace(life.config, channel=[msgspec.structs.replace(CHANNEL, ingest_allow=["192.0.2.1"])])
+            os.kill(os.getpid(), signal.SIGHUP)
+            with trio.fail_after(5):
+                answer = b"".join([part async for part in encoder])
+        assert answer.startswith(b"HTTP/1.1 403")
+        assert not life.daemon.channels["ch"].alerts
 
 
 async def test_sigterm_ends_it_and_a_restart_serves_the_same_bytes(tmp_path: Path) -> None:

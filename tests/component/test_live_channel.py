@@ -18,7 +18,7 @@ from tests.helpers.timeline_rig import UTC0, Stored
 
 def test_a_reload_changes_who_may_push_and_nothing_that_runs(tmp_path: Path) -> None:
     channel = ChannelNode(tmp_path, "rtmp", ()).channel
-    channel.apply(Channel(name="news", protocol="fmp4", state="stopped", ingest_allow=["198.51.100.0/24"]))
+    channel.apply(Channel(name="news", protocol="fmp4", ingest_allow=["198.51.100.0/24"]))
     assert channel.protocol == "rtmp"
     assert channel.running
     assert channel.admits("198.51.100.7")

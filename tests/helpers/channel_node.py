@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 import structlog
 
-from pypackager.config.schema import Channel, Program, Tuning
+from pypackager.config.schema import Channel, Program, Switch, Tuning
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.records import FLAG_GAP
 from pypackager.runtime.channel import LiveChannel
@@ -79,6 +79,11 @@ class ChannelNode:
 
     def _apply(self, table: Program) -> None:
         self.config = msgspec.structs.replace(self.config, program=[table])
+        self.channel.apply(self.config)
+
+    def ask(self, state: Switch, program: Switch = "running") -> None:
+        """The configuration says so from now on."""
+        self.config = msgspec.structs.replace(self.config, state=state, program=[msgspec.structs.replace(SHOW, state=program)])
         self.channel.apply(self.config)
 
     def restart(self) -> None:

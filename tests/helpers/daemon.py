@@ -35,13 +35,15 @@ class Channel:
     protocol: str = "fmp4"
     window: str = "1h"
     program: str = "running"
+    state: str = "running"
     settings: str = ""
     """More lines of its TOML table."""
 
     def toml(self) -> str:
         """Its part of the configuration file."""
         return (
-            f'[[channel]]\nname = "{self.name}"\nprotocol = "{self.protocol}"\ningest_allow = ["127.0.0.1"]\n{self.settings}\n'
+            f'[[channel]]\nname = "{self.name}"\nprotocol = "{self.protocol}"\nstate = "{self.state}"\n'
+            f'ingest_allow = ["127.0.0.1"]\n{self.settings}\n'
             f'[[channel.program]]\nname = "{self.name}"\nlocator = "{self.name}"\n'
             f'archive_window = "{self.window}"\nstate = "{self.program}"\n'
         )
@@ -112,10 +114,14 @@ class Daemon:
     def end_program(self, channel: str) -> None:
         """Stops a channel's program by its configuration, once its encoders have gone, and waits until it is video on demand."""
         self.wait_for_encoders()
-        self.channels = [replace(entry, program="stopped") if entry.name == channel else entry for entry in self.channels]
+        self.reload(channel, program="stopped")
+        self.wait_for(self.presentation(channel, "manifest(format=mpd-time-cmaf)"), 'type="static"')
+
+    def reload(self, channel: str, **changes: str) -> None:
+        """Changes a channel's table in the file, and has it read again."""
+        self.channels = [replace(entry, **changes) if entry.name == channel else entry for entry in self.channels]
         self._write_config()
         self._running().send_signal(signal.SIGHUP)
-        self.wait_for(self.presentation(channel, "manifest(format=mpd-time-cmaf)"), 'type="static"')
 
     def running(self) -> bool:
         """Whether the process is there."""

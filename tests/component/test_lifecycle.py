@@ -1,0 +1,87 @@
+"""A channel that is told to stop and to start: what its encoders had brought is published, and output time goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pypackager.model.errors import PackagerError
+from tests.helpers.channel_node import ChannelNode
+
+
+def layer(tmp_path: Path) -> ChannelNode:
+    node = ChannelNode(tmp_path)
+    node.connect(1, "v1")
+    for start_s in (100, 102, 104):
+        node.wait(2)
+        node.send(1, start_s)
+        node.settle()
+    return node
+
+
+def shown(node: ChannelNode) -> str:
+    return node.channel.life.status
+
+
+def test_a_program_that_goes_on_keeps_its_channel_running(tmp_path: Path) -> None:
+    node = layer(tmp_path)
+    node.ask("stopped")
+    node.settle()
+    assert shown(node) == "Streaming"
+    node.ask("stopped", program="stopped")
+    node.settle()
+    node.channel.advance()
+    assert shown(node) == "Stopping"
+    assert node.ended()
+
+
+def test_it_is_stopped_when_its_connections_have_gone_and_all_is_published(tmp_path: Path) -> None:
+    node = layer(tmp_path)
+    before = node.channel.admission
+    node.send(1, 106)
+    node.ask("stopped", program="stopped")
+    node.settle()
+    node.channel.advance()
+    assert (shown(node), node.channel.running) == ("Stopping", False)
+    assert node.channel.admission > before, "the router has to look"
+    with pytest.raises(PackagerError, match="Stopping") as refused:
+        node.channel.preview("192.0.2.9")
+    assert (refused.value.code, refused.value.status) == ("CHANNEL_NOT_RUNNING", 503)
+    node.channel.close_feed(1)
+    node.channel.advance()
+    node.wait(10)
+    assert shown(node) == "Stopped"
+    assert node.times("v1") == [100, 102, 104, 106]
+
+
+def test_a_channel_that_is_to_run_again_finishes_its_stop_first_and_goes_on_in_time(tmp_path: Path) -> None:
+    node = layer(tmp_path)
+    node.ask("stopped", program="stopped")
+    node.settle()
+    node.channel.advance()
+    node.ask("running", program="stopped")
+    assert shown(node) == "Stopping"
+    node.channel.close_feed(1)
+    node.channel.advance()
+    node.wait(1)
+    node.channel.advance()
+    assert shown(node) == "Ready"
+    newest = node.channel.depth_ns()
+    node.connect(2, "v1")
+    node.wait(2)
+    node.send(2, 110)
+    node.settle()
+    node.wait(10)
+    assert node.channel.depth_ns() > newest
+
+
+def test_a_stopped_channel_stays_so_over_a_restart(tmp_path: Path) -> None:
+    node = layer(tmp_path)
+    node.ask("stopped", program="stopped")
+    node.settle()
+    node.channel.close_feed(1)
+    node.wait(10)
+    node.restart()
+    assert shown(node) == "Stopped"
+    assert node.times("v1") == [100, 102, 104]
