@@ -60,11 +60,23 @@ class Life:
         return await self.client.request(method, f"http://{self.daemon.addresses[kind][0]}/{path}")
 
     async def push(self) -> bytes:
-        """Sends the capture and reads the answer."""
-        host, _, port = self.daemon.addresses["ingest"][0].rpartition(":")
-        async with await trio.open_tcp_stream(host, int(port)) as stream:
+        """Sends the capture and reads the answer; what is stored by then is listed a moment later, which is waited for."""
+        async with await self.connect() as stream:
             await stream.send_all(CAPTURE.read_bytes())
-            return b"".join([part async for part in stream])
+            answer = b"".join([part async for part in stream])
+        if answer.startswith(b"HTTP/1.1 200"):
+            await self.until(self.listed)
+        return answer
+
+    async def connect(self) -> trio.SocketStream:
+        """A connection to the ingest listener."""
+        host, _, port = self.daemon.addresses["ingest"][0].rpartition(":")
+        return await trio.open_tcp_stream(host, int(port))
+
+    def listed(self) -> bool:
+        """Whether the channel lists something, and the writer has answered for everything."""
+        store = self.daemon.channels["ch"].store
+        return store.edge_ns() > 0 and store.settled(store.newest)
 
     async def until(self, fine: Callable[[], bool]) -> None:
         """Asks a hundred times a second: the daemon tells no test what it did."""
@@ -156,8 +168,7 @@ async def test_a_channel_stops_with_its_encoders_and_starts_again(tmp_path: Path
     async with life.running():
         await life.push()
         assert await state() == "Streaming"
-        host, _, port = life.daemon.addresses["ingest"][0].rpartition(":")
-        async with await trio.open_tcp_stream(host, int(port)) as encoder:
+        async with await life.connect() as encoder:
             await encoder.send_all(body[: len(body) // 2])
             await life.until(lambda: len(life.daemon.channels["ch"].timeline.feeds) == 1)
             await reload(state="stopped", program=idle)
@@ -178,8 +189,7 @@ async def test_a_channel_stops_with_its_encoders_and_starts_again(tmp_path: Path
 async def test_an_encoder_that_leaves_the_list_is_out_within_a_second(tmp_path: Path) -> None:
     life = Life(tmp_path)
     async with life.running():
-        host, _, port = life.daemon.addresses["ingest"][0].rpartition(":")
-        async with await trio.open_tcp_stream(host, int(port)) as encoder:
+        async with await life.connect() as encoder:
             await encoder.send_all(CAPTURE.read_bytes()[:5000])
             await life.until(lambda: len(life.daemon.channels["ch"].timeline.feeds) == 1)
             life.fresh = msgspec.structs.replace(life.config, channel=[msgspec.structs.replace(CHANNEL, ingest_allow=["192.0.2.1"])])
