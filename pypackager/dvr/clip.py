@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from pypackager.dvr import lineup
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.track import Track
 from pypackager.model.presentation import Presentation, TrackWindow
@@ -21,6 +22,8 @@ from pypackager.model.records import FLAG_GAP, FLAG_OPENS
 NS = 1_000_000_000
 LINGER_NS = 60 * NS
 """What left the window is listed no more and served so much longer: a slow player still asks for what an older playlist named."""
+TOGETHER_NS = NS // 10
+"""Audio frames do not end where pictures do."""
 KEPT_NS = 2 * LINGER_NS
 """Its files are kept longer: an answer that was planned at the last moment finds its bytes."""
 
@@ -115,12 +118,14 @@ def present(
             _cut_tail(ledger, spans, bounds.end_ns)
     tracks = tuple(_window(ledger.tracks[span.number], span) for span in spans if span.low < span.high)
     shown = {number for track in tracks for number in (int(track.period[0]), int(track.period[-1]))}
+    first_ns = min((int(track.time[0]) * NS // track.info.timescale for track in tracks), default=0)
+    end_ns = max((int(track.time[-1] + track.duration[-1]) * NS // track.info.timescale for track in tracks), default=0)
     anchor_ns = ledger.anchor_ns or 0
     return Presentation(
         name=name,
         version=ledger.version,
         tracks=tracks,
-        periods=tuple(period for period in ledger.periods if shown and min(shown) <= period.number <= max(shown)),
+        periods=lineup.shown(ledger.periods, range(min(shown), max(shown) + 1), first_ns, end_ns) if shown else (),
         anchor_ns=anchor_ns,
         interval_ns=interval_ns,
         fragments_per_segment=measured.fragments_per_segment if measured else 1,
@@ -134,7 +139,11 @@ def present(
 
 
 def _reference(ledger: Ledger, spans: list[_Span], low_ns: int) -> _Span:
+    """The first video track, else the first track, of those that begin where the window does: one that joined later shows no more of it."""
     live = [span for span in spans if span.end_ns() > low_ns] or spans
+    begins = {span.number: max(low_ns, span.time_ns(min(span.reaching(low_ns), span.top - 1))) for span in live}
+    early_ns = min(begins.values()) + TOGETHER_NS
+    live = [span for span in live if begins[span.number] <= early_ns]
     return next((span for span in live if ledger.tracks[span.number].info.kind == "video"), live[0])
 
 

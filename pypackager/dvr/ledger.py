@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from pypackager.dvr import lineup
 from pypackager.dvr.records import Checkpoint, FragmentLost, JournalRecord, Snapshot
 from pypackager.dvr.track import Track
 from pypackager.model.presentation import Period
@@ -32,6 +33,7 @@ from pypackager.model.records import (
     TrackPlaced,
 )
 
+FOR_EVER_NS = 1 << 63
 KEPT_CLOCKS = 16
 KEPT_EVENTS = 64
 
@@ -147,8 +149,8 @@ class Ledger:
         self.places = {_place(place): place for place in snapshot.places}
         self.measured = snapshot.measured
         self.target_duration_s = snapshot.target_duration_s
-        known = {period.number for period in self.periods}
-        self.periods += tuple(period for period in snapshot.periods if period.number not in known)
+        known = {(period.number, period.part) for period in self.periods}
+        self.periods += tuple(period for period in snapshot.periods if (period.number, period.part) not in known)
         self.events.clear()
         self.events.extend(snapshot.events)
         self.version = snapshot.version
@@ -180,9 +182,10 @@ class Ledger:
         self.blobs_version += 1
         # For presentations whose window is deeper than what is left.
         self.version += 1
-        first = min((track.first_period() for track in self.tracks.values() if len(track.columns)), default=None)
-        if first is not None:
-            self.periods = tuple(period for period in self.periods if period.number >= first)
+        shown = [track for track in self.tracks.values() if len(track.columns)]
+        if shown and self.periods:
+            numbers = range(min(track.first_period() for track in shown), self.periods[-1].number + 1)
+            self.periods = lineup.shown(self.periods, numbers, min(track.first_ns() for track in shown), FOR_EVER_NS)
         return oldest.number, names
 
     def _track(self, number: int) -> Track:
@@ -253,18 +256,28 @@ class Ledger:
     def _period_opened(self, record: PeriodOpened) -> None:
         if self.periods and record.period <= self.periods[-1].number:
             raise RefusedError(f"period {record.period} is not after {self.periods[-1].number}")
-        self.periods += (Period(record.period, record.start_ns),)
+        self.periods += (Period(record.period, record.start_ns, members=()),)
+        for track in self.tracks.values():
+            track.open_period()
         self.version += 1
 
     def _published(self, record: Published) -> None:
         period = self.periods[-1].number if self.periods else 0
         file = self._file
+        media: list[tuple[int, int]] = []
+        before_ns = max((track.last_ns() for track in self.tracks.values()), default=-1)
         for row in record.rows:
             track = self.tracks.get(row.track)
             if track is None or row.time <= track.last_time:
                 continue
             if (fragment := track.list(row, period)) is not None:
                 self.blobs[fragment.blob].last_file = file
+                media.append((row.track, row.time))
+        if self.periods:
+            usual_ns = self.measured.interval_ns if self.measured is not None else 0
+            parts = lineup.after_rows(self.periods[-1], self.tracks, media, before_ns, usual_ns)
+            if parts[-1] is not self.periods[-1]:
+                self.periods = (*self.periods[:-1], *parts)
         self.version += 1
 
     def _fragment_lost(self, record: FragmentLost) -> None:

@@ -43,6 +43,12 @@ class TrackState(msgspec.Struct, frozen=True, array_like=True):
     peak_bps: int
     pending: tuple[FragmentWritten, ...]
     """Written and not published."""
+    begun: int = -1
+    """Where the media of the open period that goes up to the last row without a hole begins; -1 in a gap."""
+    reached: int = 0
+    """End of the last row that has media."""
+    absences: int = 0
+    """How often the track left the open period."""
 
 
 class Snapshot(Record, frozen=True, tag="snapshot"):
@@ -57,7 +63,7 @@ class Snapshot(Record, frozen=True, tag="snapshot"):
     measured: Measured | None
     target_duration_s: int
     periods: tuple[Period, ...]
-    """The open period; empty before the first."""
+    """The open part of the open period; empty before the first."""
     events: tuple[Event, ...]
     version: int
     places: tuple[TrackPlaced, ...] = ()

@@ -22,6 +22,7 @@ from pypackager.dvr.clip import NS
 from pypackager.dvr.description import Begin, Join, Run
 from pypackager.dvr.index import Columns
 from pypackager.dvr.ledger import File, Ledger
+from pypackager.dvr.lineup import TOLERANCE_NS
 from pypackager.dvr.track import Track
 from pypackager.model.presentation import Period
 from pypackager.model.records import FLAG_OPENS, FLAG_PERIOD
@@ -90,10 +91,19 @@ class Splice:
 
     def _add_periods(self, begin: Begin) -> None:
         shift = self._period_shift(begin)
-        known = self.ledger.periods[-1].number if self.ledger.periods else -1
-        news = [Period(p.number + shift, p.start_ns) for p in self._source.periods if p.number > begin.period]
         first = Period(begin.period + shift, begin.start_ns)
-        self.ledger.periods += tuple(period for period in (first, *news) if period.number > known)
+        news = {(first.number, first.part): first}
+        for period in self._source.periods:
+            own = msgspec.structs.replace(period, number=period.number + shift)
+            if period.number == begin.period and period.start_ns <= begin.start_ns + TOLERANCE_NS:
+                # The run begins inside this part, and with it all that is listed there.
+                members = period.members and tuple(msgspec.structs.replace(member, since=period.part) for member in period.members)
+                own, news = msgspec.structs.replace(own, start_ns=begin.start_ns, members=members), {}
+            if period.number >= begin.period:
+                news[own.number, own.part] = own
+        known = {(period.number, period.part): period for period in self.ledger.periods}
+        known.pop((first.number, first.part), None)
+        self.ledger.periods = tuple(period for _, period in sorted({**known, **news}.items()))
 
     def _add_rows(self, number: int, track: Track, begin: Begin) -> None:
         columns = track.columns

@@ -31,6 +31,9 @@ class Track:
         self.last_time = -1
         self.last_end = 0
         self.peak_bps = 0
+        self.begun = -1
+        self.reached = 0
+        self.absences = 0
 
     def state(self) -> TrackState:
         """Everything but the rows."""
@@ -47,6 +50,9 @@ class Track:
             self.last_end,
             self.peak_bps,
             tuple(self.pending.values()),
+            self.begun,
+            self.reached,
+            self.absences,
         )
 
     def resume(self, state: TrackState) -> None:
@@ -63,6 +69,13 @@ class Track:
         self.last_time = state.last_time
         self.last_end = state.last_end
         self.peak_bps = state.peak_bps
+        self.begun = state.begun
+        self.reached = state.reached
+        self.absences = state.absences
+
+    def open_period(self) -> None:
+        """A period begins: what the track has in it starts later."""
+        self.begun, self.absences = -1, 0
 
     def add_config(self, number: int, value: TrackConfig) -> None:
         """Takes a configuration."""
@@ -81,7 +94,11 @@ class Track:
         size, blob, offset = 0, GAP_BLOB, 0
         if fragment is None:
             flags |= FLAG_GAP
+            self.begun = -1
         else:
+            if self.begun < 0 or time - self.reached > self.info.timescale // 10:
+                self.begun = time
+            self.reached = time + row.duration
             size, blob, offset = fragment.size, fragment.blob, fragment.offset
             self.config = fragment.config
         self.columns.append(time, row.duration, size, row.segment, flags, self.config, period, self.discontinuity, blob, offset)
@@ -104,3 +121,11 @@ class Track:
         """Period of the oldest row; there is one."""
         first = self.columns.first
         return int(self.columns.window(first, first + 1)[6][0])
+
+    def first_ns(self) -> int:
+        """Start of the oldest row in nanoseconds; there is one."""
+        return self.columns.time_at(self.columns.first) * 1_000_000_000 // self.info.timescale
+
+    def last_ns(self) -> int:
+        """Start of the newest row in nanoseconds."""
+        return self.last_time * 1_000_000_000 // self.info.timescale

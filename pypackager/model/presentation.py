@@ -14,13 +14,31 @@ from pypackager.model.track import TrackConfig, TrackInfo
 Column = npt.NDArray[np.int64]
 
 
+class Member(msgspec.Struct, frozen=True, array_like=True):
+    """A track that a part of a period lists in DASH."""
+
+    track: int
+    """TrackInfo.number."""
+    group: int
+    """Number of the first track that players could switch to it from, in this period: DASH AdaptationSet@id."""
+    since: int
+    """Part that it joined with."""
+
+
 class Period(msgspec.Struct, frozen=True):
-    """A stretch of the presentation with one source timeline and compatible configurations."""
+    """A stretch of the presentation with one source timeline and compatible configurations, or a part of one.
+
+    A period has more than one part where a track joined or left it: each is a Period in DASH, whose Representations cover it whole. No
+    other format knows of parts.
+    """
 
     number: int
     """0, 1, 2, … over the life of the channel; stable in DASH Period@id."""
     start_ns: int
     """Media time of its start."""
+    part: int = 0
+    members: tuple[Member, ...] | None = None
+    """Those that cover the part, in the order in which they came; None: all that have rows."""
 
 
 class TrackWindow(msgspec.Struct, frozen=True):

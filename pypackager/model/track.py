@@ -52,3 +52,10 @@ class TrackInfo(msgspec.Struct, frozen=True, array_like=True):
     name: str = ""
     """For people; may be empty."""
     role: str = "main"
+
+
+def picture_group(info: TrackInfo, config: TrackConfig) -> tuple[object, ...]:
+    """What the pictures have in common that players may switch between: codec family, role and shape."""
+    # Encoders round the lower layers to even sizes: shapes that differ by less than two per cent are one.
+    shape = round(50 * config.width * config.pixel_aspect[0] / (config.height * config.pixel_aspect[1] or 1))
+    return ("video", config.codec.partition(".")[0], info.role, shape)

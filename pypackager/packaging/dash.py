@@ -8,15 +8,12 @@ presentationTimeOffset say the same instant, so presentation time is media time 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
-
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
-from pypackager.model.presentation import Period, Presentation, TrackWindow
+from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.track import TrackConfig
 from pypackager.packaging import cache
+from pypackager.packaging.adaptation import Listed, adaptation_sets, aligned
 from pypackager.packaging.choices import Sound, sounds
 from pypackager.packaging.hls_master import peak_bps
 from pypackager.packaging.languages import bcp47
@@ -24,7 +21,7 @@ from pypackager.packaging.markup import attributes, escape
 from pypackager.packaging.rows import Page
 from pypackager.packaging.runs import Run, RunStrip, ticks
 from pypackager.packaging.timing import NS, duration_text, from_ns, to_ns, utc_text
-from pypackager.packaging.window import config_at, default_audio, end_time, first_media, interval_ns, last_media, target_duration_s
+from pypackager.packaging.window import default_audio, end_time, interval_ns, last_media, target_duration_s
 
 CONTENT_TYPE = "application/dash+xml"
 
@@ -88,8 +85,8 @@ def _page(presentation: Presentation) -> Page:
         + ">\n"
     )
     spoken = sounds(presentation)
-    for period in presentation.periods:
-        _add_period(page, presentation, period, spoken)
+    if not sum(_add_period(page, presentation, index, spoken) for index in range(len(presentation.periods))):
+        raise PackagerError("NOT_READY", "no track covers any of it", status=404)
     if live:
         # Relative to the MPD, so that it is answered through the same CDN path.
         page.add("<UTCTiming" + attributes(schemeIdUri="urn:mpeg:dash:utc:http-iso:2014", value="time") + "/>\n")
@@ -108,94 +105,70 @@ def _end_ns(presentation: Presentation) -> int:
     return max(ends) - _offset_ns(presentation)
 
 
-def _add_period(page: Page, presentation: Presentation, period: Period, spoken: dict[int, Sound]) -> None:
-    sets = list(_adaptation_sets(presentation, period, spoken))
+def _add_period(page: Page, presentation: Presentation, index: int, spoken: dict[int, Sound]) -> bool:
+    """Adds a period if it lists anything."""
+    sets = list(adaptation_sets(presentation, index, spoken))
     if not sets:
-        return
+        return False
+    period = presentation.periods[index]
     start = duration_text(max(0, period.start_ns - _offset_ns(presentation)))
-    page.add(f'<Period id="{period.number}" start="{start}">\n')
+    page.add(f'<Period id="{_name(period.number, period.part)}" start="{start}">\n')
     for members in sets:
-        _add_set(page, presentation, period, members, spoken)
+        _add_set(page, presentation, index, members, spoken)
     page.add("</Period>\n")
+    return True
 
 
-Member = tuple[TrackWindow, int, int, TrackConfig]
-"""A track's rows [start, stop) of a period, with the configuration they have there."""
+def _name(number: int, part: int) -> str:
+    """Period@id."""
+    return f"{number}.{part}" if part else f"{number}"
 
 
-def _adaptation_sets(presentation: Presentation, period: Period, spoken: dict[int, Sound]) -> Iterator[list[Member]]:
-    """Representations that a player may switch between: pictures of one codec family and shape, or one sound in one codec."""
-    sets: dict[tuple[object, ...], list[Member]] = {}
-    for track in presentation.tracks:
-        start, stop = 0, len(track.time)
-        if len(presentation.periods) > 1:
-            start, stop = (int(np.searchsorted(track.period, number)) for number in (period.number, period.number + 1))
-        row = first_media(track, start, stop)
-        if row is None:
-            continue
-        config = config_at(track, row)
-        if track.info.kind == "video":
-            # Encoders round the lower layers to even sizes: shapes that differ by less than two per cent are one.
-            shape = round(50 * config.width * config.pixel_aspect[0] / (config.height * config.pixel_aspect[1] or 1))
-            key: tuple[object, ...] = ("video", config.codec.partition(".")[0], track.info.role, shape)
-        else:
-            key = ("audio", spoken[track.info.number].name, config.codec)
-        sets.setdefault(key, []).append((track, start, stop, config))
-    # Video first: the order says nothing in DASH, but simple players take the first set for the main one.
-    yield from sorted(sets.values(), key=lambda members: members[0][0].info.kind != "video")
-
-
-def _add_set(page: Page, presentation: Presentation, period: Period, members: list[Member], spoken: dict[int, Sound]) -> None:
-    info = members[0][0].info
+def _add_set(page: Page, presentation: Presentation, index: int, members: list[Listed], spoken: dict[int, Sound]) -> None:
+    info = members[0].track.info
+    group = min(member.group for member in members)
     video = info.kind == "video"
     default = default_audio(presentation)
     page.add(
         "<AdaptationSet"
         + attributes(
-            # Tracks keep their number for life, so a set has the same id in every period that its first member is in.
-            id=info.number,
+            # Tracks keep their number for life, so a set has the same id in every period that its first member is in, and in all its parts.
+            id=group,
             contentType=info.kind,
             mimeType=f"{info.kind}/mp4",
             lang=bcp47(info.language) or None,
-            segmentAlignment=str(_aligned(members)).lower(),
+            segmentAlignment=str(aligned(members)).lower(),
             startWithSAP=1,
             # Every language has the role "main"; this says which one a player starts with.
-            selectionPriority=2 if any(track is default for track, *_ in members) else None,
+            selectionPriority=2 if any(member.track is default for member in members) else None,
         )
         + ">\n"
     )
+    period = presentation.periods[index]
+    if any(member.group == group and member.since < period.part for member in period.members or ()):
+        # What was listed before goes on in the same buffer; that period may have left the window (DASH-IF Timing Model, Period continuity).
+        before = _name(period.number, period.part - 1)
+        page.add("<SupplementalProperty" + attributes(schemeIdUri="urn:mpeg:dash:period-continuity:2015", value=before) + "/>\n")
     # The language says it all where no other sound has it.
     if not video and (name := spoken[info.number].name) != bcp47(info.language):
         page.add(f"<Label>{escape(name)}</Label>\n")
     if info.role:
         page.add("<Role" + attributes(schemeIdUri="urn:mpeg:dash:role:2011", value=info.role) + "/>\n")
-    for track, start, stop, config in members:
-        _add_representation(page, presentation, period, (track, start, stop, config))
+    for member in members:
+        _add_representation(page, presentation, index, member)
     page.add("</AdaptationSet>\n")
 
 
-def _aligned(members: list[Member]) -> bool:
-    """All members have the same rows."""
-    first, start, stop, _ = members[0]
-    return all(
-        other_stop - other_start == stop - start
-        and other.info.timescale == first.info.timescale
-        and (stop == start or int(other.time[other_start]) == int(first.time[start]))
-        and (stop == start or int(other.time[other_stop - 1]) == int(first.time[stop - 1]))
-        for other, other_start, other_stop, _ in members[1:]
-    )
-
-
-def _add_representation(page: Page, presentation: Presentation, period: Period, member: Member) -> None:
-    track, start, stop, config = member
+def _add_representation(page: Page, presentation: Presentation, index: int, member: Listed) -> None:
+    track, config = member.track, member.config
     # Of equal instants, so that the tracks stay in step: Period@start is exact to the nanosecond, this to the tick.
-    offset = from_ns(max(period.start_ns, _offset_ns(presentation)), track.info.timescale)
+    offset = from_ns(max(presentation.periods[index].start_ns, _offset_ns(presentation)), track.info.timescale)
     arguments = (config.hash, peak_bps("cmaf", track), offset)
-    slot = ("mpd representation", track.info.number, period.number - presentation.periods[0].number)
+    slot = ("mpd representation", track.info.number, index)
     page.add(cache.text(presentation, slot, arguments, lambda: _representation(track, config, offset)))
     rows = cache.strip(presentation, ("mpd rows", track.info.number), track, _timeline)
     rows.feed(track, ticks, track.first + len(track.time))
-    page.add_rows(rows.slice(track.first + start, track.first + stop))
+    page.add_rows(rows.slice(track.first + member.start, track.first + member.stop))
     page.add("</SegmentTimeline>\n</SegmentTemplate>\n</Representation>\n")
 
 

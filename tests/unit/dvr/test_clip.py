@@ -173,6 +173,17 @@ def test_periods_count_discontinuities_alike_on_all_tracks() -> None:
     assert [period.number for period in shown(made, Bounds(12 * SECOND)).periods] == [1]
 
 
+def test_a_track_that_joins_late_does_not_cut_the_window_of_the_others(plain: Ledger) -> None:
+    """It may have the lowest number, when it was there long ago, or be the only video."""
+    made = ledger(TrackInfo("late", 1, "video", 90_000, 1_000_000), AUDIO)
+    for index in range(30):
+        row(made, AUDIO, index)
+    for index in range(24, 30):
+        row(made, VIDEO, index)
+    assert rows(made, Bounds(30 * SECOND)) == {1: (0, 6), 2: (15, 30)}
+    assert rows(plain, Bounds(30 * SECOND)) == {1: (15, 30), 2: (15, 30)}
+
+
 def test_decisions_are_read_from_the_ledger(plain: Ledger) -> None:
     version = plain.version
     plain.apply(Anchored(1_700_000_000 * SECOND))
