@@ -19,7 +19,7 @@ from pypackager.dvr.recovery import Replay
 from pypackager.dvr.splice import BLOB, FLAGS, OFFSET, SEGMENT, SIZE, TIME, Splice
 from pypackager.dvr.track import GAP_BLOB, Track
 from pypackager.model.presentation import Presentation
-from pypackager.model.records import FLAG_CLOSES, FLAG_GAP
+from pypackager.model.records import FLAG_CLOSES, FLAG_ENDS, FLAG_GAP
 
 
 def fold(directory: Path, runs: Sequence[Run], damaged: Iterable[tuple[int, int]] = ()) -> Ledger:
@@ -73,7 +73,7 @@ def taken(ledger: Ledger, since: Mapping[int, int]) -> Ledger:
         own = copy.tracks[number] = Track(track.info, low)
         rows = np.array(columns.window(low, columns.end))
         # Nothing more comes into its last segment: it stays listed when the presentation is live again.
-        rows[FLAGS, -1] |= FLAG_CLOSES
+        rows[FLAGS, -1] |= FLAG_CLOSES | FLAG_ENDS
         own.columns.extend(rows)
         own.configs, own.peak_bps = track.configs, track.peak_bps
         own.last_time, own.last_end = track.last_time, track.last_end

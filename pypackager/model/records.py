@@ -22,6 +22,9 @@ FLAG_PERIOD = 16
 FLAG_CLOSES = 32
 """The row is its track's last in an HLS segment that has all its fragments: nothing more comes into it."""
 
+FLAG_ENDS = 64
+"""The row is its track's last in a run of a program that was started again: it was served as the last of all. Never in a journal."""
+
 
 class Record(msgspec.Struct, frozen=True, array_like=True, tag_field="_"):
     """Base of all journal records: MessagePack arrays whose first element is the tag."""

@@ -17,6 +17,7 @@ import msgspec
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published, SmoothFragment, Source
 from pypackager.model.presentation import Presentation, TrackWindow
+from pypackager.model.records import FLAG_ENDS
 from pypackager.model.track import TrackConfig
 from pypackager.packaging import cache
 from pypackager.packaging.codec_private import annex_b
@@ -235,6 +236,8 @@ def _stop(presentation: Presentation, stream: Stream) -> int:
     stop = len(stream.tracks[0].time)
     ahead = 0 if presentation.ended else LOOK_AHEAD
     while stop > 0 and ahead > 0:
+        if int(stream.tracks[0].flags[stop - 1]) & FLAG_ENDS:
+            return stop
         stop -= 1
         ahead -= _has_chunk(stream, stop)
     return stop if ahead == 0 else 0
@@ -311,10 +314,13 @@ def _choices(stream: Stream, layer: TrackWindow, time: int) -> Iterator[tuple[Tr
 
 
 def _successors(stream: Stream, row: int) -> tuple[tuple[int, int], ...]:
-    """(time, duration) of the look-ahead fragments; none when they are not all there: the presentation ended."""
+    """(time, duration) of the look-ahead fragments; none when they are not all there: the presentation ended, or did so once."""
     chunks = stream.tracks[0]
     found: list[tuple[int, int]] = []
     for later in range(row + 1, len(chunks.time)):
+        if int(chunks.flags[later - 1]) & FLAG_ENDS:
+            # As it was served while the presentation ended here.
+            break
         if _has_chunk(stream, later):
             found.append((int(chunks.time[later]), int(chunks.duration[later])))
             if len(found) == LOOK_AHEAD:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pypackager import packaging
+from pypackager.model.plan import Published
 from tests.helpers.channel_node import ChannelNode
 from tests.helpers.presentations import avc, body_of
 from tests.helpers.timeline_rig import Header
@@ -40,6 +41,11 @@ def lines(node: ChannelNode, path: str, *starts: str) -> list[str]:
     return [line for line in body.split("\n") if line.startswith(starts)]
 
 
+def chunks(node: ChannelNode) -> int:
+    """Fragments that the Smooth manifest lists."""
+    return sum(int(line.partition(' r="')[2].partition('"')[0] or 1) for line in lines(node, "manifest", "<c "))
+
+
 def test_players_of_each_format_are_told_of_the_stretch_between_the_runs(tmp_path: Path) -> None:
     node = ended(tmp_path)
     feed(node, 1, *range(120, 134, 2))
@@ -71,6 +77,26 @@ def test_players_of_each_format_are_told_of_the_stretch_between_the_runs(tmp_pat
         "../v1/12960000-2.m4s",
         "#EXT-X-ENDLIST",
     ]
+
+
+def test_the_last_smooth_fragments_of_a_run_stay_what_they_were_when_it_ended(tmp_path: Path) -> None:
+    node = ended(tmp_path)
+
+    def plans() -> list[Published]:
+        shown = node.channel.program("show")
+        times = [time * 90_000 for time in range(100, 120, 2)]
+        return [packaging.answer(shown, f"QualityLevels(4000)/Fragments(video={time})", "") for time in times]
+
+    served = plans()
+    assert len({published.etag[-2:] for published in served}) == 2, "the last two name no successors"
+    node.start_program()
+    assert plans() == served, "while nothing of the new run is listed"
+    assert chunks(node) == 10, "listed as they were"
+    feed(node, 1, 120)
+    assert chunks(node) == 10
+    feed(node, 1, 122, 124, 126)
+    assert plans() == served
+    assert chunks(node) == 12, "of the new run those that have their look-ahead"
 
 
 def test_an_encoder_that_began_anew_in_between_makes_one_discontinuity(tmp_path: Path) -> None:

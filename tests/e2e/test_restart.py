@@ -104,6 +104,31 @@ def test_an_encoder_that_restarts_at_zero_opens_a_period(again: Recipe, tmp_path
         assert [text.count("#EXT-X-DISCONTINUITY\n") for text in playlists] == [1] * len(playlists), playlists
 
 
+def test_a_program_that_is_started_again_goes_on_under_the_same_urls(tmp_path: Path) -> None:
+    first, second = material(SINGLE), material(OTHER_SIZE)
+    with running_daemon(tmp_path, Channel("news", settings=QUICK)) as daemon:
+        recorder = Recorder(daemon, "news")
+        push_isml(daemon.ingest("news"), first, tmp_path / "first.log", rate=0).finish()
+        daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
+        daemon.end_program("news")
+        before = recorder.take()
+        daemon.reload("news", program="running")
+        daemon.wait_for(daemon.presentation("news", "manifest(format=mpd-time-cmaf)"), 'type="dynamic"')
+        recorder.check()
+        push_isml(daemon.ingest("news"), second, tmp_path / "second.log").finish()
+        daemon.end_program("news")
+        assert recorder.take() > before
+        recorder.check()
+        dash = read_dash(daemon.fetch, daemon.presentation("news", "manifest(format=mpd-time-cmaf)"))
+        periods = sorted({track.label.split()[2] for track in dash})
+        assert len(periods) == 2
+        for period, source in zip(periods, (first, second), strict=True):
+            assert_presentation(read_file(source), [track for track in dash if track.label.split()[2] == period])
+        daemon.kill()
+        daemon.start()
+        recorder.check()
+
+
 def media_playlists(daemon: Daemon) -> list[tuple[str, str]]:
     """(master's URL, name) of each variant."""
     url = daemon.presentation("news", "manifest(format=m3u8-cmaf)")
