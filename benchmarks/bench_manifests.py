@@ -92,9 +92,26 @@ def test_publication_of_a_fragment(benchmark: Any, hours: float) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["hls/video-10.m3u8", "manifest.mpd", "manifest", "hds/video-10+audio-11.abst"])
-def test_first_manifest_of_25_hours(benchmark: Any, path: str) -> None:
+EACH = {
+    "HLS master": "master.m3u8",
+    "HLS": "hls/video-10.m3u8",
+    "HLS TS v4": "ts/video-10.m3u8",
+    "HLS TS v3": "ts3/video-10.m3u8",
+    "DASH": "manifest.mpd",
+    "Smooth": "manifest",
+    "f4m": "manifest.f4m",
+    "HDS bootstrap": "hds/video-10+audio-11.abst",
+}
+"""One of each kind of manifest."""
+
+
+@pytest.fixture(scope="module", params=[5 / 60, 25], ids=["5min", "25h"])
+def presentation(request: pytest.FixtureRequest) -> Presentation:
+    """A window of so many hours."""
+    return whole(round(request.param * 3600 / INTERVAL_S))
+
+
+@pytest.mark.parametrize("path", EACH.values(), ids=EACH.keys())
+def test_first_manifest(benchmark: Any, presentation: Presentation, path: str) -> None:
     """A daemon that was started again renders everything once."""
-    rows = 45_000
-    presentation = whole(rows)
     benchmark.pedantic(lambda: answer(msgspec.structs.replace(presentation, caches={}), path, ""), rounds=3)

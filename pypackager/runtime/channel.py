@@ -111,6 +111,7 @@ class LiveChannel:
         self._last_fragment_ns: int | None = None
         self._spilled = 0
         self._lists = 0
+        self._chunks = metrics.chunks.labels(config.name)
         self._unwritten = Unwritten()
         mode = config.clock or ("utc" if config.protocol == "rtmp" else "source")
         options = Options(
@@ -183,6 +184,7 @@ class LiveChannel:
 
     def chunk(self, conn: int, chunk: Chunk) -> None:
         """Takes a chunk."""
+        self._chunks.inc()
         self.timeline.chunk(conn, chunk, self._now())
 
     def complete(self, conn: int) -> None:

@@ -52,6 +52,7 @@ class Metrics:
         r = self.registry
         track = ("channel", "track")
         self.ingest_bytes = Counter("pypackager_ingest_bytes", "Media bytes taken into the journal", track, registry=r)
+        self.chunks = Counter("pypackager_chunks", "Chunks that encoders sent", ("channel",), registry=r)
         self.fragments = Counter("pypackager_fragments", "Fragments taken into the journal", track, registry=r)
         self.published = Counter("pypackager_published_rows", "Rows that the published edge passed", ("channel", "kind"), registry=r)
         self.bitrate = Gauge("pypackager_track_bitrate_bps", "Bit rate of the last fragment", track, registry=r)

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import get_args
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
-from pypackager.origin.target import Route, parse_target, presentation_root, preview_root
+from pypackager.origin.target import Place, Route, parse_target, presentation_root, preview_root
+
+PAGE = (Path(__file__).parents[3] / "docs/reference/urls.md").read_text()
+
+
+def test_the_reference_page_names_every_place() -> None:
+    shown = {parse_target(re.sub(r"[{}]", "", url).encode(), b"").place for url in re.findall(r"`(/[^`]+)`", PAGE) if url != "/metrics"}
+    assert shown >= set(get_args(Place)) - {"none"}
+    assert not [place for place in shown if place == "none"]
+
+
+def test_the_reference_page_says_where_encoders_push() -> None:
+    posts = [parse_http_target(url) for url in re.findall(r"`http://{host}:8088(/[^`]+)`", PAGE)]
+    publishes = [parse_rtmp_target(*url.rsplit("/", 1)) for url in re.findall(r"`rtmp://{host}:1935/([^`]+)`", PAGE)]
+    assert posts == publishes == [Target("{channel}", "primary", "{stream}"), Target("{channel}", "secondary", "{stream}")]
 
 
 @pytest.mark.parametrize(
