@@ -9,7 +9,7 @@ from lxml import etree
 
 from pypackager.check.finding import Fold, Report
 from pypackager.check.rules import SEVERITIES
-from pypackager.check.tables import describe
+from pypackager.check.tables import cite, describe
 
 
 def render_json(report: Report) -> bytes:
@@ -59,7 +59,7 @@ def render_junit(report: Report) -> bytes:
 
 
 def _text(fold: Fold) -> str:
-    lines = [f"{fold.rule.id} ({fold.rule.clause}): {fold.rule.demand}; {fold.count} times"]
+    lines = [f"{fold.rule.id} [{cite(fold.rule)}]: {fold.rule.demand}; {fold.count} times"]
     lines += [f"  {describe(each.place).replace(chr(10), ' ')}: {each.found}; expected: {each.expected}" for each in fold.findings]
     return "\n".join(lines)
 

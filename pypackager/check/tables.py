@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pypackager.check.finding import Finding, Fold, Place, Report
-from pypackager.check.rules import SEVERITIES
+from pypackager.check.rules import SEVERITIES, Rule
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -33,15 +33,19 @@ def _findings(report: Report) -> Table:
 
 def _cells(finding: Finding) -> list[str]:
     rule = finding.rule
-    clause = rule.clause if rule.verified else f"{rule.clause} (unverified)"
     severity = f"[{_STYLES[rule.severity]}]{rule.severity}[/]"
-    return [severity, escape(f"{rule.id}\n{clause}"), escape(describe(finding.place)), escape(finding.found), escape(finding.expected)]
+    return [severity, escape(f"{rule.id}\n{cite(rule)}"), escape(describe(finding.place)), escape(finding.found), escape(finding.expected)]
 
 
 def _rest(fold: Fold) -> list[str]:
     place = fold.findings[0].place
     where = f"{place.presentation} {place.track}".strip()
     return ["", escape(fold.rule.id), escape(where), f"… and {fold.count - len(fold.findings)} more", ""]
+
+
+def cite(rule: Rule) -> str:
+    """A rule's clause, and whether its text was read."""
+    return rule.clause if rule.verified else f"{rule.clause} (unverified)"
 
 
 def describe(place: Place) -> str:

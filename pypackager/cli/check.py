@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import trio
 
@@ -17,6 +18,7 @@ from pypackager.check.run import WALKERS, CannotRunError
 from pypackager.check.run import run as run_check
 from pypackager.check.session import Progress, Settings
 from pypackager.check.tables import print_report
+from pypackager.cli.cause import sole_cause
 
 _DEFAULT_SECONDS = 30.0
 
@@ -37,10 +39,14 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--format", dest="form", choices=["auto", *WALKERS], default="auto", help="default: what the manifest is")
     parser.add_argument("--depth", choices=["quick", "full"], default="full", help="quick: the first and last few segments of each track")
     parser.add_argument(
-        "--most", type=int, default=Settings().most_segments, metavar="N", help="segments of a track, the newest (default: %(default)s)"
+        "--most",
+        type=parse_count,
+        default=Settings().most_segments,
+        metavar="N",
+        help="segments of a track, the newest (default: %(default)s)",
     )
     parser.add_argument("--compare", action="store_true", help="all URLs must carry the same frames at the same times")
-    parser.add_argument("--rate", type=float, default=0.0, metavar="N", help="most requests a second (default: no limit)")
+    parser.add_argument("--rate", type=parse_rate, default=0.0, metavar="N", help="most requests a second (default: no limit)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML as well")
     parser.set_defaults(run=run)
@@ -50,19 +56,46 @@ def run(options: argparse.Namespace) -> int:
     """Checks, prints, and says by the exit code what came of it."""
     from rich.console import Console
 
-    settings = Settings(options.seconds, options.depth, options.most)
     try:
-        report = trio.run(_check, options, settings)
+        if options.junit is not None:
+            _prove_writable(options.junit)
+        report = _judge(options)
+        if options.json:
+            sys.stdout.write(render_json(report).decode())
+        else:
+            print_report(report, Console())
+        if options.junit is not None:
+            _write(options.junit, render_junit(report))
     except CannotRunError as fault:
         sys.stderr.write(f"pypackager check: {fault}\n")
         return 2
-    if options.junit is not None:
-        options.junit.write_bytes(render_junit(report))
-    if options.json:
-        sys.stdout.write(render_json(report).decode())
-    else:
-        print_report(report, Console())
     return 1 if report.count("error") else 0
+
+
+def _judge(options: argparse.Namespace) -> Report:
+    try:
+        return trio.run(_check, options, Settings(options.seconds, options.depth, options.most))
+    except BaseExceptionGroup as group:
+        cause = sole_cause(group, CannotRunError)
+        if cause is not None:
+            raise cause from None
+        raise
+
+
+def _prove_writable(path: Path) -> None:
+    """A path that takes no report is said before the run, not after it; an old report stays until there is a new one."""
+    fresh = not path.exists()
+    _write(path, b"", mode="ab")
+    if fresh:
+        path.unlink()
+
+
+def _write(path: Path, data: bytes, *, mode: Literal["ab", "wb"] = "wb") -> None:
+    try:
+        with path.open(mode) as file:
+            file.write(data)
+    except OSError as fault:
+        raise CannotRunError(f"{path}: {fault.strerror}") from fault
 
 
 async def _check(options: argparse.Namespace, settings: Settings) -> Report:
@@ -101,3 +134,29 @@ def parse_seconds(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 90s, 5m, 1h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
+def parse_count(text: str) -> int:
+    """A number from 1.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
+def parse_rate(text: str) -> float:
+    """Requests a second; 0 is no limit.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests a second; 0 is no limit")
+    return rate

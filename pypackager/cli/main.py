@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pypackager import __version__
 from pypackager.cli import check, demo, push, serve
+from pypackager.cli.cause import sole_cause
 from pypackager.model.errors import PackagerError
 
 
@@ -26,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"pypackager: {error.code}: {error.detail}{place}\n")
         return 2 if error.code.startswith("CONFIG_") else 1
     except KeyboardInterrupt:
+        return 130
+    except BaseExceptionGroup as group:
+        if sole_cause(group, KeyboardInterrupt) is None:
+            raise
         return 130
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import trio
 
+from pypackager.cli.cause import sole_cause
 from pypackager.config.load import load_config
 from pypackager.model.errors import PackagerError
 from pypackager.runtime.allocator import keep_memory
@@ -33,19 +34,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         trio.run(Daemon(config, reload=lambda: load_config(options.config)).run)
     except BaseExceptionGroup as group:
-        cause = sole_cause(group)
+        cause = sole_cause(group, PackagerError)
         if cause is not None:
             raise cause from None
         raise
     return 0
-
-
-def sole_cause(group: BaseExceptionGroup[BaseException]) -> PackagerError | None:
-    """The one fault that ended the daemon, out of the groups that nurseries wrapped it in; None when there is more to tell."""
-    ours, others = group.split(PackagerError)
-    while ours is not None and others is None and len(ours.exceptions) == 1:
-        cause = ours.exceptions[0]
-        if isinstance(cause, PackagerError):
-            return cause
-        ours = cause
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pypackager.cli.serve import sole_cause
+from pypackager.cli.cause import sole_cause
 from pypackager.model.errors import PackagerError
 
 FAULT = PackagerError("LISTEN_FAILED", "port 80 is taken", fault="operator")
@@ -12,7 +12,7 @@ BUG = ValueError("ours")
 
 
 def test_fault_is_taken_out_of_its_nurseries() -> None:
-    assert sole_cause(BaseExceptionGroup("daemon", [BaseExceptionGroup("listeners", [FAULT])])) is FAULT
+    assert sole_cause(BaseExceptionGroup("daemon", [BaseExceptionGroup("listeners", [FAULT])]), PackagerError) is FAULT
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ def test_fault_is_taken_out_of_its_nurseries() -> None:
     ids=lambda group: group.message,
 )
 def test_nothing_is_hidden_behind_a_fault(group: BaseExceptionGroup[BaseException]) -> None:
-    assert sole_cause(group) is None
+    assert sole_cause(group, PackagerError) is None

@@ -71,6 +71,8 @@ def test_the_report_as_json_and_junit() -> None:
     suite = etree.fromstring(render_junit(flooded()))
     assert suite.xpath("//testcase[@name='720p']/failure/@message") == ["HLS-TARGETDURATION"]
     assert suite.xpath("//testsuite/@failures") == ["1"]
+    assert f"HLS-TARGETDURATION [{TARGET.clause} (unverified)]" in suite.findtext(".//failure")
+    assert document["findings"][0]["verified"] is False
 
 
 def test_the_report_as_a_table() -> None:
