@@ -44,8 +44,9 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: i
         holes += [(before.end, after.time) for before, after in pairwise(fragments)]
         for n, (begin, end) in enumerate(holes):
             if end > begin > line.last_time and (not n or line.ns(end) - line.ns(begin) >= MISALIGNED_NS):
-                rows.append(row_of(line, rhythm, period, begin, end - begin, FLAG_GAP))
-                line.last_time, line.edge = begin, end
+                for first, last in _parts(line, slot, rhythm, begin, end):
+                    rows.append(row_of(line, rhythm, period, first, last - first, FLAG_GAP))
+                    line.last_time, line.edge = first, last
             for fragment in fragments[n : n + 1]:
                 rows.append(row_of(line, rhythm, period, fragment.time, fragment.duration, fragment.flags))
                 line.published(fragment)
@@ -88,6 +89,18 @@ def row_of(line: TrackLine, rhythm: Segmenter, period: int, time: int, duration:
 
 def _middle_ns(line: TrackLine, time: int, duration: int) -> int:
     return (line.ns(time) + line.ns(time + duration)) // 2
+
+
+def _parts(line: TrackLine, slot: Slot, rhythm: Segmenter, begin: int, end: int) -> list[tuple[int, int]]:
+    """A hole in parts that a segment can hold, where it is too long for one: a layer that does not align lacks more than the slot."""
+    target = rhythm.rhythm.target_duration_s
+    if rounded_seconds(line.ns(end) - line.ns(begin)) <= target:
+        return [(begin, end)]
+    borders = [end, max(begin, min(end, from_ns(slot.start_ns, line.info.timescale)))]
+    while rounded_seconds(line.ns(borders[-1]) - line.ns(begin)) > target:
+        borders.append(borders[-1] - target * line.info.timescale)
+    borders.append(begin)
+    return [(first, last) for first, last in pairwise(reversed(borders)) if first < last]
 
 
 def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period: bool, in_new_period: bool) -> tuple[int, int]:

@@ -147,6 +147,29 @@ def test_a_misaligned_layer_keeps_its_edges_and_holds_nobody(shift_ms: int) -> N
     assert "GOPS_MISALIGNED" in rig.codes()
 
 
+@pytest.mark.parametrize("shift_ms", [700, 1000, 1300, 1900])
+def test_the_gap_of_a_misaligned_layer_that_leaves_is_no_longer_than_a_segment(shift_ms: int) -> None:
+    rig = Rig("rtmp", fragments_per_segment=1)
+    first = rig.connect([Header(1, "video")], stream="a")
+    rig.timeline.place(first, 0, 1000, rig.now)
+    second = None
+    for slot in range(14):
+        rig.send(first, Chunk(1, 2 * slot * VIDEO, GOP))
+        rig.wait(shift_ms / 1000)
+        if slot == 2:
+            second = rig.connect([Header(1, "video")], stream="b")
+            rig.timeline.place(second, 0, 1000, rig.now)
+        if second is not None and slot < 8:
+            rig.send(second, Chunk(1, 2 * slot * VIDEO, GOP))
+        if second is not None and slot == 8:
+            rig.disconnect(second)
+        rig.wait(2 - shift_ms / 1000)
+    rig.wait(5)
+    gaps = [row.duration / VIDEO for row in rig.rows("b") if row.flags & FLAG_GAP]
+    assert gaps
+    assert all(round(length + 1e-9) <= 2 for length in gaps), gaps
+
+
 def test_a_short_first_gop_does_not_set_the_rhythm() -> None:
     rig = Rig()
     conn = ladder(rig, 1)

@@ -21,6 +21,7 @@ import httpx
 
 from pypackager.check.run import WALKERS
 from tests.helpers.judged import assert_clean, judge_urls
+from tests.helpers.ports import free_port
 from tests.helpers.presentation import OUTPUTS, body_of
 
 _START_SECONDS = 15.0
@@ -239,10 +240,9 @@ class Daemon:
             return False
 
     def _write_config(self) -> Path:
-        listen = "".join(
-            f'{listener} = ["{self.addresses[listener][0] if self.addresses else "127.0.0.1:0"}"]\n'
-            for listener in ("rtmp", "ingest", "control", "origin")
-        )
+        if not self.addresses:
+            self.addresses = {listener: [f"127.0.0.1:{free_port()}"] for listener in ("rtmp", "ingest", "control", "origin")}
+        listen = "".join(f'{listener} = ["{places[0]}"]\n' for listener, places in self.addresses.items())
         head = f'data_dir = "{self.data}"\nlog = "json"\n\n[listen]\n{listen}\n[tuning]\n{self.tuning}\n\n'
         endpoint = '[[streaming_endpoint]]\nname = "default"\nstate = "running"\n'
         path = self.directory / "pypackager.toml"

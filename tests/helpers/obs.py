@@ -22,6 +22,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Message, Request
 
 from tests.helpers.encoders import program
+from tests.helpers.ports import free_port
 
 SIZE = (640, 360)
 FRAME_RATE = 30
@@ -64,7 +65,7 @@ def streaming_obs(directory: Path, server: str, key: str) -> Iterator[Obs]:
         key: The stream's name.
     """
     obs, screen = program("obs", "obs-studio"), program("Xvfb", "xvfb")
-    port = _free_port()
+    port = free_port()
     _write_profile(directory / "obs-studio", server, key, port)
     display, pipe = os.pipe()
     log_path = directory / "obs.log"
@@ -88,12 +89,6 @@ def streaming_obs(directory: Path, server: str, key: str) -> Iterator[Obs]:
         finally:
             virtual.terminate()
             virtual.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _write_profile(root: Path, server: str, key: str, port: int) -> None:
