@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pypackager.check.finding import Report, Scope
+from pypackager.check.judge.borders import Pair, borders_to_judge, check_borders
 from pypackager.check.judge.match import NS, Stream, match, streams
 from pypackager.check.presentation import Presentation
 from pypackager.check.rules import rule
@@ -29,6 +30,10 @@ MISSING = rule(
     "SYNC-TRACK", "note", "none", "each track has a counterpart in the other presentation", verified=True,
     example="HDS carries the default audio only",
 )  # fmt: skip
+LAYER = rule(
+    "SYNC-LAYER", "error", "none", "each layer has a counterpart in a presentation that has room for it", verified=True,
+    example="HLS has 720p, 360p and 240p, DASH lacks 240p",
+)  # fmt: skip
 
 
 def check_same(one: Presentation, other: Presentation, report: Report, *, whole: bool) -> None:
@@ -36,6 +41,7 @@ def check_same(one: Presentation, other: Presentation, report: Report, *, whole:
     scope = report.scope(presentation=other.label, url=other.url)
     ours, theirs = streams(one), streams(other)
     shifts: list[tuple[str, int, int]] = []
+    pairs: dict[int, list[Pair]] = {}
     matched: set[int] = set()
     for stream, best in zip(theirs, match(ours, theirs), strict=True):
         here = scope.at(track=stream.label)
@@ -46,13 +52,32 @@ def check_same(one: Presentation, other: Presentation, report: Report, *, whole:
         shift = _check_pair(ours[best], stream, one.label, here, whole=whole)
         if shift is not None:
             shifts.append((stream.label, shift, max(ours[best].tick, stream.tick)))
-    for n, stream in enumerate(ours):
-        if n not in matched:
-            scope.breach(MISSING, f"{one.label} {stream.label} ({stream.kind}) is not in it", "a counterpart")
+            pairs.setdefault(best, []).append((stream, shift))
+    _check_all_there(ours, matched, one, other, scope)
+    if whole:
+        heads, tails = borders_to_judge(one, other)
+        for n, same in pairs.items():
+            check_borders(ours[n], same, f"{one.label} {ours[n].label}", scope.at(track=same[0][0].label), heads=heads, tails=tails)
     for label, shift, tick in shifts[1:]:
         if abs(shift - shifts[0][1]) > tick + shifts[0][2]:
             found = f"{(shift - shifts[0][1]) / 1e6:+.3f} ms against {shifts[0][0]}"
             scope.at(track=label).breach(SHIFT, found, f"the shift of {shifts[0][1] / 1e6:.3f} ms, to a tick")
+
+
+def _check_all_there(ours: list[Stream], matched: set[int], one: Presentation, other: Presentation, scope: Scope) -> None:
+    """Checks that no stream is missing."""
+    layers = [ours[n] for n in sorted(matched) if ours[n].kind == "video"]
+    for n, stream in enumerate(ours):
+        # Of two that are the same the first is found.
+        if n in matched or any(stream.likeness(ours[m]) == 1 for m in matched):
+            continue
+        found = f"{one.label} {stream.label} ({stream.kind}) is not in it"
+        # A media playlist by itself is one rendition.
+        alone = other.format == "hls" and [track.url for track in other.tracks] == [other.url]
+        # All layers of a Smooth stream share one list of chunks (MS-SSTR 2.2.2.5): one that is cut elsewhere has no place in it.
+        room = other.format != "smooth" or any(stream.cut_as(layer) for layer in layers)
+        lost = stream.kind == "video" and room and not alone
+        scope.breach(LAYER if lost else MISSING, found, "a counterpart")
 
 
 def _check_pair(ours: Stream, theirs: Stream, label: str, scope: Scope, *, whole: bool) -> int | None:

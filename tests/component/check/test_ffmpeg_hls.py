@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -54,3 +55,16 @@ def test_both_containers_carry_the_same_frames(tmp_path: Path) -> None:
     recording = mux(B_FRAMES, tmp_path, "fmp4", _MUXED, "one.m3u8")
     recording = mux(B_FRAMES, tmp_path, "mpegts", _MUXED, "two.m3u8")
     assert_clean(judge_recording(recording, BASE + "one.m3u8", BASE + "two.m3u8", compare=True))
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_a_container_that_carries_half_of_it_is_found(head: bool, tmp_path: Path) -> None:
+    recording = mux(B_FRAMES, tmp_path, "fmp4", _MUXED, "one.m3u8")
+    recording = mux(B_FRAMES, tmp_path, "mpegts", _MUXED, "two.m3u8")
+    (answer,) = (answer for _, answer in recording.answers[BASE + "two.m3u8"])
+    rows = re.findall(rb"#EXTINF:.*\n.*\n", answer.body)
+    for row in rows[:3] if head else rows[3:]:
+        recording.replace(BASE + "two.m3u8", recording.answers[BASE + "two.m3u8"][0][1].body.replace(row, b""))
+    report = judge_recording(recording, BASE + "one.m3u8", BASE + "two.m3u8", compare=True)
+    assert report.broken("error") == {"SYNC-BORDERS"}
+    assert report.count("error") == 2

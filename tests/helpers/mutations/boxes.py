@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 
+from tests.helpers.made_hls import COPIES, master_url
 from tests.helpers.mutations.patient import Mutation, Patient, mutation
 
 Bytes = bytes | bytearray
@@ -124,6 +126,18 @@ def _shift_from(patient: Patient) -> None:
         patient.body(url, lambda data: _shift(data, 0.5))
 
 
+def _ends_early(patient: Patient) -> None:
+    """The newest segment is never listed."""
+    for name in patient.media:
+        patient.text(name, r"(?:#EXT-X-PROGRAM-DATE-TIME:.*\n)?#EXTINF:.*\n\w+5\.m4s\n", "", copies=range(2, COPIES))
+
+
+def _without_layer(patient: Patient) -> None:
+    """A variant of the transport streams is not listed."""
+    lines = re.compile(rb"#EXT-X-STREAM-INF:.*\n" + patient.variant().encode() + rb"\.m3u8\n")
+    patient.body(master_url("mpegts"), lambda data: lines.sub(b"", bytes(data)))
+
+
 def _timescale(data: bytearray) -> bytearray:
     at = data.index(b"mdhd") + 4
     struct.pack_into(">I", data, at + (20 if data[at] else 12), 0)
@@ -174,5 +188,7 @@ COMPARED: dict[str, Mutation] = {
     "a bit of a picture": mutation("SYNC-FRAMES", _flip),
     "a picture is shown later": mutation("SYNC-TIMES", _other_time, "MP4-NAL"),
     "sound is later than picture": mutation("SYNC-SHIFT", _shift_track, "SYNC-TRACKS"),
+    "the end is missing": mutation("SYNC-BORDERS", _ends_early, "LIVE-PACE", "HLS-WINDOW"),
+    "a layer is missing": mutation("SYNC-LAYER", _without_layer),
 }
 """Of CMAF, compared with the transport streams."""

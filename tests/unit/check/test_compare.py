@@ -11,25 +11,25 @@ import pytest
 
 from pypackager.check.finding import Report
 from pypackager.check.judge.compare import check_same
-from pypackager.check.media.samples import Media, Samples
+from pypackager.check.media.samples import Kind, Media, Samples
 from pypackager.check.presentation import Listing, Loaded, Presentation, Track
 
 RATE = 25
 
 
-def track(label: str, frames: Sequence[int], start: int) -> Track:
-    """A track of one segment: a picture for each number, from a time on."""
+def track(label: str, frames: Sequence[int], start: int, kind: Kind = "video") -> Track:
+    """A track of one segment: a frame for each number, from a time on."""
     size = len(frames)
     dts = start + np.arange(size, dtype=np.int64)
     key = np.arange(size) == 0
-    samples = Samples("video", RATE, None, dts, dts, np.ones(size, np.int64), key, key, np.array(frames, np.uint64), size)
+    samples = Samples(kind, RATE, None, dts, dts, np.ones(size, np.int64), key, key, np.array(frames, np.uint64), size)
     listing = Listing(label, Fraction(start, RATE), Fraction(size, RATE), label, label)
-    return Track(label, label, loaded=[Loaded(listing, Media([samples]), size, 0)])
+    return Track(label, label, listings={label: listing}, loaded=[Loaded(listing, Media([samples]), size, 0)])
 
 
-def compared(one: Sequence[Track], other: Sequence[Track]) -> set[str]:
+def compared(one: Sequence[Track], other: Sequence[Track], *, form: str = "dash", live: bool = False) -> set[str]:
     report = Report()
-    check_same(Presentation("hls", "hls", "", False, list(one)), Presentation("dash", "dash", "", False, list(other)), report, whole=True)
+    check_same(Presentation("hls", "hls", "", live, list(one)), Presentation(form, form, "", False, list(other)), report, whole=True)
     return report.broken()
 
 
@@ -53,11 +53,11 @@ def test_a_track_that_is_late_in_one_of_them_is_found() -> None:
 def test_a_part_of_a_track_that_repeats_itself_is_found_by_its_times() -> None:
     """A level of HDS that began late carries the end of the audio, and another track had the same sound before."""
     loop = [*range(100), *range(100), *range(50)]
-    ours = [track("pictures", range(1000, 1100), 0), track("sound", loop, 0), track("other", range(40, 100), 400)]
-    theirs = [track("pictures", range(1000, 1100), 30), track("end", loop[140:200], 170)]
+    ours = [track("pictures", range(1000, 1100), 0), track("sound", loop, 0, "audio"), track("other", range(40, 100), 400, "audio")]
+    theirs = [track("pictures", range(1000, 1100), 30), track("end", loop[140:200], 170, "audio")]
     assert compared(ours, theirs) == {"SYNC-TRACK"}
-    assert compared(ours, [theirs[0], track("end", loop[140:200], 430)]) == {"SYNC-TRACK"}, "of the other"
-    assert "SYNC-SHIFT" in compared(ours, [theirs[0], track("end", loop[140:200], 433)]), "of none"
+    assert compared(ours, [theirs[0], track("end", loop[140:200], 430, "audio")]) == {"SYNC-TRACK"}, "of the other"
+    assert "SYNC-SHIFT" in compared(ours, [theirs[0], track("end", loop[140:200], 433, "audio")]), "of none"
 
 
 def test_tracks_in_which_everything_comes_again_are_found() -> None:
@@ -78,3 +78,61 @@ def test_what_one_lists_as_missing_the_other_may_have(gap: bool) -> None:
     assert compared([track("main", range(300), 30)], [ours]) == (set() if gap else {"SYNC-FRAMES"})
     beside = [*range(90), *range(400, 410), *range(100, 300)]
     assert compared([ours], [track("main", beside, 30)]) == {"SYNC-FRAMES"}
+
+
+@pytest.mark.parametrize("part", [range(50), range(50, 100), range(99), range(1, 100)])
+def test_what_has_ended_has_its_head_and_its_tail_everywhere(part: range) -> None:
+    whole, shorter = track("main", range(100), 0), track("main", part, part.start + 30)
+    assert compared([whole], [shorter]) == {"SYNC-BORDERS"}
+    assert compared([shorter], [whole]) == {"SYNC-BORDERS"}
+    assert compared([whole], [shorter], live=True) == set(), "its window goes on"
+
+
+def test_what_was_not_loaded_is_not_missing() -> None:
+    shorter = track("main", range(50), 0)
+    listing = Listing("lost", Fraction(50, RATE), Fraction(50, RATE), "lost", "lost")
+    shorter.listings[listing.key] = listing
+    assert compared([track("main", range(100), 0)], [shorter]) == set()
+
+
+def test_a_head_that_is_listed_as_missing_may_be() -> None:
+    late = track("main", range(50, 100), 50)
+    late.listings = {"gap": Listing("gap", Fraction(0), Fraction(50, RATE), "gap", "gap", gap=True), **late.listings}
+    assert compared([track("main", range(100), 0)], [late]) == set()
+    assert compared([late], [track("main", range(100), 0)]) == set()
+
+
+def test_sound_that_is_muxed_with_layers_that_come_and_go_is_whole_together() -> None:
+    sound = track("sound", range(100), 0, "audio")
+    parts = [track("early", range(60), 0, "audio"), track("late", range(40, 100), 40, "audio")]
+    assert compared([sound], parts) == set()
+    assert compared([sound], parts[:1]) == {"SYNC-BORDERS"}
+
+
+def test_a_layer_that_is_missing() -> None:
+    layers = [track(f"{n}", range(n * 1000, n * 1000 + 100), 0) for n in range(3)]
+    assert compared(layers, layers[1:]) == {"SYNC-LAYER"}
+    assert compared(layers, layers[1:], form="smooth") == {"SYNC-LAYER"}
+    sound = track("sound", range(100), 0, "audio")
+    assert compared([*layers, sound], layers) == {"SYNC-TRACK"}
+    assert compared([*layers, *layers], layers) == set(), "one that is there twice"
+
+
+def test_a_layer_that_is_cut_elsewhere_has_no_place_in_smooth() -> None:
+    layers = [track("aligned", range(100), 0), track("misaligned", range(1000, 1100), 7)]
+    assert compared(layers, layers[:1], form="smooth") == {"SYNC-TRACK"}
+    assert compared(layers, layers[:1]) == {"SYNC-LAYER"}
+
+
+def test_a_media_playlist_by_itself_is_one_rendition() -> None:
+    layers = [track("high", range(100), 0), track("low", range(1000, 1100), 0)]
+    alone = replace(layers[0], url="")
+    assert compared(layers, [alone], form="hls") == {"SYNC-TRACK"}
+    assert compared(layers, [layers[0]], form="hls") == {"SYNC-LAYER"}
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_sound_may_be_cut_with_the_decoding_of_a_picture_or_with_its_showing(kind: Kind) -> None:
+    shown, decoded = track("shown", range(2, 100), 2, kind), track("decoded", range(98), 0, kind)
+    assert compared([shown], [decoded]) == (set() if kind == "audio" else {"SYNC-BORDERS"})
+    assert compared([track("all", range(100), 0, kind)], [track("less", range(4, 100), 4, kind)]) == {"SYNC-BORDERS"}
