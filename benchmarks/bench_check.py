@@ -1,16 +1,13 @@
-"""The judge: HLS with CMAF of 15 tracks and 25 Mbit/s, five minutes of it, at full depth over loopback, on one core.
+"""The judge: HLS with CMAF of 15 tracks and 25 Mbit/s, a DVR of five minutes, at full depth over loopback, on one core.
 
-What is judged is FFmpeg's; it lies in files, and a process of its own serves them.
+What is judged is a pypackager channel's: the full ladder is pushed into it as fast as it takes it, then its program is video on demand.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,44 +19,25 @@ from pypackager.check.finding import Report
 from pypackager.check.http_origin import open_http_origin
 from pypackager.check.run import run
 from pypackager.check.session import Settings
-from tests.helpers.media import ffmpeg
+from tests.helpers.daemon import Channel, running_daemon
+from tests.helpers.encoders import push_isml
+from tests.helpers.judged import assert_clean
+from tests.helpers.presentation import OUTPUTS
 
 SECONDS = 300
 BUDGET_SECONDS = 30
-_SERVER = """
-import sys
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-class Handler(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def log_message(self, *_): pass
-server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=sys.argv[1]))
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
-
-
-def publish(folder: Path) -> None:
-    """Five minutes of the full ladder, in segments of six seconds."""
-    videos, sounds = len(FULL_LADDER.layers), len(FULL_LADDER.audio)
-    command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-stream_loop", "-1", "-i", str(full_ladder()), "-map", "0", "-c", "copy"]
-    command += ["-t", str(SECONDS), "-f", "hls", "-hls_time", "6", "-hls_playlist_type", "vod", "-hls_flags", "independent_segments"]
-    names = [f"v:{n},agroup:a" for n in range(videos)] + [f"a:{n},agroup:a,name:sound{n}" for n in range(sounds)]
-    command += ["-hls_segment_type", "fmp4", "-master_pl_name", "master.m3u8", "-var_stream_map", " ".join(names), "%v.m3u8"]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, cwd=folder)
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The presentation, served."""
+    """The presentation, served on the other core."""
     folder = tmp_path_factory.mktemp("full-ladder")
-    publish(folder)
-    with subprocess.Popen([sys.executable, "-c", _SERVER, str(folder)], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        pin(server.pid, 1)
-        yield f"http://127.0.0.1:{port}/master.m3u8"
-        server.kill()
+    with running_daemon(folder, Channel("bench"), unjudged="the benchmark judges it") as daemon:
+        encoder = push_isml(daemon.ingest("bench"), full_ladder(), folder / "encoder.log", rate=0, loop=True, extra=["-t", str(SECONDS)])
+        encoder.finish()
+        daemon.end_program("bench")
+        pin(daemon.pid, 1)
+        yield daemon.presentation("bench", OUTPUTS["hls"].manifest)
 
 
 def judge(url: str) -> Report:
@@ -81,6 +59,7 @@ def test_five_minutes_of_the_full_ladder(benchmark: Any, url: str) -> None:
     finally:
         os.sched_setaffinity(0, before)
     spent = time.process_time() - began
+    assert_clean(report)
     size = sum(track.bps * track.seconds for track in report.tracks) / 8
     assert len(report.tracks) == len(FULL_LADDER.layers) + len(FULL_LADDER.audio)
     assert all(abs(track.seconds - SECONDS) < 3 for track in report.tracks)
