@@ -74,7 +74,8 @@ def _check_all_there(ours: list[Stream], matched: set[int], one: Presentation, o
         found = f"{one.label} {stream.label} ({stream.kind}) is not in it"
         # A media playlist by itself is one rendition.
         alone = other.format == "hls" and [track.url for track in other.tracks] == [other.url]
-        # All layers of a Smooth stream share one list of chunks (MS-SSTR 2.2.2.5): one that is cut elsewhere has no place in it.
+        # All layers of a Smooth stream share one list of chunks and their durations (MS-SSTR 2.2.2.5): what is cut elsewhere
+        # has no place in it.
         room = other.format != "smooth" or any(stream.cut_as(layer) for layer in layers)
         lost = stream.kind == "video" and room and not alone
         scope.breach(LAYER if lost else MISSING, found, "a counterpart")

@@ -119,9 +119,10 @@ def test_a_layer_that_is_missing() -> None:
 
 
 def test_a_layer_that_is_cut_elsewhere_has_no_place_in_smooth() -> None:
-    layers = [track("aligned", range(100), 0), track("misaligned", range(1000, 1100), 7)]
-    assert compared(layers, layers[:1], form="smooth") == {"SYNC-TRACK"}
-    assert compared(layers, layers[:1]) == {"SYNC-LAYER"}
+    for name, other in (("misaligned", range(1007, 1107)), ("its encoder left a frame earlier", range(1000, 1099))):
+        layers = [track("aligned", range(100), 0), track(name, other, other.start - 1000)]
+        assert compared(layers, layers[:1], form="smooth") == {"SYNC-TRACK"}
+        assert compared(layers, layers[:1]) == {"SYNC-LAYER"}
 
 
 def test_a_media_playlist_by_itself_is_one_rendition() -> None:
