@@ -15,6 +15,8 @@ import pytest
 
 from tests.helpers.daemon import Channel, Daemon, running_daemon
 
+EMPTY = "no media is sent"
+
 
 def post(daemon: Daemon, channel: str) -> httpx.Response:
     return daemon.client.post(daemon.ingest(channel), content=b"")
@@ -28,7 +30,7 @@ def test_a_locked_and_a_damaged_channel_leave_the_third_alone_and_come_back(tmp_
     # A file where the directory of journals belongs.
     (data / "damaged").mkdir()
     (data / "damaged" / "journal").write_bytes(b"\0" * 100)
-    with running_daemon(tmp_path, Channel("locked"), Channel("damaged"), Channel("fine")) as daemon:
+    with running_daemon(tmp_path, Channel("locked"), Channel("damaged"), Channel("fine"), unjudged=EMPTY) as daemon:
         assert post(daemon, "fine").status_code == 200
         for name in ("locked", "damaged"):
             answer = post(daemon, name)
@@ -47,7 +49,7 @@ def test_a_locked_and_a_damaged_channel_leave_the_third_alone_and_come_back(tmp_
 
 @pytest.mark.parametrize("kind", ["ingest", "origin"])
 def test_an_address_in_use_is_one_line_and_no_traceback(tmp_path: Path, kind: str) -> None:
-    with running_daemon(tmp_path / "first", Channel("news")) as daemon:
+    with running_daemon(tmp_path / "first", Channel("news"), unjudged=EMPTY) as daemon:
         listen: dict[str, list[str]] = {name: [] for name in ("rtmp", "ingest", "control", "origin")} | {kind: daemon.addresses[kind]}
         config = tmp_path / "second.toml"
         lines = [f"{name} = {msgspec.json.encode(value).decode()}" for name, value in listen.items()]

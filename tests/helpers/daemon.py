@@ -19,7 +19,6 @@ from pathlib import Path
 
 import httpx
 
-from pypackager.check.run import WALKERS
 from tests.helpers.judged import assert_clean, judge_urls
 from tests.helpers.ports import free_port
 from tests.helpers.presentation import OUTPUTS, body_of
@@ -251,11 +250,12 @@ class Daemon:
 
 
 def assert_published(daemon: Daemon, breaches: Collection[str] = (), broken: str = "") -> None:
-    """Has the judge look at every presentation that is there, in all formats that it reads, against each other."""
+    """Has the judge look at every channel's presentation in all formats, each of which must be there, and against each other."""
     for channel in daemon.channels:
-        urls = [daemon.presentation(channel.name, output.manifest) for output in OUTPUTS.values() if output.form in WALKERS]
-        if there := [url for url in urls if daemon.probe(url)]:
-            assert_clean(judge_urls(there, compare=True), expected=breaches, warnings=False, broken=broken)
+        urls = {name: daemon.presentation(channel.name, output.manifest) for name, output in OUTPUTS.items()}
+        missing = [name for name, url in urls.items() if not daemon.probe(url)]
+        assert not missing, f"{channel.name} is not published as {', '.join(missing)}:\n{daemon.tail()}"
+        assert_clean(judge_urls(list(urls.values()), compare=True), expected=breaches, warnings=False, broken=broken)
 
 
 @contextmanager

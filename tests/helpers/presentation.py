@@ -192,18 +192,16 @@ class Output:
 
     manifest: str
     read: Callable[[Fetch, str], list[Track]]
-    form: str
-    """What the judge calls its format."""
     one_audio: bool = False
     """Only the default audio has a place in it."""
 
 
 OUTPUTS = {
-    "hls": Output("manifest(format=m3u8-cmaf)", read_hls, "hls"),
-    "ts": Output("manifest(format=m3u8-aapl)", read_hls, "hls"),
-    "ts3": Output("manifest(format=m3u8-aapl-v3)", read_hls, "hls", one_audio=True),
-    "dash": Output("manifest(format=mpd-time-cmaf)", read_dash, "dash"),
-    "smooth": Output("manifest", read_smooth, "smooth"),
-    "hds": Output("manifest(format=f4m-f4f)", read_hds, "hds"),
+    "hls": Output("manifest(format=m3u8-cmaf)", read_hls),
+    "ts": Output("manifest(format=m3u8-aapl)", read_hls),
+    "ts3": Output("manifest(format=m3u8-aapl-v3)", read_hls, one_audio=True),
+    "dash": Output("manifest(format=mpd-time-cmaf)", read_dash),
+    "smooth": Output("manifest", read_smooth),
+    "hds": Output("manifest(format=f4m-f4f)", read_hds),
 }
 """Every output (design: URLs)."""
