@@ -14,6 +14,7 @@ from typing import Any
 
 import trio
 
+from pypackager.cli.cause import run_to_end
 from pypackager.config.schema import Channel, Config, Listen, Program, StreamingEndpoint, Track
 from pypackager.model.errors import PackagerError
 from pypackager.runtime.daemon import Daemon
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         data_dir = options.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pypackager-demo-")))
         config = demo_config(options.host, options.port, data_dir)
         with contextlib.suppress(KeyboardInterrupt):
-            trio.run(_demo, config, ffmpeg)
+            run_to_end(lambda: _demo(config, ffmpeg))
     sys.stdout.write("\nstopped\n")
     return 0
 

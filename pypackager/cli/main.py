@@ -7,13 +7,26 @@ import sys
 from collections.abc import Sequence
 
 from pypackager import __version__
-from pypackager.cli import check, demo, push, serve
 from pypackager.cli.cause import sole_cause
 from pypackager.model.errors import PackagerError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return 130
+    except BaseExceptionGroup as group:
+        if sole_cause(group, KeyboardInterrupt) is None:
+            raise
+        return 130
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    # The commands' modules take a second or more to load, and Ctrl-C may come meanwhile.
+    from pypackager.cli import check, demo, push, serve
+
     parser = argparse.ArgumentParser(prog="pypackager", description="A live-streaming packager and origin.")
     parser.add_argument("--version", action="version", version=f"pypackager {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -26,12 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = f"\n  at {error.where}" if error.where else ""
         sys.stderr.write(f"pypackager: {error.code}: {error.detail}{place}\n")
         return 2 if error.code.startswith("CONFIG_") else 1
-    except KeyboardInterrupt:
-        return 130
-    except BaseExceptionGroup as group:
-        if sole_cause(group, KeyboardInterrupt) is None:
-            raise
-        return 130
 
 
 if __name__ == "__main__":

@@ -6,11 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import trio
-
-from pypackager.cli.cause import sole_cause
+from pypackager.cli.cause import run_to_end
 from pypackager.config.load import load_config
-from pypackager.model.errors import PackagerError
 from pypackager.runtime.allocator import keep_memory
 from pypackager.runtime.daemon import Daemon
 from pypackager.runtime.logs import configure_logs
@@ -31,11 +28,5 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     configure_logs(config.log, verbose=options.verbose)
     keep_memory()
-    try:
-        trio.run(Daemon(config, reload=lambda: load_config(options.config)).run)
-    except BaseExceptionGroup as group:
-        cause = sole_cause(group, PackagerError)
-        if cause is not None:
-            raise cause from None
-        raise
+    run_to_end(Daemon(config, reload=lambda: load_config(options.config)).run)
     return 0
