@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
-from tests.helpers.daemon import Channel, running_daemon
+from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.encoders import LADDER_PUBLISHES, NEW_FFMPEG, old_ffmpeg, push_rtmp, wait_until
 from tests.helpers.frames import assert_presentation, assert_same, read_file
-from tests.helpers.media import B_FRAMES, LADDER, LADDER_SHORT, OTHER_SIZE, SINGLE, Recipe, material
+from tests.helpers.media import AUDIO_ONLY, B_FRAMES, LADDER, LADDER_SHORT, OTHER_SIZE, SINGLE, VIDEO_ONLY, Recipe, material
 from tests.helpers.outputs import assert_outputs
 from tests.helpers.presentation import read_dash, read_hls
 
@@ -25,6 +27,15 @@ def test_a_minute_of_the_ladder_comes_out_whole(tmp_path: Path) -> None:
     source = material(LADDER)
     with running_daemon(tmp_path, Channel("news", protocol="rtmp", settings='clock = "source"')) as daemon:
         push_rtmp(daemon.rtmp("news"), source, tmp_path / "encoder.log", LADDER_PUBLISHES, rate=4).finish()
+        daemon.end_program("news")
+        assert_outputs(daemon, "news", read_file(source), coarser=COARSER)
+
+
+@pytest.mark.parametrize("recipe", [AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name)
+def test_a_feed_without_picture_or_sound_works_in_every_output(recipe: Recipe, tmp_path: Path) -> None:
+    source = material(recipe)
+    with running_daemon(tmp_path, Channel("news", protocol="rtmp", settings='clock = "source"')) as daemon:
+        push_rtmp(daemon.rtmp("news"), source, tmp_path / "encoder.log", {"main": ["0:0"]}, rate=4).finish()
         daemon.end_program("news")
         assert_outputs(daemon, "news", read_file(source), coarser=COARSER)
 
@@ -74,10 +85,22 @@ def test_a_frozen_publisher_is_taken_over_without_a_gap(tmp_path: Path) -> None:
         daemon.end_program("news")
         got = read_hls(daemon.fetch, playlist)
         sent = read_file(source)
-        # Whatever the first one sent, the second one's material is there from its first published frame to its last.
+        # What the first one sent until it froze, then all that the second one sent.
         for track in got:
-            ours = sent[0] if track.kind == "video" else sent[4]
-            assert track.frames[-1].digest == ours.frames[-1].digest
+            ours = (sent[0] if track.kind == "video" else sent[4]).digests()
+            before = len(track.frames) - len(ours)
+            assert before > 0, f"{track.label}: {len(track.frames)} frames"
+            assert track.digests() == ours[:before] + ours, track.label
+        texts = media_playlists(daemon, playlist)
+        assert [text.count("#EXT-X-GAP\n") for text in texts] == [0, 0], texts
+        assert [text.count("#EXT-X-DISCONTINUITY\n") for text in texts] == [1, 1], texts
+
+
+def media_playlists(daemon: Daemon, master: str) -> list[str]:
+    """The text of every playlist below a master playlist."""
+    text = daemon.fetch(master).decode()
+    names = [line for line in text.splitlines() if line and not line.startswith("#")] + re.findall(r'URI="([^"]+)"', text)
+    return [daemon.fetch(urljoin(master, name)).decode() for name in names]
 
 
 @pytest.mark.parametrize("again", [SINGLE, OTHER_SIZE], ids=lambda recipe: recipe.name)
