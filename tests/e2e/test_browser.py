@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.browser import assert_all_play, chromium, watch
 from tests.helpers.daemon import Channel, running_daemon
 from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp
-from tests.helpers.media import AUDIO_ONLY, LADDER, VIDEO_ONLY, Recipe, material
+from tests.helpers.media import AUDIO_ONLY, LADDER, PLAIN, VIDEO_ONLY, Recipe, material
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 
@@ -50,6 +50,28 @@ def test_players_play_live(formats: tuple[str, ...], protocol: str, tmp_path: Pa
             if name != "ts3":
                 # RTMP cannot say languages: there the tracks' names tell them apart.
                 assert len({audio["name"] for audio in state["audios"]}) == 2, f"{name}: {state['audios']}"
+
+
+def test_players_play_on_when_the_encoder_restarts_at_zero_with_another_size(tmp_path: Path) -> None:
+    first, second = material(PLAIN), material(LADDER)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=QUICK)))
+        with push_isml(daemon.ingest("news"), first, tmp_path / "first.log", loop=True):
+            daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
+            time.sleep(6)
+            browser = stack.enter_context(chromium())
+            page = daemon.origin("play/news?muted=1&format=")
+            players = {name: stack.enter_context(watch(browser, page + name)) for name in ("hls", "dash", "smooth", "shaka-dash")}
+            before = {name: player.wait_for_width(160) for name, player in players.items()}
+        # As long as a restart takes at the least.
+        time.sleep(2)
+        stack.enter_context(push_isml(daemon.ingest("news"), second, tmp_path / "second.log", maps=["0:1", "0:4"], loop=True))
+        after = {name: player.wait_for_width(320) for name, player in players.items()}
+        for name, player in players.items():
+            state = player.wait_for_time(after[name]["currentTime"] + 4)
+            assert not [*state["errors"], *player.faults, *player.outside], f"{name}: {player.report(state)}"
+            # Nothing came for a moment: players that were near the live edge wait there once.
+            assert after[name]["stalls"] - before[name]["stalls"] <= 1, f"{name}: {player.report(after[name])}"
 
 
 @pytest.mark.parametrize("recipe", [AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name)

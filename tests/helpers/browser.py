@@ -61,12 +61,27 @@ class Player:
 
     def wait_until_playing(self, seconds: float = 25.0) -> dict[str, Any]:
         """Waits for the first moving picture."""
+        return self._wait_until(lambda state: bool(state.get("playing")) and state["currentTime"] > 0, "no picture", seconds)
+
+    def wait_for_width(self, width: int, seconds: float = 40.0) -> dict[str, Any]:
+        """Waits until it plays a picture so wide in its own pixels."""
+
+        def shown(state: dict[str, Any]) -> bool:
+            return bool(state.get("playing")) and self.page.evaluate("document.querySelector('video').videoWidth") == width
+
+        return self._wait_until(shown, f"no picture {width} wide", seconds)
+
+    def wait_for_time(self, media_time: float, seconds: float = 20.0) -> dict[str, Any]:
+        """Waits until it has played up to a time of the media."""
+        return self._wait_until(lambda state: state["currentTime"] >= media_time, f"it does not reach {media_time:.1f} s", seconds)
+
+    def _wait_until(self, condition: Callable[[dict[str, Any]], bool], what: str, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while True:
             state = self.state()
-            if state.get("playing") and state["currentTime"] > 0:
+            if condition(state):
                 return state
-            assert time.monotonic() < deadline, f"no picture after {seconds} s: {self.report(state)}"
+            assert time.monotonic() < deadline, f"{what} after {seconds} s: {self.report(state)}"
             self.page.wait_for_timeout(100)
 
     def begin(self) -> Passage:
