@@ -113,6 +113,7 @@ def _representation(mpd: Mpd, period: Period, group: Node, node: Node, base: str
     addressing = representation.addressing
     if addressing.number("timescale", 1) == 0:
         scope.breach(TIMESCALE, 0, "above 0", line=addressing.line)
+        return representation
     if addressing.kind == "SegmentTemplate":
         _check_template(addressing, scope)
     if addressing.kind in ("SegmentTemplate", "SegmentList"):

@@ -33,6 +33,20 @@ def _shift(data: bytearray, seconds: float, timescale: int = 12_800) -> bytearra
     return data
 
 
+def _number_twice(data: bytearray) -> Bytes:
+    """A fragment without samples follows, under the number of the one before."""
+
+    def taken(kind: bytes) -> Bytes:
+        at = data.index(kind) - 4
+        return data[at : at + _u32(data, at)]
+
+    def box(kind: bytes, payload: Bytes) -> bytes:
+        return struct.pack(">I", 8 + len(payload)) + kind + payload
+
+    empty = box(b"traf", taken(b"tfhd") + taken(b"tfdt"))
+    return data + box(b"moof", taken(b"mfhd") + empty) + box(b"mdat", b"")
+
+
 def _grow(data: bytearray) -> Bytes:
     at = data.index(b"mdat") - 4
     struct.pack_into(">I", data, at, _u32(data, at) + 8)
@@ -150,6 +164,7 @@ SEGMENTS: dict[str, Mutation] = {
     "a segment is cut off": mutation("MP4-BOX", lambda p: p.body(p.segment(), lambda data: data[: -p.chance.randint(1, 99)]), *_UNREADABLE),
     "no tfdt": mutation("MP4-FRAGMENT", lambda p: p.body(p.segment(), _renamed(b"tfdt")), *_UNREADABLE),
     "no mfhd": mutation("MP4-FRAGMENT", lambda p: p.body(p.segment(), _renamed(b"mfhd"))),
+    "a number twice": mutation("MP4-SEQUENCE", lambda p: p.body(p.segment(), _number_twice)),
     "another track": mutation("MP4-TRACK-ID", lambda p: p.body(p.segment(), lambda data: _put(data, b"tfhd", 4, 7)), *_UNREADABLE),
     "a row too many": mutation("MP4-TRUN", lambda p: p.body(p.segment(), lambda data: _put(data, b"trun", 4, 999)), *_UNREADABLE),
     "a wrong offset": mutation(

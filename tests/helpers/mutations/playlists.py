@@ -8,6 +8,9 @@ from tests.helpers.mutations.reloads import later_dates
 _SEGMENT = r"#EXT-X-PROGRAM-DATE-TIME:.*\n#EXTINF:.*\n.*\n"
 
 
+_GERMAN = r'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="b",NAME="Deutsch",LANGUAGE="de",DEFAULT=YES,AUTOSELECT=YES,URI="audio.m3u8"\n'
+
+
 def _short_target(patient: Patient) -> None:
     for name in ("low", "high", "audio"):
         all_of(patient, name, "DURATION:2\n", "DURATION:1\n")
@@ -49,6 +52,10 @@ GRAMMAR: dict[str, Mutation] = {
     "a variant without URI": mutation("HLS-STREAM-INF", edit("master", "low.m3u8\n", "")),
     "a group that is not there": mutation("HLS-GROUP", edit("master", ',AUDIO="a"', ',AUDIO="b"'), "MEDIA-CODECS"),
     "two renditions of one name": mutation("HLS-RENDITIONS", edit("master", "(#EXT-X-MEDIA:.*\n)", r"\1\1")),
+    "a language in one group alone": mutation(
+        "HLS-GROUPS-DIFFER",
+        edit("master", r'(#EXT-X-MEDIA:.*\n)((?:.*\n)*)(.*)AUDIO="a"', rf'\1{_GERMAN}\2\3AUDIO="b"'),
+    ),
     "default, but not autoselect": mutation("HLS-MEDIA", edit("master", "AUTOSELECT=YES", "AUTOSELECT=NO")),
     "no codecs": mutation("HLS-CODECS-MISSING", edit("master", ',CODECS="[^"]+"', "")),
     "no resolution": mutation("HLS-RESOLUTION-MISSING", edit("master", r"RESOLUTION=\w+,", "")),

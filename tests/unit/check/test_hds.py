@@ -116,3 +116,14 @@ def test_a_listed_fragment_that_is_not_there() -> None:
     recording = HdsShow().recording()
     del recording.answers[fragment_url(30, 3)]
     assert judge_recording(recording, URL, seconds=SECONDS).broken("error") == {"HTTP-STATUS"}
+
+
+@pytest.mark.parametrize(("seconds", "rules"), [(18, set()), (60, {"HDS-DURATION"})])
+def test_a_recorded_presentation_says_how_long_it_is(seconds: int, rules: set[str]) -> None:
+    show = HdsShow()
+    show.edit(">live</streamType>", f">recorded</streamType><duration>{seconds}</duration>")
+    show.table(live=False, newest=LAST, version=7)
+    recording = show.recording()
+    for answers in recording.answers.values():
+        answers[:] = [(0.0, answers[-1][1])]
+    assert broken(judge_recording(recording, URL)) == rules
