@@ -28,6 +28,10 @@ ENDS = rule(
     "HLS-ENDLIST-DIFFERS", "error", "RFC 8216bis 6.2.1", "when one media playlist has ended for longer than a reload, all have",
     example="video has EXT-X-ENDLIST, audio goes on being live",
 )  # fmt: skip
+GAPS = rule(
+    "HLS-GAP", "warning", "RFC 8216bis 4.4.4.7", "where one media playlist has EXT-X-GAP, another has media to play",
+    example="the segments of 12:00:06 are gaps in all variants and in audio",
+)  # fmt: skip
 
 
 def check_renditions(last: dict[str, MediaPlaylist], scope: Scope) -> None:
@@ -36,6 +40,7 @@ def check_renditions(last: dict[str, MediaPlaylist], scope: Scope) -> None:
     if not playlists:
         return
     label, first = playlists[0]
+    _check_gaps(playlists, scope)
     ours = _moments(first)
     for other_label, other in playlists[1:]:
         here = scope.at(track=other_label, url=other.url)
@@ -47,6 +52,23 @@ def check_renditions(last: dict[str, MediaPlaylist], scope: Scope) -> None:
         if other.ended != first.ended:
             here.breach(ENDS, f"EXT-X-ENDLIST is {'there' if other.ended else 'not there'}", f"as in {label}")
         _check_moments(ours, _moments(other), label, first.dated, here)
+
+
+def _check_gaps(playlists: list[tuple[str, MediaPlaylist]], scope: Scope) -> None:
+    """A gap that all have leaves a player nothing."""
+    (label, first), *others = playlists
+    rows = [list(zip(other.segments, other.starts(), strict=True)) for _, other in others]
+    for segment, start in zip(first.segments, first.starts(), strict=True):
+        if not segment.gap:
+            continue
+        middle = start + segment.duration / 2
+        beside = [
+            [each for each, at in row if (at <= middle < at + each.duration if first.dated else each.number == segment.number)]
+            for row in rows
+        ]
+        if all(same and same[0].gap for same in beside):
+            here = scope.at(track=label, url=first.url, segment=str(segment.number))
+            here.breach(GAPS, f"a gap in all of {len(playlists)} playlists", "media in one of them", line=segment.line)
 
 
 _Moment = tuple[Fraction, Fraction, int, int, int]

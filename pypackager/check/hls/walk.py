@@ -111,7 +111,12 @@ def _tracks(master: Multivariant) -> list[Track]:
         at = rendition.attributes
         if rendition.url and rendition.url not in tracks and at.get("TYPE") in ("AUDIO", "VIDEO"):
             group = f"{at.get('TYPE')} {at.get('GROUP-ID')}"
-            claims = Claims(language=at.get("LANGUAGE", ""), independent=master.independent, default_kind=at["TYPE"].lower())
+            # The number is the first of the parameters (4.4.6.1); the others say what the channels are for.
+            count = at.get("CHANNELS", "").partition("/")[0]
+            claims = Claims(
+                channels=int(count) if count.isdigit() else None, language=at.get("LANGUAGE", ""), independent=master.independent,
+                default_kind=at["TYPE"].lower(),
+            )  # fmt: skip
             tracks[rendition.url] = Track(f"{at.get('TYPE', '').lower()} {at.get('NAME', '')}", rendition.url, claims, group=group)
     labels = Counter[str]()
     for track in tracks.values():

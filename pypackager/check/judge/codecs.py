@@ -24,8 +24,8 @@ FRAME_RATE = rule(
     example="FRAME-RATE=50.000 over 25 pictures a second",
 )  # fmt: skip
 SOUND = rule(
-    "MEDIA-AUDIO", "error", "ISO 23009-1 5.3.7.2", "the announced sample rate and channels are those of the sound",
-    example="audioSamplingRate=48000 over 44,100 Hz",
+    "MEDIA-AUDIO", "error", "RFC 8216bis 4.4.6.1", "the announced sample rate and channels are those of the sound",
+    example='CHANNELS="6" over stereo',
 )  # fmt: skip
 CHANGE = rule(
     "MEDIA-CONFIG-CHANGE", "error", "RFC 8216bis 4.4.4.3", "inside a continuity streams keep their number, type and decoder configuration",
@@ -33,6 +33,8 @@ CHANGE = rule(
 )  # fmt: skip
 
 _SBR = {"mp4a.40.5", "mp4a.40.29"}
+_CORE_HZ = 24_000
+"""The highest rate of a core whose output has twice as much."""
 
 
 def check_codecs(track: Track, scope: Scope) -> None:
@@ -98,7 +100,9 @@ def _check_claims(track: Track, stream: Samples, scope: Scope) -> bool:
         if claims.sample_rate and codec.sample_rate and claims.sample_rate not in rates:
             scope.breach(SOUND, f"{claims.sample_rate} Hz announced", f"{codec.sample_rate} Hz")
             wrong = True
-        if claims.channels and codec.channels and claims.channels != codec.channels and not announced & _SBR:
+        # Parametric stereo makes two channels of one, at a low rate, and its core alone need not say so (ISO 14496-3 8.6.4).
+        stereo = claims.channels == 2 and codec.channels == 1 and 0 < codec.sample_rate <= _CORE_HZ
+        if claims.channels and codec.channels and claims.channels != codec.channels and not (stereo or announced & _SBR):
             scope.breach(SOUND, f"{claims.channels} channels announced", codec.channels)
             wrong = True
     return wrong

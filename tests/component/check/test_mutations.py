@@ -63,6 +63,14 @@ def test_what_is_not_broken_is_the_same() -> None:
     assert_clean(judge_recording(recording, master_url("fmp4"), master_url("mpegts"), seconds=SECONDS, compare=True))
 
 
+def test_a_gap_beside_which_there_is_media_is_none_to_complain_of() -> None:
+    spared = patient("a gap", recorded_hls("fmp4"), "fmp4")
+    reloads.gap(spared, "low", "audio")
+    report = judge_recording(spared.recording, master_url("fmp4"), seconds=SECONDS)
+    assert not report.findings()
+    assert [track.gaps for track in report.tracks] == [1, 0, 1]
+
+
 @pytest.mark.parametrize("name", CMAF)
 def test_cmaf(name: str) -> None:
     broken = patient(name, recorded_hls("fmp4"), "fmp4")

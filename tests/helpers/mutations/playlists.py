@@ -74,6 +74,7 @@ CLAIMS: dict[str, Mutation] = {
     "another profile": mutation("MEDIA-CODECS", edit("master", "avc1.42c01e", "avc1.64001e")),
     "another level": mutation("MEDIA-CODECS", edit("master", "avc1.42c00b", "avc1.42c01f")),
     "another sound": mutation("MEDIA-CODECS", edit("master", "mp4a.40.2", "mp4a.40.34")),
+    "six channels": mutation("MEDIA-AUDIO", edit("master", "(LANGUAGE=.en.)", r'\1,CHANNELS="6"')),
     "another size": mutation("MEDIA-RESOLUTION", edit("master", "640x360", "1280x720")),
     "another frame rate": mutation("MEDIA-FRAME-RATE", edit("master", "RATE=25.000", "RATE=50.000")),
     "another header": mutation("MEDIA-CONFIG-CHANGE", _other_map, "HLS-SEGMENT-CHANGED", "MEDIA-CODECS", "MEDIA-RESOLUTION"),

@@ -45,6 +45,17 @@ def _date_jump(patient: Patient) -> None:
     later_dates(patient, patient.variant(), range(number, number + 1), patient.chance.uniform(0.3, 0.8))
 
 
+def gap(patient: Patient, *names: str) -> None:
+    """A segment of some playlists is listed as a gap."""
+    number = patient.number()
+    for name in names:
+        all_of(patient, name, rf"(#EXTINF:.*\n{name}{number}\.m4s)", r"#EXT-X-GAP\n\1")
+
+
+def _gap_everywhere(patient: Patient) -> None:
+    gap(patient, "low", "high", "audio")
+
+
 def _ended_then_not(patient: Patient) -> None:
     patient.text("low", r"\Z", "#EXT-X-ENDLIST\n", copies=range(1, 2))
 
@@ -95,6 +106,7 @@ RELOADS: dict[str, Mutation] = {
     "one does not end": mutation("HLS-ENDLIST-DIFFERS", _never_ends, "LIVE-PACE"),
     "an event that forgets": mutation("HLS-EVENT-REMOVAL", every(ANY, "#EXTM3U\n", "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:EVENT\n")),
     "a date that jumps": mutation("HLS-PDT", _date_jump, "MEDIA-TIME", "SYNC-TRACKS"),
+    "a gap everywhere": mutation("HLS-GAP", _gap_everywhere),
     "sound without dates": mutation("HLS-PDT-MISSING", every("audio", "#EXT-X-PROGRAM-DATE-TIME:.*\n", ""), "SYNC-TRACKS"),
 }
 
