@@ -32,7 +32,8 @@ CHANGE = rule(
     example="another SPS without EXT-X-DISCONTINUITY or a new period",
 )  # fmt: skip
 
-_SBR = {"mp4a.40.5", "mp4a.40.29"}
+_PARAMETRIC_STEREO = "mp4a.40.29"
+_SBR = {"mp4a.40.5", _PARAMETRIC_STEREO}
 _CORE_HZ = 24_000
 """The highest rate of a core whose output has twice as much."""
 
@@ -100,8 +101,9 @@ def _check_claims(track: Track, stream: Samples, scope: Scope) -> bool:
         if claims.sample_rate and codec.sample_rate and claims.sample_rate not in rates:
             scope.breach(SOUND, f"{claims.sample_rate} Hz announced", f"{codec.sample_rate} Hz")
             wrong = True
-        # Parametric stereo makes two channels of one, at a low rate, and its core alone need not say so (ISO 14496-3 8.6.4).
-        stereo = claims.channels == 2 and codec.channels == 1 and 0 < codec.sample_rate <= _CORE_HZ
+        # Parametric stereo makes two channels of one, and a core at a low rate need not say that it is there (ISO 14496-3 8.6.4).
+        parametric = codec.name == _PARAMETRIC_STEREO or 0 < codec.sample_rate <= _CORE_HZ
+        stereo = claims.channels == 2 and codec.channels == 1 and parametric
         if claims.channels and codec.channels and claims.channels != codec.channels and not (stereo or announced & _SBR):
             scope.breach(SOUND, f"{claims.channels} channels announced", codec.channels)
             wrong = True
