@@ -69,7 +69,9 @@ def test_players_play_on_when_the_encoder_restarts_at_zero_with_another_size(tmp
         after = {name: player.wait_for_width(320) for name, player in players.items()}
         for name, player in players.items():
             state = player.wait_for_time(after[name]["currentTime"] + 4)
-            assert not [*state["errors"], *player.faults, *player.outside], f"{name}: {player.report(state)}"
+            # A Smooth player asks for what should come next; while no encoder is there, 412 says that it is not there yet.
+            faults = [fault for fault in player.faults if name != "smooth" or "status of 412" not in fault]
+            assert not [*state["errors"], *faults, *player.outside], f"{name}: {player.report(state)}"
             # Nothing came for a moment: players that were near the live edge wait there once.
             assert after[name]["stalls"] - before[name]["stalls"] <= 1, f"{name}: {player.report(after[name])}"
 
@@ -78,7 +80,8 @@ def test_players_play_on_when_the_encoder_restarts_at_zero_with_another_size(tmp
 def test_feeds_without_picture_or_sound_play(recipe: Recipe, tmp_path: Path) -> None:
     source = material(recipe)
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=QUICK)))
+        # Two fragments a segment: half a second of sound by itself costs a tenth more in TS than BANDWIDTH says of whole segments.
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 2")))
         stack.enter_context(push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True, extra=CUT))
         daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
         time.sleep(6)

@@ -66,7 +66,6 @@ def check_same(one: Presentation, other: Presentation, report: Report, *, whole:
 
 def _check_all_there(ours: list[Stream], matched: set[int], one: Presentation, other: Presentation, scope: Scope) -> None:
     """Checks that no stream is missing."""
-    layers = [ours[n] for n in sorted(matched) if ours[n].kind == "video"]
     for n, stream in enumerate(ours):
         # Of two that are the same the first is found.
         if n in matched or any(stream.likeness(ours[m]) == 1 for m in matched):
@@ -74,10 +73,9 @@ def _check_all_there(ours: list[Stream], matched: set[int], one: Presentation, o
         found = f"{one.label} {stream.label} ({stream.kind}) is not in it"
         # A media playlist by itself is one rendition.
         alone = other.format == "hls" and [track.url for track in other.tracks] == [other.url]
-        # All layers of a Smooth stream share one list of chunks and their durations (MS-SSTR 2.2.2.5): what is cut elsewhere
-        # has no place in it.
-        room = other.format != "smooth" or any(stream.cut_as(layer) for layer in layers)
-        lost = stream.kind == "video" and room and not alone
+        # All layers of a Smooth stream share one list of chunks and their durations (MS-SSTR 2.2.2.5): what is cut elsewhere, be it
+        # only the last fragment of an encoder that was killed, has no place in it.
+        lost = stream.kind == "video" and other.format != "smooth" and not alone
         scope.breach(LAYER if lost else MISSING, found, "a counterpart")
 
 

@@ -38,8 +38,6 @@ class Stream:
     """Nanoseconds of a tick, rounded up."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Where its manifest says that it has none, in nanoseconds of presentation time."""
-    cuts: frozenset[tuple[int, int]] = frozenset()
-    """When its segments start and end, in nanoseconds of decoding time."""
 
     def __post_init__(self) -> None:
         self.known, self.often = np.unique(self.digest, return_counts=True)
@@ -81,10 +79,6 @@ class Stream:
         at = np.minimum(np.searchsorted(self.keys, wanted - slack), len(self.keys) - 1)
         return int((np.abs(self.keys[at] - wanted) <= slack).sum())
 
-    def cut_as(self, other: Stream) -> bool:
-        """Its segments start and end with segments of another of its presentation."""
-        return self.cuts <= other.cuts
-
     def admits_gap(self, time: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these times lie in a gap that is listed as one."""
         inside = np.zeros(len(time), np.bool_)
@@ -103,7 +97,6 @@ def streams(presentation: Presentation) -> list[Stream]:
     for track in presentation.tracks:
         gaps = _gaps(track)
         parts: dict[tuple[Kind, int], list[tuple[NDArray[np.uint64], NDArray[np.int64], int]]] = {}
-        cuts: dict[tuple[Kind, int], set[tuple[int, int]]] = {}
         for loaded in track.loaded:
             places: dict[Kind, int] = {}
             for stream in loaded.media.streams:
@@ -113,13 +106,11 @@ def streams(presentation: Presentation) -> list[Stream]:
                     whole, rest = np.divmod(stream.pts, stream.timescale)
                     part = stream.digest, whole * NS + rest * NS // stream.timescale, stream.timescale
                     parts.setdefault((stream.kind, nth), []).append(part)
-                    begin, end = (tick * NS // stream.timescale for tick in (stream.begin, stream.end))
-                    cuts.setdefault((stream.kind, nth), set()).add((begin, end))
         for (kind, nth), each in parts.items():
             label = track.label if nth == 0 and len({key[0] for key in parts}) == 1 else f"{track.label} ({kind})"
             digest, time = np.concatenate([part[0] for part in each]), np.concatenate([part[1] for part in each])
             tick = -(-NS // min(part[2] for part in each))
-            out.append(Stream(label, kind, digest, time, tick, gaps, frozenset(cuts[kind, nth])))
+            out.append(Stream(label, kind, digest, time, tick, gaps))
     return out
 
 

@@ -112,7 +112,7 @@ def test_sound_that_is_muxed_with_layers_that_come_and_go_is_whole_together() ->
 def test_a_layer_that_is_missing() -> None:
     layers = [track(f"{n}", range(n * 1000, n * 1000 + 100), 0) for n in range(3)]
     assert compared(layers, layers[1:]) == {"SYNC-LAYER"}
-    assert compared(layers, layers[1:], form="smooth") == {"SYNC-LAYER"}
+    assert compared(layers, layers[1:], form="smooth") == {"SYNC-TRACK"}
     sound = track("sound", range(100), 0, "audio")
     assert compared([*layers, sound], layers) == {"SYNC-TRACK"}
     assert compared([*layers, *layers], layers) == set(), "one that is there twice"
