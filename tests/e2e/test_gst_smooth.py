@@ -38,9 +38,8 @@ def listed(daemon: Daemon, url: str) -> float:
 
 
 def until_it_starts_again(frames: list[Frame]) -> list[Frame]:
-    """The frames before the first key frame that lies behind the one before it."""
-    keys = [n for n, frame in enumerate(frames) if frame.key]
-    again = next((n for before, n in pairwise(keys) if frames[n].pts <= frames[before].pts), len(frames))
+    """The frames before the first that lies a second or more behind the one before it: no order of decoding goes back so far."""
+    again = next((n for n, (before, frame) in enumerate(pairwise(frames), 1) if frame.pts <= before.pts - 1000), len(frames))
     return frames[:again]
 
 
