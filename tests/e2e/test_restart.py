@@ -154,16 +154,13 @@ def deaf_viewer(daemon: Daemon, playlist: tuple[str, str]) -> Iterator[None]:
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_within_three_seconds_while_it_works(sign: signal.Signals, tmp_path: Path) -> None:
     source = material(LADDER)
-    took: list[float] = []
     with running_daemon(tmp_path, Channel("news", settings=QUICK)) as daemon:
-        # A disk or processor that is shared may stall for seconds; it does not do so each time.
-        while len(took) < 3 and min(took, default=3.0) >= 3.0:
-            with push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True):
-                # The last format to be there: it lists a fragment when the two that it announces (look-ahead) have come.
-                daemon.wait_for(daemon.presentation("news", OUTPUTS["smooth"].manifest))
-                # A viewer that keeps its connection, and one that asked for much and does not read.
-                daemon.client.get(daemon.origin("healthz"))
-                with deaf_viewer(daemon, media_playlists(daemon)[0]):
-                    took.append(daemon.stop(sign))
-            daemon.start()
-        assert min(took) < 3.0, took
+        with push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True):
+            # The last format to be there: it lists a fragment when the two that it announces (look-ahead) have come.
+            daemon.wait_for(daemon.presentation("news", OUTPUTS["smooth"].manifest))
+            # A viewer that keeps its connection, and one that asked for much and does not read.
+            daemon.client.get(daemon.origin("healthz"))
+            with deaf_viewer(daemon, media_playlists(daemon)[0]):
+                took = daemon.stop(sign)
+        assert took < 3.0
+        daemon.start()

@@ -24,7 +24,7 @@ from tests.helpers.ports import free_port
 from tests.helpers.presentation import OUTPUTS, body_of
 
 _START_SECONDS = 15.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
