@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.bench_dvr import INFOS, ROWS, write_history
+from benchmarks.bench_dvr import INFOS, ROWS, resident_growth, write_history
 from pypackager import packaging
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.description import Description, Run, write_description
@@ -17,12 +19,13 @@ from pypackager.dvr.store import ChannelStore
 from tests.helpers.dvr import SECOND
 from tests.helpers.fake_writer import FakeWriter
 
+BUDGET_S = 3.0
 WINDOW_NS = 25 * 3600 * SECOND
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelStore]:
-    """A channel at full depth; its blobs have their sizes and no content."""
+def channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a channel at full depth; its blobs have their sizes and no content."""
     directory = tmp_path_factory.mktemp("data") / "channel"
     (directory / JOURNALS).mkdir(parents=True)
     write_history(directory, ROWS)
@@ -31,8 +34,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelStore]:
             path = directory / BLOBS / info.id / f"{number:06d}.cmf{info.kind[0]}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-            os.truncate(path, 150_000_000)
-    store = ChannelStore.open(directory, FakeWriter(), 0)
+            os.truncate(path, 151_000_000)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def store(channel: Path) -> Iterator[ChannelStore]:
+    """Its store."""
+    store = ChannelStore.open(channel, FakeWriter(), 0)
     yield store
     store.close()
 
@@ -51,12 +60,33 @@ def running(store: ChannelStore) -> Asset:
     return Asset.resume(directory, store)
 
 
+def slowest(benchmark: BenchmarkFixture) -> float:
+    """Seconds of the slowest round; 0 when nothing is measured."""
+    measured: Any = benchmark.stats
+    return float(measured.stats.max) if measured else 0.0
+
+
 def manifests(asset: Asset) -> int:
     """Bytes of the manifests that players ask for first."""
     shown = asset.presentation()
     paths = ("manifest(format=mpd-time-cmaf)", f"hls/{INFOS[0].id}.m3u8", f"hls/{INFOS[-1].id}.m3u8")
     answers = [packaging.answer(shown, path, "") for path in paths]
     return sum(len(str(answer.body)) for answer in answers)
+
+
+def test_open_channel(benchmark: BenchmarkFixture, channel: Path) -> None:
+    """All that a restart does with a channel before it shows anything: replay, a look at every file, a journal file of its own."""
+    lost: list[int] = []
+
+    def reopen() -> None:
+        store = ChannelStore.open(channel, FakeWriter(), 0)
+        lost.append(len(store.report.lost))
+        assert len(store.presentation("bench", WINDOW_NS).tracks[0].time) == ROWS
+        store.close()
+
+    benchmark.pedantic(reopen, rounds=3)  # type: ignore[no-untyped-call]
+    assert set(lost) == {0}
+    assert slowest(benchmark) < BUDGET_S
 
 
 def test_stop_to_the_first_manifests(benchmark: BenchmarkFixture, running: Asset) -> None:
@@ -79,6 +109,8 @@ def test_start_again(benchmark: BenchmarkFixture, running: Asset, store: Channel
 
 
 def test_open(benchmark: BenchmarkFixture, running: Asset) -> None:
-    again: Asset = benchmark.pedantic(Asset.open, (running.directory,), rounds=2)  # type: ignore[no-untyped-call]
+    again: Asset = benchmark.pedantic(Asset.open, (running.directory,), rounds=3)  # type: ignore[no-untyped-call]
     assert [len(track.time) for track in again.presentation().tracks] == [ROWS] * len(INFOS)
     assert again.description.damaged == ()
+    benchmark.extra_info["resident MB"] = resident_growth("Asset.open", running.directory) // 1_000_000
+    assert slowest(benchmark) < BUDGET_S

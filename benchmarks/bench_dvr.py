@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,22 @@ def write_history(directory: Path, rows: int) -> int:
     return size
 
 
+def resident_growth(call: str, directory: Path) -> int:
+    """Bytes by which a process of its own grows when it folds a directory and keeps what it got."""
+    code = f"""
+import os
+from pathlib import Path
+from pypackager.dvr.assets import Asset
+from pypackager.dvr.recovery import Replay
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+before = resident()
+kept = {call}(Path({str(directory)!r}))
+print(resident() - before)
+"""
+    return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
+
+
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("channel")
@@ -92,6 +110,7 @@ def deep(history: Path) -> Iterator[ChannelStore]:
 def test_replay(benchmark: BenchmarkFixture, history: Path) -> None:
     replay = benchmark(Replay, history)
     assert all(len(track.columns) == ROWS for track in replay.ledger.tracks.values())
+    benchmark.extra_info["resident MB"] = resident_growth("Replay", history) // 1_000_000
 
 
 @pytest.mark.benchmark(min_rounds=3, max_time=1)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Literal, Self, TypeAlias, final
 
+from pypackager.dvr.track import Track
 from pypackager.model.plan import Body, Text
+from pypackager.model.presentation import Period
 
 __all__ = [
     "BodyEnd",
@@ -15,6 +17,8 @@ __all__ = [
     "ConnectionStats",
     "CoreError",
     "DeflatedBlock",
+    "Folded",
+    "FoldedTrack",
     "FrontAnswer",
     "FrontDoor",
     "MuxedFragment",
@@ -35,6 +39,7 @@ __all__ = [
     "crc32c",
     "deflate_block",
     "flv_metadata",
+    "fold_journal",
     "join_blocks",
     "make_body",
     "read_init",
@@ -292,6 +297,7 @@ class Closed:
     detail: str
     bytes_received: int
 
+_Numbers: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
 PumpEvent: TypeAlias = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
 
 @final
@@ -486,6 +492,49 @@ class Replay:
 # --- small exact helpers
 
 def crc32c(data: bytes) -> int: ...
+
+# --- replay of a journal
+
+@final
+class FoldedTrack:
+    """A track behind a stretch: `pending` are the fields of FragmentWritten, `rows` ten columns of int64 one after the other."""
+
+    number: int
+    last_time: int
+    last_end: int
+    begun: int
+    reached: int
+    segment: int
+    config: int
+    discontinuity: int
+    pending: list[_Numbers]
+    rows: bytes
+
+@final
+class Folded:
+    """What a stretch of a journal did to the ledger."""
+
+    end: int
+    """Where it ends in the file."""
+    records: int
+    refused: int
+    edges: int
+    tracks: list[FoldedTrack]
+    opened: list[tuple[int, int, str, int]]
+    """Fields of BlobOpened."""
+    used: list[int]
+    """Blobs that its fragments and rows point into."""
+    checkpoint: int | None
+    """The furthest offset that is covered."""
+    recent: list[tuple[int, _Numbers]]
+    """Fragments that no checkpoint covers: end of the record, fields of FragmentWritten."""
+    media: list[tuple[int, int]] | None
+    """(track, time) of the media of its last rows, when a part may begin with them."""
+    before_ns: int
+    """Start of the newest row before those."""
+
+def fold_journal(data: bytes, at: int, tracks: list[Track], part: Period | None, usual_ns: int, known: list[int]) -> Folded:
+    """Folds blobs, fragments, rows and checkpoints from `at` on, up to the first other record, damage, unknown blob or line-up."""
 
 @final
 class DeflatedBlock:

@@ -34,13 +34,19 @@ class Columns:
         """Adds a row behind the last one. Raises ValueError when its time does not rise."""
 
     def extend(self, rows: npt.NDArray[np.int64]) -> None:
-        """Adds rows behind the last one: the ten columns that `window` gives, as one table. Raises ValueError like `append`."""
+        """Adds rows behind the last one, all or none: the columns that `window` gives, as one table. Raises ValueError like `append`."""
 
     def trim(self, number: int) -> None:
         """Forgets the rows before absolute row `number`."""
 
     def frozen(self) -> Columns:
         """A copy that takes no rows and shares the table."""
+
+    def copied(self, low: int) -> Columns:
+        """A copy of the rows from `low` on, in a table of its own, that takes rows."""
+
+    def mark(self, number: int, flags: int) -> None:
+        """Adds flags to a row; views that were given away keep what they show."""
 
     def make_gap(self, number: int, flags: int) -> None:
         """Turns a row into a gap; views that were given away keep what they show."""

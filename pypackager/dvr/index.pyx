@@ -37,6 +37,7 @@ cdef class Columns:
     cdef Py_ssize_t _start
     cdef Py_ssize_t _length
     cdef bint _frozen
+    cdef bint _shared  # views of the table, or a frozen copy, may be about
     cdef readonly int64_t first
     """Absolute number of the oldest row."""
 
@@ -48,6 +49,7 @@ cdef class Columns:
         self._start = 0
         self._length = 0
         self._frozen = False
+        self._shared = False
         self.first = first
 
     def __len__(self):
@@ -70,7 +72,7 @@ cdef class Columns:
                 raise ValueError(f"row at {time} is not after the last one at {self._cells[TIME, at - 1]}")
             before = self._cells[BEFORE, at - 1] + self._cells[SIZE, at - 1]
         if at == self._cells.shape[1]:
-            self._renew()
+            self._renew(1)
             at = self._length
         self._cells[TIME, at] = time
         self._cells[DURATION, at] = duration
@@ -86,13 +88,26 @@ cdef class Columns:
         self._length += 1
 
     def extend(self, const int64_t[:, ::1] rows not None):
-        """Adds rows behind the last one: the ten columns, one after the other."""
-        cdef Py_ssize_t i
+        """Adds rows behind the last one, all or none: the ten columns, one after the other."""
+        cdef Py_ssize_t count = rows.shape[1]
+        cdef Py_ssize_t at = self._start + self._length
+        cdef Py_ssize_t i, column
         if rows.shape[0] != PUBLIC:
             raise ValueError(f"rows have {PUBLIC} columns, not {rows.shape[0]}")
-        for i in range(rows.shape[1]):
-            self.append(rows[TIME, i], rows[DURATION, i], rows[SIZE, i], rows[SEGMENT, i], rows[FLAGS, i], rows[CONFIG, i],
-                        rows[PERIOD, i], rows[DISCONTINUITY, i], rows[BLOB, i], rows[OFFSET, i])
+        if self._frozen:
+            raise ValueError("a frozen copy takes no rows")
+        for i in range(count):
+            if (i or self._length) and rows[TIME, i] <= (rows[TIME, i - 1] if i else self._cells[TIME, at - 1]):
+                raise ValueError(f"row at {rows[TIME, i]} is not after the one before it")
+        if at + count > self._cells.shape[1]:
+            self._renew(count)
+            at = self._length
+        for column in range(PUBLIC):
+            for i in range(count):
+                self._cells[column, at + i] = rows[column, i]
+        for i in range(at, at + count):
+            self._cells[BEFORE, i] = self._cells[BEFORE, i - 1] + self._cells[SIZE, i - 1] if i > self._start else 0
+        self._length += count
 
     def trim(self, int64_t number):
         """Forgets the rows before absolute row `number`."""
@@ -112,13 +127,30 @@ cdef class Columns:
         copy._start = self._start
         copy._length = self._length
         copy._frozen = True
+        copy._shared = True
+        self._shared = True
         return copy
 
-    def make_gap(self, int64_t number, int64_t flags):
-        """Turns a row into a gap, in a new table: views that were given away keep what they show."""
+    def copied(self, int64_t low):
+        """A copy of the rows from `low` on, in a table of its own, that takes rows."""
+        cdef Py_ssize_t a = self._span(low, self.first + self._length)
+        cdef Py_ssize_t count = self._start + self._length - a
+        cdef Columns copy = Columns(low)
+        copy._renew(count)
+        copy._table[:, :count] = self._table[:, a:a + count]
+        copy._length = count
+        return copy
+
+    def mark(self, int64_t number, int64_t flags):
+        """Adds flags to a row; views that were given away keep what they show."""
         cdef Py_ssize_t at = self._at(number)
-        self._table = self._table.copy()
-        self._cells = self._table
+        self._own()
+        self._cells[FLAGS, at] |= flags
+
+    def make_gap(self, int64_t number, int64_t flags):
+        """Turns a row into a gap; views that were given away keep what they show."""
+        cdef Py_ssize_t at = self._at(number)
+        self._own()
         self._cells[SIZE, at] = 0
         self._cells[FLAGS, at] = flags
         self._cells[BLOB, at] = -1
@@ -132,6 +164,7 @@ cdef class Columns:
         cdef Py_ssize_t a = self._span(low, high)
         view = self._table[:PUBLIC, a:a + <Py_ssize_t>(high - low)]
         view.flags.writeable = False
+        self._shared = True
         return tuple(view)
 
     def time_at(self, int64_t number):
@@ -213,16 +246,26 @@ cdef class Columns:
             raise IndexError(f"rows [{low}, {high}) are not in [{self.first}, {self.first + self._length})")
         return self._start + <Py_ssize_t>(low - self.first)
 
-    cdef int _renew(self) except -1:
+    cdef int _own(self) except -1:
+        if self._shared:
+            self._table = self._table.copy()
+            self._cells = self._table
+            self._shared = False
+        return 0
+
+    cdef int _renew(self, Py_ssize_t more) except -1:
         # A table that is mostly trimmed away is replaced by one of the same size, else by one of twice the size: appending stays O(1).
         cdef Py_ssize_t capacity = self._table.shape[1]
         if self._length * 2 > capacity:
+            capacity *= 2
+        while self._length + more > capacity:
             capacity *= 2
         table = np.empty((WIDTH, capacity), dtype=np.int64)
         table[:, :self._length] = self._table[:, self._start:self._start + self._length]
         self._table = table
         self._cells = table
         self._start = 0
+        self._shared = False
         return 0
 
 

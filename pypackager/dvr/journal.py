@@ -27,6 +27,8 @@ MAX_RECORD = 16 * 1024 * 1024
 HEADER = struct.Struct("<4sII")
 _MAGIC = b"PPKJ"
 _FRAME = struct.Struct("<II")
+FRAME_SIZE = _FRAME.size
+"""Bytes before the payload of a record."""
 _WORD = struct.Struct("<I")
 _NAME = re.compile(r"(\d{8})\.journal")
 
@@ -63,6 +65,8 @@ def write_frame(record: JournalRecord) -> bytes:
 class Scan:
     """Iterates over the records of one file's bytes; afterwards `end` is where the good part ends and `damage` says why it ends there.
 
+    It goes on at `end`, which who has read on by himself may set.
+
     Raises:
         BadHeaderError: on construction, when the header is torn or of another file.
         PackagerError: JOURNAL_FORMAT, on construction: the file is sound and of another version of this program.
@@ -84,8 +88,7 @@ class Scan:
     def __iter__(self) -> Iterator[tuple[int, JournalRecord]]:
         """(position behind the record, record) of each good record."""
         data, size, decode, frame = self._data, len(self._data), _decoder.decode, _FRAME.unpack_from
-        at = self.end
-        while at < size:
+        while (at := self.end) < size:
             if at + 8 > size:
                 self.damage = f"frame header torn at {at}"
                 return
@@ -102,5 +105,5 @@ class Scan:
             except msgspec.MsgspecError as error:
                 self.damage = f"record at {at} can't be read: {error}"
                 return
-            at = self.end = stop
+            self.end = stop
             yield stop, record

@@ -10,7 +10,7 @@ there becomes a gap. Both happen alike live and on replay (a write can fail whil
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pypackager.dvr import lineup
@@ -155,6 +155,13 @@ class Ledger:
         self.events.extend(snapshot.events)
         self.version = snapshot.version
 
+    def line_up(self, media: Sequence[tuple[int, int]], before_ns: int) -> None:
+        """Begins a part of the open period with the rows just published, if one begins; see `lineup.after_rows`."""
+        usual_ns = self.measured.interval_ns if self.measured is not None else 0
+        parts = lineup.after_rows(self.periods[-1], self.tracks, media, before_ns, usual_ns)
+        if parts[-1] is not self.periods[-1]:
+            self.periods = (*self.periods[:-1], *parts)
+
     def frozen(self) -> Ledger:
         """A copy for readers: it stays as it is, and costs no rows, while this ledger goes on and is trimmed."""
         copy = Ledger()
@@ -274,10 +281,7 @@ class Ledger:
                 self.blobs[fragment.blob].last_file = file
                 media.append((row.track, row.time))
         if self.periods:
-            usual_ns = self.measured.interval_ns if self.measured is not None else 0
-            parts = lineup.after_rows(self.periods[-1], self.tracks, media, before_ns, usual_ns)
-            if parts[-1] is not self.periods[-1]:
-                self.periods = (*self.periods[:-1], *parts)
+            self.line_up(media, before_ns)
         self.version += 1
 
     def _fragment_lost(self, record: FragmentLost) -> None:

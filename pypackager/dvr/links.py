@@ -5,6 +5,7 @@ In: names. Out: links made and removed. Never: a choice of what an asset needs, 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -62,10 +63,12 @@ class Links:
     def keep(self, names: Collection[str]) -> None:
         """Removes all links but these; journal files first, so that none ever points to a blob that is gone."""
         self.missing.intersection_update(names)
-        for pattern in (f"{JOURNALS}/*", f"{BLOBS}/*/*"):
-            for path in self._directory.glob(pattern):
-                if str(path.relative_to(self._directory)) not in names:
-                    path.unlink()
+        for place in (JOURNALS, *(f"{BLOBS}/{folder.name}" for folder in (self._directory / BLOBS).iterdir())):
+            # There may be thousands, and each is looked at: no path is made of those that stay.
+            with os.scandir(self._directory / place) as entries:
+                gone = [name for entry in entries if (name := f"{place}/{entry.name}") not in names]
+            for name in gone:
+                self.blobs.unlink(name)
 
     def sync(self) -> None:
         """Brings the names to the disk; the bytes are synced by who wrote them."""

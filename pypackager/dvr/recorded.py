@@ -16,7 +16,7 @@ from pypackager.dvr.files import journal_name
 from pypackager.dvr.index import Columns
 from pypackager.dvr.ledger import File, Ledger
 from pypackager.dvr.recovery import Replay
-from pypackager.dvr.splice import BLOB, FLAGS, OFFSET, SEGMENT, SIZE, TIME, Splice
+from pypackager.dvr.splice import BLOB, FLAGS, OFFSET, SIZE, TIME, Splice
 from pypackager.dvr.track import GAP_BLOB, Track
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_CLOSES, FLAG_ENDS, FLAG_GAP
@@ -69,16 +69,15 @@ def taken(ledger: Ledger, since: Mapping[int, int]) -> Ledger:
     for number, first in since.items():
         if (track := ledger.tracks.get(number)) is None or (low := max(track.columns.first, first)) >= track.columns.end:
             continue
-        columns = track.columns
         own = copy.tracks[number] = Track(track.info, low)
-        rows = np.array(columns.window(low, columns.end))
+        own.columns = track.columns.copied(low)
         # Nothing more comes into its last segment: it stays listed when the presentation is live again.
-        rows[FLAGS, -1] |= FLAG_CLOSES | FLAG_ENDS
-        own.columns.extend(rows)
+        own.columns.mark(own.columns.end - 1, FLAG_CLOSES | FLAG_ENDS)
         own.configs, own.peak_bps = track.configs, track.peak_bps
         own.last_time, own.last_end = track.last_time, track.last_end
-        own.segment = int(rows[SEGMENT, -1])
-        copy.blobs.update((blob, ledger.blobs[blob]) for blob in np.unique(rows[BLOB]).tolist() if blob in ledger.blobs)
+        own.segment = own.columns.segment_at(own.columns.end - 1)
+        used = np.unique(own.columns.window(low, own.columns.end)[BLOB])
+        copy.blobs.update((blob, ledger.blobs[blob]) for blob in used.tolist() if blob in ledger.blobs)
     for file in ledger.files:
         begin = {number: row for number, row in file.rows.items() if number in copy.tracks}
         copy.files.append(File(file.number, begin))

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from pypackager._core import crc32c
-from pypackager.dvr import journal
+from pypackager.dvr import journal, stretch
 from pypackager.dvr.ledger import Ledger, RefusedError
 from pypackager.dvr.records import Checkpoint, FragmentLost, Snapshot
 from pypackager.dvr.track import GAP_BLOB
@@ -87,8 +87,17 @@ class Replay:
             elif isinstance(record, Checkpoint):
                 # Blobs and files before this one were synced first: the roll-over does it before it turns the page.
                 self.recent.clear()
-                offset = record.offset
-                recent = [(at, fragment) for at, fragment in recent if at > offset]
+                recent = [(at, fragment) for at, fragment in recent if at > record.offset]
+            if not stretch.begins(data, position):
+                continue
+            folded = stretch.fold(ledger, data, position)
+            scan.end = folded.end
+            report.records += folded.records
+            report.refused += folded.refused
+            if (covered := folded.checkpoint) is not None:
+                self.recent.clear()
+                recent = [(at, fragment) for at, fragment in recent if at > covered]
+            recent += [(at, FragmentWritten(*numbers)) for at, numbers in folded.recent]
         self.recent += [fragment for _, fragment in recent]
         report.files += begun
         if scan.damage or not begun:

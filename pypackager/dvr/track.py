@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from pypackager._core import FoldedTrack
 from pypackager.dvr.index import Columns
 from pypackager.dvr.records import TrackState
 from pypackager.model.records import FLAG_GAP, FLAG_PERIOD, FragmentWritten, Row
@@ -109,6 +112,14 @@ class Track:
         while pending and (oldest := next(iter(pending))) <= time:
             del pending[oldest]
         return fragment
+
+    def take(self, folded: FoldedTrack) -> None:
+        """Takes over what the native core has made of a stretch of the journal."""
+        self.pending = {numbers[1]: FragmentWritten(*numbers) for numbers in folded.pending}
+        self.columns.extend(np.frombuffer(folded.rows, np.int64).reshape(10, -1))
+        self.last_time, self.last_end = folded.last_time, folded.last_end
+        self.begun, self.reached = folded.begun, folded.reached
+        self.segment, self.config, self.discontinuity = folded.segment, folded.config, folded.discontinuity
 
     def lose(self, time: int) -> None:
         """A fragment is no longer stored: it does not wait any more, or its row is a gap."""

@@ -8,6 +8,7 @@ pub mod bmff;
 pub mod codec;
 pub mod demux;
 pub mod error;
+pub mod journal;
 pub mod media;
 pub mod mux;
 pub mod payload;

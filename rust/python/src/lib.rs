@@ -11,6 +11,7 @@ mod event;
 mod front;
 mod gzip;
 mod header;
+mod journal;
 mod networks;
 mod plan;
 mod pump;
@@ -42,6 +43,8 @@ mod _core {
     use super::gzip::{DeflatedBlock, assemble_gzip, deflate_block, join_blocks};
     #[pymodule_export]
     use super::header::{TrackHeader, read_init};
+    #[pymodule_export]
+    use super::journal::{Folded, FoldedTrack, fold_journal};
     #[pymodule_export]
     use super::networks::Networks;
     #[pymodule_export]

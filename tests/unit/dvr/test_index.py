@@ -144,3 +144,21 @@ def test_runs_say_what_the_rows_say(steps: list[tuple[int, int]]) -> None:
         assert not (follows and lengths[i] == lengths[i + 1])
     assert [find(times, time) for time, _ in rows] == list(range(len(rows)))
     assert find(times, -1) == -1
+
+
+@given(histories(), st.integers(0, 40), st.booleans())
+def test_a_copy_of_the_newest_rows_goes_its_own_way(history: tuple[Rows, int, int], skip: int, seen: bool) -> None:
+    rows, first, trim = history
+    columns = fill(rows, first, trim)
+    low = min(columns.first + skip, columns.end)
+    before = [column.tolist() for column in columns.window(low, columns.end)]
+    copy = columns.copied(low)
+    shown = copy.window(low, copy.end) if seen else ()
+    copy.append(1000, 1, 77, 9, 0, 1, 0, 0, 7, 0)
+    copy.mark(low, 64)
+    copy.extend(np.array([[2000 + i, 1, 1, 9, 0, 1, 0, 0, 7, 0] for i in range(500)]).T.copy())
+    assert [column.tolist() for column in columns.window(low, columns.end)] == before
+    assert [column.tolist() for column in shown] == (before if seen else [])
+    assert copy.end == columns.end + 501
+    assert copy.flags_at(low) & 64
+    assert copy.size_between(low, copy.end) == sum(before[2]) + 577
