@@ -126,7 +126,7 @@ class LiveChannel:
         self.timeline = Timeline(options, _JournalStore(store), self.alert)
         resume_timeline(self.timeline, store.ledger, now())
         self._programs = Programs(config.name, store, self.timeline, assets, self._log)
-        self._programs.apply(config.program, now().utc_ns)
+        self._programs.apply(config.program, now().utc_ns, begin=config.state == "running")
         self.life = Lifecycle(self._programs, self.timeline, store, self._log, config.state)
         # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
         self.advance()
@@ -207,7 +207,13 @@ class LiveChannel:
         if self._programs.stopping:
             self._guard("stop", lambda: self._programs.settle(self._now().utc_ns))
         if not self.life.settled:
-            self._guard("state", self.life.settle)
+            self._guard("state", self._go_on)
+
+    def _go_on(self) -> None:
+        self.life.settle()
+        if self.life.begins:
+            # It has just become Running: programs that waited for it begin.
+            self._programs.apply(self.config.program, self._now().utc_ns, begin=True)
 
     def _guard(self, what: str, act: Callable[[], object]) -> None:
         """Does something for this channel; a fault of ours, or of its disk, must not end the others."""
@@ -316,8 +322,11 @@ class LiveChannel:
         self.config = msgspec.structs.replace(self.config, **lists)
         self._allow = Networks(config.ingest_allow)
         self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
-        self._programs.apply(config.program, self._now().utc_ns)
-        self.life.ask(config.state)
+        if config.state == "running":
+            self.life.ask("running")
+        self._programs.apply(config.program, self._now().utc_ns, begin=self.running and config.state == "running")
+        if config.state == "stopped":
+            self.life.ask("stopped")
 
     def depth_ns(self) -> int:
         """Media time that it keeps."""

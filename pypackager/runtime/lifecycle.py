@@ -12,7 +12,8 @@ from pypackager.config.schema import Switch
 from pypackager.control.states import Command, State, Status, status, way
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.errors import PackagerError
-from pypackager.runtime.programs import Edge, Programs
+from pypackager.runtime.programs import Programs
+from pypackager.runtime.taken import Edge, Taken
 
 
 class Line(Edge, Protocol):
@@ -39,7 +40,8 @@ class Lifecycle:
     """
 
     def __init__(self, programs: Programs, line: Line, store: ChannelStore, log: Any, switch: Switch) -> None:
-        self.state: State = "Running" if switch == "running" else "Stopped"
+        # A program that ran when the daemon ended is stopped first, as by any stop.
+        self.state: State = "Running" if switch == "running" or programs.running else "Stopped"
         self.changes = 0
         """How often the state has changed."""
         self._programs = programs
@@ -47,8 +49,8 @@ class Lifecycle:
         self._store = store
         self._log = log
         self._asked = switch
-        self._marks: dict[str, int] | None = None
-        self._ticket: int | None = None
+        self._taken: Taken | None = None
+        """What its connections had brought when the last of them was gone."""
 
     @property
     def status(self) -> Status:
@@ -59,6 +61,11 @@ class Lifecycle:
     def settled(self) -> bool:
         """Whether it is what the configuration asks for."""
         return self.state == ("Running" if self._asked == "running" else "Stopped")
+
+    @property
+    def begins(self) -> bool:
+        """Whether a program may begin to record."""
+        return self.state == "Running" and self._asked == "running"
 
     def ask(self, switch: Switch) -> None:
         """The configuration was loaded again."""
@@ -84,16 +91,13 @@ class Lifecycle:
         if step.through == "Starting":
             # Its journal is open since the daemon started: there is nothing to wait for.
             self._become(step.to)
-        self._marks = self._ticket = None
+        self._taken = None
 
     def _finish(self) -> None:
         if self._line.feeds:
             return
-        if self._marks is None:
-            self._marks = self._line.behind()
-        if self._ticket is None and self._line.passed(self._marks):
-            self._ticket = self._store.newest
-        if self._ticket is not None and self._store.settled(self._ticket):
+        self._taken = self._taken or Taken(self._line, self._store)
+        if self._taken.settled():
             self._become("Stopped")
 
     def _become(self, state: State) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
-
-import msgspec
+from typing import Any
 
 from pypackager.config.scalars import parse_duration
 from pypackager.config.schema import Program
@@ -15,34 +13,15 @@ from pypackager.dvr.description import DESCRIPTION, read_description
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
-
-
-class Edge(Protocol):
-    """The channel's timeline, as its programs see it."""
-
-    def behind(self) -> dict[str, int]:
-        """Where the newest fragment that waits behind the published edge starts, by track id."""
-        ...
-
-    def passed(self, marks: Mapping[str, int]) -> bool:
-        """Whether the published edge has passed all that `behind` named."""
-        ...
-
-
-class _Stopping(msgspec.Struct):
-    """A program that was told to stop: it ends when what had been taken by then is published and in the ledger."""
-
-    asset: Asset
-    marks: dict[str, int]
-    ticket: int | None = None
-    """The store's newest one when the edge had passed the marks."""
+from pypackager.runtime.taken import Edge, Taken
 
 
 class Programs:
-    """Brings the assets of a channel into the state that its [[channel.program]] tables ask for.
+    """Brings the assets of a channel into the state that its programs' tables ask for.
 
     A program that is told to stop ends a moment later, with everything that the channel had taken before: fragments that still wait for
-    those of other tracks are published first, at the latest at the deadline of the published edge.
+    those of other tracks are published first, at the latest at the deadline of the published edge. One that is told to run begins when its
+    channel runs.
 
     Args:
         channel: the channel's name.
@@ -59,15 +38,25 @@ class Programs:
         self._assets = assets
         self._log = log
         self._by_name: dict[str, Asset] = {}
-        self._stopping: dict[str, _Stopping] = {}
+        self._stopping: dict[str, Taken] = {}
+        """Those that were told to stop: each ends when what had been taken by then is in its asset."""
+        self.failed: dict[str, str] = {}
+        """Why a program is not what its table asks for, by name."""
 
-    def apply(self, tables: Sequence[Program], now_ns: int) -> None:
-        """Starts, resumes and stops; a program that ended is started again on its asset. One whose table is gone keeps what it does."""
+    def apply(self, tables: Sequence[Program], now_ns: int, *, begin: bool) -> None:
+        """Resumes and stops, and starts if runs may `begin`; a program that ended is started again on its asset.
+
+        One whose table is gone is forgotten; its asset stays.
+        """
         for table in tables:
+            self.failed.pop(table.name, None)
             try:
-                self._apply(table, now_ns)
+                self._apply(table, now_ns, begin=begin)
             except (OSError, PackagerError) as error:
-                self._log.error("program failed", program=table.name, detail=str(error))
+                self._fail(table.name, error)
+        for name in self._by_name.keys() - {table.name for table in tables}:
+            if not self._by_name[name].running:
+                del self._by_name[name]
 
     @property
     def running(self) -> list[str]:
@@ -81,12 +70,10 @@ class Programs:
 
     def settle(self, now_ns: int) -> None:
         """Ends the programs that were told to stop, as far as everything that they owe is published."""
-        for name, stopping in list(self._stopping.items()):
-            if stopping.ticket is None and self._edge.passed(stopping.marks):
-                stopping.ticket = self._store.newest
-            if stopping.ticket is not None and self._store.settled(stopping.ticket):
+        for name, taken in list(self._stopping.items()):
+            if taken.settled():
                 del self._stopping[name]
-                self._stop(name, stopping.asset, now_ns)
+                self._stop(name, self._by_name[name], now_ns)
 
     def present(self, name: str) -> Presentation:
         """What a program shows.
@@ -110,13 +97,13 @@ class Programs:
             if asset.running:
                 asset.trim()
 
-    def _apply(self, table: Program, now_ns: int) -> None:
+    def _apply(self, table: Program, now_ns: int, *, begin: bool) -> None:
         name = table.asset or table.name
         asset = self._by_name.get(table.name)
         directory = self._assets / name
         if asset is None and (directory / DESCRIPTION).exists():
             asset = self._find(directory)
-        elif asset is None and table.state == "running":
+        elif asset is None and table.state == "running" and begin:
             window = parse_duration(table.archive_window)
             asset = Asset.start(directory, self._store, name=name, channel=self._channel, window_ns=window)
             self._log.info("program started", program=table.name, asset=name)
@@ -124,11 +111,11 @@ class Programs:
             return
         self._by_name[table.name] = asset
         if asset.running and table.state == "stopped":
-            self._stopping.setdefault(table.name, _Stopping(asset, self._edge.behind()))
+            self._stopping.setdefault(table.name, Taken(self._edge, self._store))
             self.settle(now_ns)
         elif asset.running:
             self._stopping.pop(table.name, None)
-        elif table.state == "running":
+        elif table.state == "running" and begin:
             asset.start_again(self._store, parse_duration(table.archive_window))
             self._log.info("program started again", program=table.name, asset=name)
 
@@ -136,12 +123,16 @@ class Programs:
         try:
             asset.stop(now_ns)
         except OSError as error:
-            self._log.error("program failed", program=name, detail=str(error))
+            self._fail(name, error)
             return
         # Sealed files are immutable: what the channel publishes next goes to new ones.
         self._store.roll(now_ns)
         self._store.sync()
         self._log.info("program stopped", program=name, asset=asset.description.name)
+
+    def _fail(self, name: str, error: OSError | PackagerError) -> None:
+        self.failed[name] = str(error)
+        self._log.error("program failed", program=name, detail=str(error))
 
     def _find(self, directory: Path) -> Asset:
         description = read_description(directory)

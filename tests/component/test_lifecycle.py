@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pypackager.model.errors import PackagerError
-from tests.helpers.channel_node import ChannelNode
+from tests.helpers.channel_node import SHOW, ChannelNode
 
 
 def layer(tmp_path: Path) -> ChannelNode:
@@ -85,3 +86,43 @@ def test_a_stopped_channel_stays_so_over_a_restart(tmp_path: Path) -> None:
     node.restart()
     assert shown(node) == "Stopped"
     assert node.times("v1") == [100, 102, 104]
+
+
+def test_a_program_waits_for_its_channel_and_begins_with_it(tmp_path: Path) -> None:
+    node = layer(tmp_path)
+    node.ask("stopped", program="stopped")
+    node.settle()
+    node.channel.close_feed(1)
+    node.channel.advance()
+    assert shown(node) == "Stopped"
+    node.ask("stopped", program="running")
+    assert (shown(node), node.ended()) == ("Stopped", True)
+    node.restart()
+    assert (shown(node), node.ended()) == ("Stopped", True)
+    node.ask("running")
+    assert (shown(node), node.ended()) == ("Streaming", False)
+
+
+def test_a_program_that_waits_begins_when_a_stop_that_is_under_way_is_through(tmp_path: Path) -> None:
+    node = layer(tmp_path)
+    node.ask("stopped", program="stopped")
+    node.settle()
+    node.channel.advance()
+    node.ask("running")
+    assert (shown(node), node.ended()) == ("Stopping", True)
+    node.channel.close_feed(1)
+    node.channel.advance()
+    node.wait(1)
+    node.channel.advance()
+    assert (shown(node), node.ended()) == ("Streaming", False)
+
+
+def test_a_stop_of_both_that_a_restart_interrupts_is_carried_on(tmp_path: Path) -> None:
+    node = layer(tmp_path)
+    node.send(1, 106)
+    node.config = msgspec.structs.replace(node.config, state="stopped", program=[msgspec.structs.replace(SHOW, state="stopped")])
+    node.restart()
+    node.wait(10)
+    node.channel.advance()
+    assert (shown(node), node.ended()) == ("Stopped", True)
+    assert node.times("v1") == [100, 102, 104, 106]
