@@ -15,7 +15,8 @@ from typing import Any
 import trio
 
 from pypackager.cli.cause import run_to_end
-from pypackager.config.schema import Channel, Config, Listen, Program, StreamingEndpoint, Track
+from pypackager.config.schema import Channel, Config, Listen, Program, StreamingEndpoint
+from pypackager.control.settings import Track
 from pypackager.model.errors import PackagerError
 from pypackager.runtime.daemon import Daemon
 from pypackager.runtime.logs import configure_logs

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager._core import Networks
-from pypackager.config.scalars import parse_address, parse_duration
+from pypackager.config.scalars import parse_address
 from pypackager.config.schema import Channel, Config
+from pypackager.control.settings import MAX_RUNNING, RESERVED, channel_faults, program_faults
+from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
-
-_MINUTE_NS = 60_000_000_000
-_RESERVED = ("play", "static", "preview", "time", "healthz", "readyz", "v1", "metrics")
-"""First path elements of the origin that are no locators."""
-_WINDOW_NS = (5 * _MINUTE_NS, 25 * 60 * _MINUTE_NS)
 
 
 def load_config(path: Path) -> Config:
@@ -72,11 +68,7 @@ def _faults(config: Config) -> list[tuple[str, str]]:
         found.extend(("channel", f"two {what} are called {name!r}") for name, count in value.items() if count > 1)
     for number, channel in enumerate(config.channel):
         at = f"channel[{number}]"
-        for key in ("ingest_allow", "preview_allow"):
-            attempt(f"{at}.{key}", Networks, getattr(channel, key))
-        attempt(f"{at}.preview_window", parse_duration, channel.preview_window)
-        if channel.key_frame_interval is not None:
-            attempt(f"{at}.key_frame_interval", parse_duration, channel.key_frame_interval)
+        found.extend((f"{at}.{key}", fault) for key, fault in channel_faults(channel))
         found.extend(_program_faults(at, channel))
     return found
 
@@ -85,18 +77,12 @@ def _program_faults(at: str, channel: Channel) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     names = Counter(program.name for program in channel.program)
     found.extend((f"{at}.program", f"two programs are called {name!r}") for name, count in names.items() if count > 1)
-    if sum(program.state == "running" for program in channel.program) > 3:
-        found.append((f"{at}.program", "at most three programs of a channel can run at once"))
+    if sum(program.state == "running" for program in channel.program) > MAX_RUNNING:
+        found.append((f"{at}.program", f"at most {MAX_RUNNING} programs of a channel can run at once"))
     for number, program in enumerate(channel.program):
-        if program.locator in _RESERVED:
+        if program.locator in RESERVED:
             found.append((f"{at}.program[{number}].locator", f"{program.locator!r} is a path of the daemon's own"))
-        try:
-            window = parse_duration(program.archive_window)
-        except PackagerError as error:
-            found.append((f"{at}.program[{number}].archive_window", error.detail))
-            continue
-        if not _WINDOW_NS[0] <= window <= _WINDOW_NS[1]:
-            found.append((f"{at}.program[{number}].archive_window", f"{program.archive_window!r} is not between 5m and 25h"))
+        found.extend((f"{at}.program[{number}].{key}", fault) for key, fault in program_faults(program))
     return found
 
 

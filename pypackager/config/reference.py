@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from pypackager.config import schema
+from pypackager.control.settings import Track
 
 _TABLES = (
     (schema.Config, "top level"),
     (schema.Listen, "[listen]"),
     (schema.Tuning, "[tuning]"),
     (schema.Channel, "[[channel]]"),
-    (schema.Track, "[[channel.track]]"),
+    (Track, "[[channel.track]]"),
     (schema.Program, "[[channel.program]]"),
     (schema.StreamingEndpoint, "[[streaming_endpoint]]"),
 )
@@ -45,7 +46,7 @@ def render_reference() -> str:
             "|---|---|---|---|",
         ]
         meanings = _attribute_docs(struct)
-        for field in msgspec.structs.fields(struct):
+        for field in _fields(struct):
             if field.name in ("listen", "tuning", "channel", "streaming_endpoint", "track", "program") and struct in (
                 schema.Config,
                 schema.Channel,
@@ -55,7 +56,18 @@ def render_reference() -> str:
     return "\n".join(parts) + "\n"
 
 
+def _fields(struct: Any) -> list[msgspec.structs.FieldInfo]:
+    """Those of its own first, then those that it shares."""
+    own = [field for field in msgspec.structs.fields(struct) if field.name in struct.__annotations__]
+    return own + [field for field in msgspec.structs.fields(struct) if field.name not in struct.__annotations__]
+
+
 def _attribute_docs(struct: type) -> dict[str, str]:
+    shared = _attribute_docs(struct.__base__) if struct.__base__ not in (None, msgspec.Struct) else {}
+    return shared | _own_docs(struct)
+
+
+def _own_docs(struct: type) -> dict[str, str]:
     body = [node for top in ast.parse(inspect.getsource(struct)).body if isinstance(top, ast.ClassDef) for node in top.body]
     found: dict[str, str] = {}
     for here, after in pairwise(body):

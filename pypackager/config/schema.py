@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-TrackId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
-Switch = Literal["running", "stopped"]
+from pypackager.control.settings import ChannelSettings, Name, ProgramSettings, Switch
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -29,64 +27,27 @@ class Listen(_Table, frozen=True):
     """The default streaming endpoint: published presentations, preview, player page, /healthz."""
 
 
-class Track(_Table, frozen=True):
-    """Names what the encoder cannot say."""
-
-    match: str
-    """The track id that would have been chosen, else the RTMP stream name, or the Streams() id of a stream with one track. Audio that RTMP
-    encoders mux into their layers is one track, `audio`; `STREAM/audio` is that of the layer STREAM alone, and comes first: give it an `id`
-    when the layers carry different languages."""
-    id: TrackId | None = None
-    """Track id in URLs and on disk."""
-    language: str | None = None
-    """BCP 47 or ISO 639-2 code."""
-    role: Literal["main", "alternate", "commentary", "description", "dub"] = "main"
-    """DASH role; the first main audio track is the default one."""
-
-
-class Program(_Table, frozen=True):
+class Program(ProgramSettings, frozen=True, kw_only=True):
     """A recorded and, with a locator, published part of the channel."""
 
     name: Name
     """Name, unique in its channel."""
     asset: Name | None = None
     """Asset that holds the content; default: the program's name."""
-    archive_window: str = "1h"
-    """How long content is kept and how far viewers can seek back: 5m .. 25h."""
     locator: Name | bool | None = None
     """URL path under which it is published; true: a GUID; left out: recorded, not published."""
     state: Switch = "running"
-    """Whether it records; a stopped program is video on demand."""
+    """Whether it records; a stopped program is video on demand. Applied when the program is new, and when this value changes."""
 
 
-class Channel(_Table, frozen=True):
+class Channel(ChannelSettings, frozen=True, kw_only=True):
     """A pipeline from an encoder to its outputs."""
 
     name: Name
     """Name in ingest and preview URLs."""
-    protocol: Literal["rtmp", "fmp4"] = "fmp4"
-    """Ingest protocol; cannot change while the channel runs."""
-    encoding: Literal["none"] = "none"
-    """none: pass-through."""
     state: Switch = "running"
-    """Whether it takes data; it stops when its programs have."""
-    description: str = ""
-    """For people."""
-    ingest_allow: list[str] = []
-    """Addresses that may push: single, CIDR or dotted mask; empty: nobody; 0.0.0.0/0: everybody."""
-    preview_allow: list[str] = []
-    """Addresses that may see the preview; empty: everybody."""
-    preview_window: str = "5m"
-    """DVR depth of the preview."""
-    clock: Literal["utc", "source"] | None = None
-    """utc: media time is UTC of arrival (default for RTMP); source: the encoder's times are kept (default for fragmented MP4)."""
-    key_frame_interval: str | None = None
-    """Key frame interval; default: measured on the first fragment."""
-    fragments_per_segment: Annotated[int, Meta(ge=1, le=20)] | None = None
-    """Fragments of an HLS segment; default: 3 for key frame intervals up to 3 s, 2 up to 5 s, else 1."""
-    track: list[Track] = []
-    """Tracks that need a name, a language or a role."""
-    program: list[Program] = []
+    """Whether it takes data; it stops when its programs have. Applied when the channel is new, and when this value changes."""
+    program: list[Program] = msgspec.field(default_factory=list)
     """Programs of the channel."""
 
 
@@ -132,6 +93,8 @@ class Config(_Table, frozen=True):
     """Directory of blobs, journals and assets."""
     log: Literal["auto", "human", "json"] = "auto"
     """Log format; auto: human on a terminal, JSON otherwise."""
+    prune: bool = False
+    """Whether channels, programs and locators that came from this file are deleted when they are gone from it; else they stay."""
     listen: Listen = Listen()
     """Listen addresses."""
     tuning: Tuning = Tuning()

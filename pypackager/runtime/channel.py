@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from pypackager._core import Budget, Chunk, MuxedFragment, Networks, TrackHeader, Writer
-from pypackager.config.scalars import parse_duration
 from pypackager.config.schema import Channel, Tuning
 from pypackager.dvr.clip import KEPT_NS
 from pypackager.dvr.store import ChannelStore
+from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_GAP, Event, Published, Row

@@ -18,10 +18,11 @@ import structlog
 import trio
 
 from pypackager._core import Pump, Writer
-from pypackager.config.scalars import parse_address, parse_duration
+from pypackager.config.scalars import parse_address
 from pypackager.config.schema import Channel, Config
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 from pypackager.ingest.router import Router
+from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.origin.app import Origin
 from pypackager.origin.front import serve_front

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sized
 from typing import Any, Protocol
 
-from pypackager.config.schema import Switch
+from pypackager.control.settings import Switch
 from pypackager.control.states import Command, State, Status, status, way
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.errors import PackagerError

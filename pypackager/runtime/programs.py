@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pypackager.config.scalars import parse_duration
 from pypackager.config.schema import Program
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.description import DESCRIPTION, read_description
 from pypackager.dvr.store import ChannelStore
+from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 from pypackager.runtime.taken import Edge, Taken

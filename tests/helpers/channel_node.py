@@ -8,7 +8,8 @@ from typing import Any, cast
 import msgspec
 import structlog
 
-from pypackager.config.schema import Channel, Program, Switch, Tuning
+from pypackager.config.schema import Channel, Program, Tuning
+from pypackager.control.settings import Switch
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.records import FLAG_GAP
 from pypackager.runtime.channel import LiveChannel
@@ -19,7 +20,7 @@ from tests.helpers.fake_writer import FakeWriter
 from tests.helpers.timeline_rig import UTC0, Header, Stored
 
 VIDEO = 90_000
-SHOW = Program("show")
+SHOW = Program(name="show")
 
 
 class ChannelNode:

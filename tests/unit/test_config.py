@@ -8,7 +8,8 @@ import pytest
 
 from pypackager.config.load import load_config, parse_config
 from pypackager.config.reference import render_reference
-from pypackager.config.scalars import format_duration, parse_address, parse_duration
+from pypackager.config.scalars import parse_address
+from pypackager.model.duration import format_duration, parse_duration
 from pypackager.model.errors import PackagerError
 
 GOOD = """\

@@ -1,0 +1,105 @@
+"""What an operator may set of a channel and of a program: the keys of their tables in the file, and of their bodies over REST.
+
+In: values. Out: which of them are impossible. Never: a look at what runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pypackager._core import Networks
+from pypackager.model.duration import parse_duration
+from pypackager.model.errors import PackagerError
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+TrackId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
+Switch = Literal["running", "stopped"]
+
+MAX_RUNNING = 3
+"""Programs of a channel that may run at once."""
+RESERVED = ("play", "static", "preview", "time", "healthz", "readyz", "v1", "metrics")
+"""First path elements of the origin that are no locators."""
+AT_ANY_TIME = ("description", "ingest_allow", "preview_allow")
+"""Settings that may change while what has them runs."""
+_MINUTE_NS = 60_000_000_000
+_WINDOW_NS = (5 * _MINUTE_NS, 25 * 60 * _MINUTE_NS)
+
+
+class Track(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Names what the encoder cannot say."""
+
+    match: str
+    """The track id that would have been chosen, else the RTMP stream name, or the Streams() id of a stream with one track. Audio that RTMP
+    encoders mux into their layers is one track, `audio`; `STREAM/audio` is that of the layer STREAM alone, and comes first: give it an `id`
+    when the layers carry different languages."""
+    id: TrackId | None = None
+    """Track id in URLs and on disk."""
+    language: str | None = None
+    """BCP 47 or ISO 639-2 code."""
+    role: Literal["main", "alternate", "commentary", "description", "dub"] = "main"
+    """DASH role; the first main audio track is the default one."""
+
+
+class ChannelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What can be set of a channel."""
+
+    protocol: Literal["rtmp", "fmp4"] = "fmp4"
+    """Ingest protocol; cannot change while the channel runs."""
+    encoding: Literal["none"] = "none"
+    """none: pass-through."""
+    description: str = ""
+    """For people."""
+    ingest_allow: list[str] = []
+    """Addresses that may push: single, CIDR or dotted mask; empty: nobody; 0.0.0.0/0: everybody."""
+    preview_allow: list[str] = []
+    """Addresses that may see the preview; empty: everybody."""
+    preview_window: str = "5m"
+    """DVR depth of the preview."""
+    clock: Literal["utc", "source"] | None = None
+    """utc: media time is UTC of arrival (default for RTMP); source: the encoder's times are kept (default for fragmented MP4)."""
+    key_frame_interval: str | None = None
+    """Key frame interval; default: measured on the first fragment."""
+    fragments_per_segment: Annotated[int, Meta(ge=1, le=20)] | None = None
+    """Fragments of an HLS segment; default: 3 for key frame intervals up to 3 s, 2 up to 5 s, else 1."""
+    track: list[Track] = []
+    """Tracks that need a name, a language or a role."""
+
+
+class ProgramSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What can be set of a program."""
+
+    description: str = ""
+    """For people."""
+    archive_window: str = "1h"
+    """How long content is kept and how far viewers can seek back: 5m .. 25h."""
+
+
+def channel_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
+    """What is impossible: (key, why)."""
+    for key in ("ingest_allow", "preview_allow"):
+        try:
+            Networks(getattr(settings, key))
+        except ValueError as error:
+            yield key, str(error)
+    for key in ("preview_window", "key_frame_interval"):
+        text = getattr(settings, key)
+        try:
+            if text is not None and parse_duration(text) == 0:
+                yield key, f"{text!r} is no time at all"
+        except PackagerError as error:
+            yield key, error.detail
+
+
+def program_faults(settings: ProgramSettings) -> Iterator[tuple[str, str]]:
+    """What is impossible: (key, why)."""
+    try:
+        window = parse_duration(settings.archive_window)
+    except PackagerError as error:
+        yield "archive_window", error.detail
+        return
+    if not _WINDOW_NS[0] <= window <= _WINDOW_NS[1]:
+        yield "archive_window", f"{settings.archive_window!r} is not between 5m and 25h"
