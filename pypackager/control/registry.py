@@ -1,0 +1,53 @@
+"""The registry: what the operator made, in memory for reading, in a file for good.
+
+In: changes. Out: all resources as they are now. Never: a change that readers see before it is on the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import trio
+
+from pypackager.control.database import Database
+from pypackager.control.resources import Resource
+
+FILE = "control.db"
+
+
+class Registry:
+    """All resources; made by `open`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.resources = database.load()
+        self.lock = trio.Lock()
+        """Held by who reads, decides and commits: no other change comes in between."""
+
+    @classmethod
+    def open(cls, directory: Path) -> Registry:
+        """Opens the file in a data directory, or makes it; blocks.
+
+        Raises:
+            PackagerError: REGISTRY_UNUSABLE.
+        """
+        return cls(Database(directory / FILE))
+
+    async def commit(self, put: Sequence[Resource] = (), drop: Sequence[Resource] = ()) -> None:
+        """Puts and drops all of them, or none: what is put stands in the place of what has its key. The lock is held.
+
+        A cancelled one is carried through all the same: what is on the disk is what readers see.
+
+        Raises:
+            PackagerError: REGISTRY_NOT_WRITTEN (507).
+        """
+        if not put and not drop:
+            return
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._database.write, put, drop)
+        self.resources = self.resources.changed(list(put), list(drop))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()

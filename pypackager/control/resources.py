@@ -1,0 +1,154 @@
+"""What the operator made: channels, programs and locators as they are meant to be, with who may delete what.
+
+In: nothing. Out: frozen values. Never: how a channel is at this moment; that is the runtime's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from pypackager.control.settings import ChannelSettings, Name, ProgramSettings, Switch
+from pypackager.model.errors import PackagerError
+
+_T = TypeVar("_T")
+_R = TypeVar("_R", bound="Resource")
+Desired = Literal["running", "stopped", "deleted"]
+
+
+class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+    """When a resource was made and changed."""
+
+    created: datetime
+    modified: datetime
+    version: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Of this version of this resource and of no other, though one of the same name was there before."""
+        return f"{int(self.created.timestamp() * 1_000_000):x}-{self.version}"
+
+
+class Channel(Stamp, frozen=True, kw_only=True):
+    """A channel."""
+
+    name: Name
+    settings: ChannelSettings
+    desired: Desired = "stopped"
+    resets: int = 0
+    """How often it was told to reset."""
+    filed: Switch | None = None
+    """`state` in the configuration file when the file was last applied; None: it was never in the file."""
+
+
+class Program(Stamp, frozen=True, kw_only=True):
+    """A program of a channel."""
+
+    channel: Name
+    name: Name
+    asset: Name
+    settings: ProgramSettings
+    desired: Switch = "stopped"
+    filed: Switch | None = None
+    """As a channel's."""
+
+
+class Locator(Stamp, frozen=True, kw_only=True):
+    """Publishes an asset under a path."""
+
+    path: Name
+    asset: Name
+    filed: bool = False
+    """Whether it came from the configuration file."""
+
+
+Resource = Channel | Program | Locator
+Key = tuple[str, ...]
+"""Of a resource: its kind, then what names it."""
+
+
+def key(resource: Resource) -> Key:
+    """What names a resource among all."""
+    match resource:
+        case Channel():
+            return "channel", resource.name
+        case Program():
+            return "program", resource.channel, resource.name
+        case Locator():
+            return "locator", resource.path
+
+
+def touched(resource: _R, now: datetime) -> _R:
+    """The next version of a resource."""
+    return replace(resource, modified=now, version=resource.version + 1)
+
+
+class Resources(msgspec.Struct, frozen=True):
+    """All of them at one moment."""
+
+    channels: Mapping[str, Channel] = {}
+    programs: Mapping[tuple[str, str], Program] = {}
+    """By channel and name."""
+    locators: Mapping[str, Locator] = {}
+
+    def of(self, channel: str) -> list[Program]:
+        """The programs of a channel."""
+        return [program for (owner, _), program in self.programs.items() if owner == channel]
+
+    def channel(self, name: str) -> Channel:
+        """A channel.
+
+        Raises:
+            PackagerError: CHANNEL_UNKNOWN (404).
+        """
+        return _found(self.channels.get(name), "CHANNEL_UNKNOWN", f"there is no channel {name[:64]!r}")
+
+    def program(self, channel: str, name: str) -> Program:
+        """A program.
+
+        Raises:
+            PackagerError: CHANNEL_UNKNOWN, PROGRAM_UNKNOWN (404).
+        """
+        self.channel(channel)
+        return _found(self.programs.get((channel, name)), "PROGRAM_UNKNOWN", f"channel {channel!r} has no program {name[:64]!r}")
+
+    def locator(self, path: str) -> Locator:
+        """A locator.
+
+        Raises:
+            PackagerError: LOCATOR_UNKNOWN (404).
+        """
+        return _found(self.locators.get(path), "LOCATOR_UNKNOWN", f"there is no locator {path[:64]!r}")
+
+    def user(self, asset: str) -> Program | None:
+        """The program that refers to an asset, running or not."""
+        return next((program for program in self.programs.values() if program.asset == asset), None)
+
+    def all(self) -> Iterator[Resource]:
+        """Every resource."""
+        yield from self.channels.values()
+        yield from self.programs.values()
+        yield from self.locators.values()
+
+    def changed(self, put: Iterator[Resource] | list[Resource], drop: list[Resource]) -> Resources:
+        """These and others: what is put stands in the place of what has its key."""
+        by_key: dict[Key, Resource] = {key(resource): resource for resource in self.all()}
+        for resource in drop:
+            by_key.pop(key(resource), None)
+        by_key.update((key(resource), resource) for resource in put)
+        values = by_key.values()
+        return Resources(
+            {each.name: each for each in values if isinstance(each, Channel)},
+            {(each.channel, each.name): each for each in values if isinstance(each, Program)},
+            {each.path: each for each in values if isinstance(each, Locator)},
+        )
+
+
+def _found(resource: _T | None, code: str, detail: str) -> _T:
+    if resource is None:
+        raise PackagerError(code, detail, status=404, fault="operator")
+    return resource
