@@ -262,6 +262,16 @@ class ChannelStore:
 
     # --- views
 
+    def knows(self, track: int, time: int) -> bool:
+        """Whether a fragment was published at exactly this time and is still kept."""
+        known = self.ledger.tracks.get(track)
+        if known is None:
+            # The record of a track that has just joined is still on its way to the disk.
+            return False
+        columns = known.columns
+        row = columns.first_from(time)
+        return row < columns.end and columns.time_at(row) == time
+
     def edge_ns(self) -> int:
         """Media time at which the newest row ends."""
         return retention.edge_ns(self.ledger)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from pypackager._core import Budget, Chunk, MuxedFragment, Networks, TrackHeader, Writer
+from pypackager._core import Budget, Chunk, Networks, TrackHeader, Writer
 from pypackager.config.schema import Channel, Tuning
+from pypackager.control.settings import AT_ANY_TIME, ChannelSettings
 from pypackager.dvr.clip import KEPT_NS
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_GAP, Event, Published, Row
-from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.runtime.decisions import Unwritten
 from pypackager.runtime.lifecycle import Lifecycle
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.programs import Programs
 from pypackager.runtime.resume import resume_timeline
-from pypackager.timeline.feeds import Now
+from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.ports import Decision, Options
 from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS, to_ns
@@ -37,46 +37,6 @@ class Alert(msgspec.Struct):
     detail: str
     count: int = 0
     last_ns: int = 0
-
-
-class _JournalStore:
-    """The channel's store as the timeline needs it."""
-
-    def __init__(self, store: ChannelStore) -> None:
-        self._store = store
-
-    def add_track(self, info: TrackInfo) -> int:
-        return self._store.add_track(info)
-
-    def add_config(self, track: int, value: TrackConfig) -> int:
-        return self._store.add_config(track, value)
-
-    def put_fragment(self, track: int, fragment: MuxedFragment, config: int, flags: int) -> int:
-        return self._store.put_fragment(track, fragment, config, flags)
-
-    def append(self, record: Decision) -> int:
-        return self._store.append(record)
-
-    def open_period(self, start_ns: int) -> int:
-        return self._store.open_period(start_ns)
-
-    def publish(self, rows: Sequence[Row]) -> int:
-        return self._store.publish(rows)
-
-    def roll_due(self, now_ns: int) -> bool:
-        return self._store.roll_due(now_ns)
-
-    def roll(self, now_ns: int) -> None:
-        self._store.roll(now_ns)
-
-    def knows(self, track: int, time: int) -> bool:
-        known = self._store.ledger.tracks.get(track)
-        if known is None:
-            # The record of a track that has just joined is still on its way to the disk.
-            return False
-        columns = known.columns
-        row = columns.first_from(time)
-        return row < columns.end and columns.time_at(row) == time
 
 
 class LiveChannel:
@@ -102,34 +62,40 @@ class LiveChannel:
         self.budget = Budget(tuning.max_held)
         """What its open fragments may hold in memory, whatever connections bring them."""
         self.alerts: dict[str, Alert] = {}
+        self._tuning = tuning
         self._now = now
         self._metrics = metrics
         self._log = log.bind(channel=config.name)
         self._allow = Networks(config.ingest_allow)
         self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
-        self._preview_ns = parse_duration(config.preview_window)
         self._last_fragment_ns: int | None = None
         self._spilled = 0
         self._lists = 0
         self._chunks = metrics.chunks.labels(config.name)
         self._unwritten = Unwritten()
-        mode = config.clock or ("utc" if config.protocol == "rtmp" else "source")
+        self.timeline = self._take_over()
+        self._programs = Programs(config.name, store, self, assets, self._log)
+        self._programs.apply(config.program, now().utc_ns, begin=config.state == "running")
+        self.life = Lifecycle(self._programs, self, store, self._log, config.state)
+        # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
+        self.advance()
+
+    def _take_over(self) -> Timeline:
+        """A timeline with the channel's settings that goes on where the journal says; nothing is under way in the one before."""
+        config = self.config
+        self._preview_ns = parse_duration(config.preview_window)
         options = Options(
             protocol=config.protocol,
-            mode=mode,
+            mode=config.clock or ("utc" if config.protocol == "rtmp" else "source"),
             rules=config.track,
             interval_ns=parse_duration(config.key_frame_interval) if config.key_frame_interval else None,
             fragments_per_segment=config.fragments_per_segment,
-            video_layers=tuning.video_layers,
-            audio_tracks=tuning.audio_tracks,
+            video_layers=self._tuning.video_layers,
+            audio_tracks=self._tuning.audio_tracks,
         )
-        self.timeline = Timeline(options, _JournalStore(store), self.alert)
-        resume_timeline(self.timeline, store.ledger, now())
-        self._programs = Programs(config.name, store, self.timeline, assets, self._log)
-        self._programs.apply(config.program, now().utc_ns, begin=config.state == "running")
-        self.life = Lifecycle(self._programs, self.timeline, store, self._log, config.state)
-        # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
-        self.advance()
+        timeline = Timeline(options, self.store, self.alert)
+        resume_timeline(timeline, self.store.ledger, self._now())
+        return timeline
 
     @classmethod
     def open(
@@ -240,6 +206,21 @@ class LiveChannel:
         self.store.append(Event(now.utc_ns, code, detail))
         return True
 
+    # --- what its state and its programs see
+
+    @property
+    def feeds(self) -> Mapping[int, Feed]:
+        """Connections that bring media."""
+        return self.timeline.feeds
+
+    def behind(self) -> dict[str, int]:
+        """Where the newest fragment that waits behind the published edge starts, by track id."""
+        return self.timeline.behind()
+
+    def passed(self, marks: Mapping[str, int]) -> bool:
+        """Whether the published edge has passed all that `behind` named."""
+        return self.timeline.passed(marks)
+
     # --- what the writer brings
 
     def finished(self, ticket: int, errno: int) -> bool:
@@ -316,12 +297,17 @@ class LiveChannel:
         self.store.trim(max([self._preview_ns, *self._programs.windows_ns()]) + KEPT_NS)
 
     def apply(self, config: Channel) -> None:
-        """Takes over what may change while the daemon runs: allow-lists, programs, the state. The rest waits for its next start."""
+        """Takes over what may change in its state: all of it when it is stopped, else allow-lists, programs and the state."""
         self._lists += config.ingest_allow != self.config.ingest_allow
-        lists = {name: getattr(config, name) for name in ("description", "ingest_allow", "preview_allow", "program", "state")}
-        self.config = msgspec.structs.replace(self.config, **lists)
+        before = self.config
+        if self.life.state != "Stopped":
+            may = (*AT_ANY_TIME, "program", "state")
+            config = msgspec.structs.replace(before, **{name: getattr(config, name) for name in may})
+        self.config = config
         self._allow = Networks(config.ingest_allow)
         self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
+        if any(getattr(before, name) != getattr(config, name) for name in ChannelSettings.__struct_fields__ if name not in AT_ANY_TIME):
+            self.timeline = self._take_over()
         if config.state == "running":
             self.life.ask("running")
         self._programs.apply(config.program, self._now().utc_ns, begin=self.running and config.state == "running")

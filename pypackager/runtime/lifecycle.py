@@ -90,7 +90,7 @@ class Lifecycle:
         self._become(step.through)
         if step.through == "Starting":
             # Its journal is open since the daemon started: there is nothing to wait for.
-            self._become(step.to)
+            self._become("Running")
         self._taken = None
 
     def _finish(self) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from pypackager.runtime.channel import _JournalStore
+from pypackager.dvr.store import ChannelStore
 
 
 def test_a_track_whose_record_is_not_written_yet_has_published_nothing() -> None:
-    store = _JournalStore(cast(Any, SimpleNamespace(ledger=SimpleNamespace(tracks={}))))
-    assert not store.knows(1, 90_000)
+    store = cast(Any, SimpleNamespace(ledger=SimpleNamespace(tracks={})))
+    assert not ChannelStore.knows(store, 1, 90_000)
