@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import trio
 
 from pypackager._core import Budget, Chunk, Networks, TrackHeader, Writer
 from pypackager.config.schema import Channel, Tuning
@@ -73,6 +74,8 @@ class LiveChannel:
         self._lists = 0
         self._chunks = metrics.chunks.labels(config.name)
         self._unwritten = Unwritten()
+        self._waiting = trio.lowlevel.ParkingLot()
+        """Who waits for something of this channel looks again when it has moved on."""
         self.timeline = self._take_over()
         self._programs = Programs(config.name, store, self, assets, self._log)
         self._programs.apply(config.program, now().utc_ns, begin=config.state == "running")
@@ -174,6 +177,7 @@ class LiveChannel:
             self._guard("stop", lambda: self._programs.settle(self._now().utc_ns))
         if not self.life.settled:
             self._guard("state", self._go_on)
+        self._waiting.unpark_all()
 
     def _go_on(self) -> None:
         self.life.settle()
@@ -291,6 +295,7 @@ class LiveChannel:
         if not self.store.syncing:
             self._guard("sync", self.store.sync)
         self._guard("trim", self._trim)
+        self._waiting.unpark_all()
 
     def _trim(self) -> None:
         self._programs.trim()
@@ -325,6 +330,22 @@ class LiveChannel:
         except OSError as error:
             self.alert("DISK_WRITE_FAILED", f"the oldest recording could not be removed: {error}")
             return False
+
+    @property
+    def recording(self) -> list[str]:
+        """Programs that have not ended."""
+        return self._programs.running
+
+    async def end(self) -> None:
+        """Closes a channel that is stopped, for good: it is being deleted."""
+        self.life.state = "Deleting"
+        await self.until(lambda: not self.store.syncing and self.store.settled(self.store.newest))
+        self.close()
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Waits until something is so of this channel."""
+        while not done():
+            await self._waiting.park()
 
     def close(self) -> None:
         """Seals the files; the writer must have answered for everything."""

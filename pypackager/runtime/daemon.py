@@ -8,7 +8,6 @@ journals close.
 from __future__ import annotations
 
 import signal
-import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,8 @@ import trio
 
 from pypackager._core import Pump, Writer
 from pypackager.config.scalars import parse_address
-from pypackager.config.schema import Channel, Config
+from pypackager.config.schema import Config
+from pypackager.control.registry import Registry
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 from pypackager.ingest.router import Router
 from pypackager.model.duration import parse_duration
@@ -32,6 +32,7 @@ from pypackager.runtime.catalog import LiveCatalog
 from pypackager.runtime.channel import LiveChannel
 from pypackager.runtime.control_app import ControlApp
 from pypackager.runtime.disk import watch_disk
+from pypackager.runtime.fleet import Fleet
 from pypackager.runtime.instant import MachineClock
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.pressure import Pressure
@@ -42,8 +43,6 @@ GRACE_S = 1.0
 """How long answers under way may take at the end."""
 DRAIN_S = 1.0
 """How long the end waits for the disk, so that complete bodies get their answer: half of it before the pump stops, half after."""
-RETRY_S = 5.0
-"""How often a channel that could not be opened is tried again."""
 
 
 class Daemon:
@@ -58,9 +57,6 @@ class Daemon:
     def __init__(self, config: Config, reload: Callable[[], Config] | None = None, clock: MachineClock | None = None) -> None:
         self.config = config
         self.clock = clock or MachineClock()
-        self.channels: dict[str, LiveChannel] = {}
-        self.failed: dict[str, str] = {}
-        """Why a channel could not be opened, by name."""
         self.addresses: dict[str, list[str]] = {"rtmp": [], "ingest": [], "control": [], "origin": []}
         self.metrics = Metrics()
         self.stopped = trio.Event()
@@ -80,7 +76,9 @@ class Daemon:
         """
         self._make_data_dir()
         tuning = self.config.tuning
+        registry = Registry.open(self._data_dir)
         writer = Writer()
+        self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._rearm)
         pump = Pump(
             tick_ms=parse_duration(tuning.ingest_tick) // 1_000_000,
             idle_timeout_ms=parse_duration(tuning.ingest_idle) // 1_000_000,
@@ -88,19 +86,21 @@ class Daemon:
             max_fragment=tuning.max_fragment,
             spill_directory=self._data_dir,
         )
-        router = Router(pump, self.channels, self._log, lambda code: self.metrics.refusals.labels(code).inc(), self.failed)
+        router = Router(pump, self.fleet.channels, self._log, lambda code: self.metrics.refusals.labels(code).inc(), self.fleet.failed)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch_signals, nursery, writer)
+                await self.fleet.reconcile(self.config)
+                nursery.start_soon(self._watch_signals, nursery)
                 await self._serve_http(nursery)
-                await self._replay(writer)
+                await self.fleet.bring_all()
+                self._ready = True
                 pressure = Pressure(pump)
                 nursery.start_soon(self._take_events, pump, writer, router, pressure)
                 nursery.start_soon(self._take_completions, writer, router, pressure)
                 nursery.start_soon(self._move_edges, router)
                 nursery.start_soon(self._sync_and_trim)
-                nursery.start_soon(self._open_failed, writer)
-                nursery.start_soon(watch_disk, self._data_dir, tuning.disk_reserve, self.channels)
+                nursery.start_soon(self.fleet.open_failed)
+                nursery.start_soon(watch_disk, self._data_dir, tuning.disk_reserve, self.fleet.channels)
                 self._listen(nursery, pump, router)
                 self._announce()
                 task_status.started()
@@ -119,7 +119,7 @@ class Daemon:
             raise PackagerError("DATA_DIR_UNUSABLE", f"cannot use {self._data_dir}: {error}", fault="operator") from error
 
     async def _serve_http(self, nursery: trio.Nursery) -> None:
-        catalog = LiveCatalog(self.channels, lambda: self.config, self.health)
+        catalog = LiveCatalog(self.fleet, self._streams, self.health)
         access = structlog.get_logger().bind(log="access")
         if self.config.listen.origin:
             self._origin = make_origin(catalog, access, self.metrics)
@@ -135,38 +135,8 @@ class Daemon:
             serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)
             self.addresses["control"] = await nursery.start(serve)
 
-    async def _replay(self, writer: Writer) -> None:
-        for table in self.config.channel:
-            await self._open_channel(table, writer)
-        self._ready = True
-
-    async def _open_channel(self, table: Channel, writer: Writer) -> None:
-        """Opens a channel; one that can't be opened (locked, damaged) must not keep the others from running."""
-        opening = partial(LiveChannel.open, table, self.config.tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log)
-        try:
-            channel = await trio.to_thread.run_sync(opening)
-        except (PackagerError, OSError) as error:
-            self._fail(table.name, str(error), "")
-        except Exception as error:  # noqa: BLE001 (what a damaged journal brings to light is this channel's fault alone)
-            self._fail(table.name, f"{type(error).__name__}: {error}", traceback.format_exc())
-        else:
-            self.failed.pop(table.name, None)
-            self.channels[table.name] = channel
-            # A SIGHUP may have come while the journal was read.
-            channel.apply(next((fresh for fresh in self.config.channel if fresh.name == table.name), table))
-
-    def _fail(self, name: str, reason: str, trace: str) -> None:
-        if self.failed.get(name) != reason:
-            self._log.error("channel failed", channel=name, code="CHANNEL_FAILED", detail=reason, trace=trace, retry_s=RETRY_S)
-        self.failed[name] = reason
-
-    async def _open_failed(self, writer: Writer) -> None:
-        """Tries again: another process may have given the lock back, or the operator space or rights."""
-        while True:
-            await trio.sleep(RETRY_S)
-            for table in self.config.channel:
-                if table.name in self.failed:
-                    await self._open_channel(table, writer)
+    def _streams(self) -> bool:
+        return any(endpoint.state == "running" for endpoint in self.config.streaming_endpoint)
 
     def _listen(self, nursery: trio.Nursery, pump: Pump, router: Router) -> None:
         kinds: list[tuple[str, IngestProtocol]] = [("rtmp", "rtmp"), ("ingest", "http")]
@@ -182,7 +152,7 @@ class Daemon:
                 nursery.start_soon(serve_listener, listener, protocol, pump, self._in_some_list, router.admitted)
 
     def _in_some_list(self, peer: str) -> bool:
-        return any(channel.protocol == "rtmp" and channel.admits(peer) for channel in self.channels.values())
+        return any(channel.protocol == "rtmp" and channel.admits(peer) for channel in self.fleet.channels.values())
 
     def _announce(self) -> None:
         """Real addresses for people and programs: port 0 in the file is a free one here."""
@@ -200,7 +170,7 @@ class Daemon:
             await trio.lowlevel.wait_readable(fd)
             router.handle(pump.events())
             self.metrics.connections.set(len(router.connections))
-            pressure.check(writer.queued_bytes(), router.connections, self.channels.values())
+            pressure.check(writer.queued_bytes(), router.connections, self.fleet.channels.values())
             self._rearm()
 
     async def _take_completions(self, writer: Writer, router: Router, pressure: Pressure) -> None:
@@ -208,14 +178,14 @@ class Daemon:
         while True:
             await trio.lowlevel.wait_readable(fd)
             self._complete(writer)
-            pressure.check(writer.queued_bytes(), router.connections, self.channels.values())
+            pressure.check(writer.queued_bytes(), router.connections, self.fleet.channels.values())
             router.settle()
             self._rearm()
 
     def _complete(self, writer: Writer) -> None:
         touched: dict[str, LiveChannel] = {}
         for ticket, errno in writer.done():
-            for name, channel in self.channels.items():
+            for name, channel in self.fleet.channels.items():
                 if channel.finished(ticket, errno):
                     touched[name] = channel
                     break
@@ -229,7 +199,7 @@ class Daemon:
 
     def _review(self, router: Router) -> None:
         """Ends connections after a channel's state or list has changed."""
-        admissions = {name: channel.admission for name, channel in self.channels.items()}
+        admissions = {name: channel.admission for name, channel in self.fleet.channels.items()}
         if admissions != self._admissions:
             self._admissions = admissions
             router.review()
@@ -238,68 +208,59 @@ class Daemon:
         """Publishes at deadlines, when a track stays behind and nothing else wakes us."""
         while True:
             self._wake = trio.Event()
-            due = [channel.timeline.wake_ns for channel in self.channels.values() if channel.timeline.wake_ns is not None]
+            due = [channel.timeline.wake_ns for channel in self.fleet.channels.values() if channel.timeline.wake_ns is not None]
             timeout = (min(due) - self.clock.now().mono_ns) / 1e9 if due else float("inf")
             with trio.move_on_after(max(0.0, timeout)) as waited:
                 await self._wake.wait()
             if waited.cancelled_caught:
-                for channel in self.channels.values():
+                for channel in self.fleet.channels.values():
                     channel.advance()
             self._review(router)
 
     async def _sync_and_trim(self) -> None:
         while True:
             await trio.sleep(SYNC_S)
-            for channel in self.channels.values():
+            for channel in self.fleet.channels.values():
                 channel.keep_house()
 
     def _render_metrics(self) -> bytes:
         now = self.clock.now()
-        for channel in self.channels.values():
+        for channel in self.fleet.channels.values():
             channel.gauge(now)
         return self.metrics.render()
 
     def health(self) -> Health:
         """Whether journals are replayed, and each channel's alerts."""
-        alerts = {name: sorted(channel.alerts) for name, channel in self.channels.items() if channel.alerts}
-        states = {name: channel.life.status for name, channel in self.channels.items()}
-        return Health(self._ready, {"channels": len(self.channels), "failed": dict(self.failed), "states": states, "alerts": alerts})
+        channels = self.fleet.channels
+        alerts = {name: sorted(channel.alerts) for name, channel in channels.items() if channel.alerts}
+        states = {name: channel.life.status for name, channel in channels.items()}
+        return Health(self._ready, {"channels": len(channels), "failed": dict(self.fleet.failed), "states": states, "alerts": alerts})
 
     # --- signals and end
 
-    async def _watch_signals(self, nursery: trio.Nursery, writer: Writer) -> None:
+    async def _watch_signals(self, nursery: trio.Nursery) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             async for number in signals:
                 if number != signal.SIGHUP:
                     self._log.info("stopping", signal=signal.Signals(number).name)
                     nursery.cancel_scope.cancel()
                     return
-                for table in self._load_again():
-                    nursery.start_soon(self._open_channel, table, writer)
+                # Apart from this: an end need not wait for a journal that is read.
+                nursery.start_soon(self._load_again)
 
-    def _load_again(self) -> list[Channel]:
-        """SIGHUP: states, programs and allow-lists of known channels, and the endpoint's state, take their new values.
-
-        Returns:
-            Channels that are new.
-        """
+    async def _load_again(self) -> None:
+        """SIGHUP: what the file says is brought about as far as states allow, and the endpoint's state takes its new value."""
         if self._reload is None:
-            return []
+            return
         try:
             fresh = self._reload()
+            await self.fleet.reconcile(fresh)
         except PackagerError as error:
             self._log.error("configuration not loaded", code=error.code, detail=error.detail, where=error.where)
-            return []
-        known = {table.name: table for table in fresh.channel}
-        for name, channel in self.channels.items():
-            if name in known:
-                channel.apply(known[name])
-        before = {table.name for table in self.config.channel}
+            return
         self.config = fresh
         self._log.info("configuration loaded")
-        self._rearm()
-        # A channel that could not be opened is tried again by itself, those of the start are opened one after the other.
-        return [table for table in fresh.channel if table.name not in before and table.name not in self.channels]
+        await self.fleet.bring_all()
 
     async def _drain(self, pump: Pump, writer: Writer, router: Router) -> None:
         router.handle(pump.events())
@@ -308,9 +269,10 @@ class Daemon:
         # What the connections held, and their ends.
         router.handle(pump.events())
         await self._settle(writer, router)
-        for channel in self.channels.values():
+        for channel in self.fleet.channels.values():
             channel.close()
         await trio.to_thread.run_sync(writer.stop)
+        self.fleet.registry.close()
         self._log.info("stopped")
 
     async def _settle(self, writer: Writer, router: Router) -> None:

@@ -16,11 +16,12 @@ import httpx
 import msgspec
 import pytest
 import trio
+from msgspec.structs import replace
 
 from pypackager.config.schema import Channel, Config, Listen, Program, StreamingEndpoint
+from pypackager.control.resources import Locator
 from pypackager.model.errors import PackagerError
-from pypackager.runtime import daemon as daemon_module
-from pypackager.runtime.catalog import locator_of
+from pypackager.runtime import fleet
 from pypackager.runtime.daemon import Daemon
 
 CAPTURE = Path(__file__).parents[2] / "rust" / "core" / "tests" / "data" / "ffmpeg-9.0-ismv.http"
@@ -75,7 +76,7 @@ class Life:
 
     def listed(self) -> bool:
         """Whether the channel lists something, and the writer has answered for everything."""
-        store = self.daemon.channels["ch"].store
+        store = self.daemon.fleet.channels["ch"].store
         return store.edge_ns() > 0 and store.settled(store.newest)
 
     async def until(self, fine: Callable[[], bool]) -> None:
@@ -136,7 +137,7 @@ async def test_sighup_takes_states_over_and_keeps_what_runs_when_the_file_is_wro
         assert (refused.status_code, refused.json()["code"]) == (503, "ENDPOINT_STOPPED")
         # The preview answers whatever the endpoint's state; a new channel has nothing to show yet.
         assert (await life.ask("origin", "preview/ch.isml/manifest")).status_code == 200
-        await life.until(lambda: "new" in life.daemon.channels)
+        await life.until(lambda: "new" in life.daemon.fleet.channels)
         assert (await life.ask("origin", "preview/new.isml/manifest")).json()["code"] == "NO_MEDIA"
 
         running = life.daemon.config
@@ -170,12 +171,12 @@ async def test_a_channel_stops_with_its_encoders_and_starts_again(tmp_path: Path
         assert await state() == "Streaming"
         async with await life.connect() as encoder:
             await encoder.send_all(body[: len(body) // 2])
-            await life.until(lambda: len(life.daemon.channels["ch"].timeline.feeds) == 1)
+            await life.until(lambda: len(life.daemon.fleet.channels["ch"].timeline.feeds) == 1)
             await reload(state="stopped", program=idle)
             answer = b"".join([part async for part in encoder])
         assert answer.startswith(b"HTTP/1.1 503")
         assert b"CHANNEL_NOT_RUNNING" in answer
-        await life.until(lambda: life.daemon.channels["ch"].life.settled)
+        await life.until(lambda: life.daemon.fleet.channels["ch"].life.settled)
         assert await state() == "Stopped"
         assert (await life.push()).startswith(b"HTTP/1.1 503")
         assert (await life.ask("origin", "preview/ch.isml/manifest")).json()["code"] == "CHANNEL_NOT_RUNNING"
@@ -191,13 +192,13 @@ async def test_an_encoder_that_leaves_the_list_is_out_within_a_second(tmp_path: 
     async with life.running():
         async with await life.connect() as encoder:
             await encoder.send_all(CAPTURE.read_bytes()[:5000])
-            await life.until(lambda: len(life.daemon.channels["ch"].timeline.feeds) == 1)
+            await life.until(lambda: len(life.daemon.fleet.channels["ch"].timeline.feeds) == 1)
             life.fresh = msgspec.structs.replace(life.config, channel=[msgspec.structs.replace(CHANNEL, ingest_allow=["192.0.2.1"])])
             os.kill(os.getpid(), signal.SIGHUP)
             with trio.fail_after(5):
                 answer = b"".join([part async for part in encoder])
         assert answer.startswith(b"HTTP/1.1 403")
-        assert not life.daemon.channels["ch"].alerts
+        assert not life.daemon.fleet.channels["ch"].alerts
 
 
 async def test_sigterm_ends_it_and_a_restart_serves_the_same_bytes(tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ async def test_sigterm_ends_it_and_a_restart_serves_the_same_bytes(tmp_path: Pat
 
 
 async def test_a_locked_channel_is_tried_again_and_the_other_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon_module, "RETRY_S", 0.05)
+    monkeypatch.setattr(fleet, "RETRY_S", 0.05)
     directory = tmp_path / "data" / "channels" / "held"
     directory.mkdir(parents=True)
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
@@ -226,8 +227,8 @@ async def test_a_locked_channel_is_tried_again_and_the_other_works(tmp_path: Pat
         assert (health["channels"], list(health["failed"])) == (1, ["held"])
         assert (await life.push()).startswith(b"HTTP/1.1 200")
         os.close(lock)
-        await life.until(lambda: not life.daemon.failed)
-        assert set(life.daemon.channels) == {"held", "ch"}
+        await life.until(lambda: not life.daemon.fleet.failed)
+        assert set(life.daemon.fleet.channels) == {"held", "ch"}
 
 
 async def test_what_cannot_be_used_is_said_by_its_code(tmp_path: Path) -> None:
@@ -241,8 +242,44 @@ async def test_what_cannot_be_used_is_said_by_its_code(tmp_path: Path) -> None:
             await Life(tmp_path, listen=listen).daemon.run()
 
 
-def test_a_locator_is_a_path_or_the_same_guid_for_ever() -> None:
-    assert locator_of(Program(name="a", locator="path")) == "path"
-    assert locator_of(Program(name="a")) is None
-    assert locator_of(Program(name="a", locator=True)) == locator_of(Program(name="b", asset="a", locator=True))
-    assert locator_of(Program(name="a", locator=True)) != locator_of(Program(name="b", locator=True))
+async def test_what_the_operator_made_outlives_the_daemon_and_the_file(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    async with life.running():
+        await life.push()
+        registry = life.daemon.fleet.registry
+        told = [replace(each, desired="stopped") for each in registry.resources.all() if not isinstance(each, Locator)]
+        await registry.commit(told)
+        await life.daemon.fleet.bring("ch")
+        await life.until(lambda: life.daemon.fleet.channels["ch"].life.state == "Stopped")
+    life = Life(tmp_path)
+    async with life.running():
+        assert (await life.ask("control", "healthz")).json()["states"] == {"ch": "Stopped"}
+        assert 'type="static"' in (await life.ask("origin", "show/show.ism/manifest.mpd")).text
+    life = Life(tmp_path, channel=[])
+    async with life.running():
+        assert (await life.ask("control", "healthz")).json()["states"] == {"ch": "Stopped"}
+        assert (await life.ask("origin", "show/show.ism/manifest.mpd")).status_code == 200
+
+
+async def test_what_is_pruned_is_gone_and_its_asset_stays_published_by_the_operators_locator(tmp_path: Path) -> None:
+    idle = [replace(program, state="stopped") for program in CHANNEL.program]
+    life = Life(tmp_path)
+    async with life.running():
+        await life.push()
+        life.fresh = replace(life.config, channel=[replace(CHANNEL, state="stopped", program=idle)])
+        os.kill(os.getpid(), signal.SIGHUP)
+        fleet = life.daemon.fleet
+        await life.until(lambda: fleet.channels["ch"].life.state == "Stopped")
+        now = fleet.utc()
+        await fleet.registry.commit([Locator(path="mine", asset="show", created=now, modified=now)])
+        life.fresh = replace(life.config, channel=[], prune=True)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await life.until(lambda: not fleet.registry.resources.channels)
+        assert not (tmp_path / "data" / "channels" / "ch").exists()
+        assert (await life.ask("origin", "preview/ch.isml/manifest")).status_code == 404
+        assert (await life.ask("origin", "show/show.ism/manifest.mpd")).status_code == 404
+        vod = await life.ask("origin", "mine/show.ism/manifest.mpd")
+        assert (vod.status_code, 'type="static"' in vod.text) == (200, True)
+    life = Life(tmp_path, channel=[])
+    async with life.running():
+        assert (await life.ask("origin", "mine/show.ism/manifest.mpd")).content == vod.content

@@ -12,7 +12,6 @@ import pytest
 
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.records import FLAG_GAP, FLAG_PERIOD
-from pypackager.runtime.channel import _JournalStore
 from pypackager.runtime.resume import resume_timeline
 from pypackager.timeline.feeds import Now
 from pypackager.timeline.ports import Options
@@ -38,7 +37,7 @@ class Node:
         self.writer = FakeWriter()
         self.store = ChannelStore.open(self.directory, cast(Any, self.writer), self.now.utc_ns)
         options = Options(protocol=self.protocol, mode="source")
-        self.timeline = Timeline(options, _JournalStore(self.store), lambda *_: None)
+        self.timeline = Timeline(options, self.store, lambda *_: None)
         resume_timeline(self.timeline, self.store.ledger, self.now)
 
     def connect(self, headers: list[Header]) -> None:

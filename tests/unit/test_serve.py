@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,14 @@ def test_ctrl_c_while_commands_are_loaded_ends_quietly(monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "meta_path", [CtrlC(), *sys.meta_path])
     assert main(["demo"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_plan_is_printed_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "p.toml"
+    config.write_text(f'data_dir = "{tmp_path}/data"\n[[channel]]\nname = "news"\n')
+    assert main(["serve", "--config", str(config), "--plan"]) == 0
+    assert capsys.readouterr().out == "create  channel news: it is new in the file, which says running\n"
+    assert not (tmp_path / "data").exists()
+    config.write_text(f'data_dir = "{tmp_path}/data"\n')
+    assert main(["serve", "--config", str(config), "--plan"]) == 0
+    assert capsys.readouterr().out == "nothing to do\n"

@@ -1,46 +1,85 @@
-"""The table of states: the code, the page and these tests say the same of every pair."""
+"""The tables of states: the code, the page and these tests say the same of every pair."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
-from pypackager.control.states import Command, State, status, way
+from pypackager.control.states import Command, ProgramCommand, ProgramState, State, program_way, status, way
 from pypackager.model.errors import PackagerError
 
 PAGE = Path(__file__).parents[3] / "docs/reference/states.md"
+PROGRAM_STATES = [None, *get_args(ProgramState)]
 
 
-def said() -> dict[tuple[str, str], str]:
-    """What the page says of each (state, command)."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.read_text().splitlines() if line.startswith("|")]
+def said(section: str) -> dict[tuple[str, str], str]:
+    """What a section of the page says of each (state, command)."""
+    text = PAGE.read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     return {(row[0], command): cell for row in rows[2:] for command, cell in zip(rows[0][1:], row[1:], strict=True)}
 
 
+def refusal(act: Callable[[], Any]) -> str:
+    with pytest.raises(PackagerError) as refused:
+        act()
+    assert refused.value.status == 409
+    return refused.value.code
+
+
 def test_the_page_has_every_pair() -> None:
-    assert set(said()) == {(state, command) for state in get_args(State) for command in get_args(Command)}
+    assert set(said("Channels")) == {(state, command) for state in get_args(State) for command in get_args(Command)}
+    states = [state or "none" for state in PROGRAM_STATES]
+    assert set(said("Programs")) == {(state, command) for state in states for command in get_args(ProgramCommand)}
 
 
 @pytest.mark.parametrize("command", get_args(Command))
 @pytest.mark.parametrize("state", get_args(State))
-def test_a_command_does_what_the_page_says(state: State, command: Command) -> None:
-    expected, _, unless = said()[state, command].partition("; ")
+def test_a_command_does_to_a_channel_what_the_page_says(state: State, command: Command) -> None:
+    expected, _, unless = said("Channels")[state, command].partition("; ")
     if expected == "409":
-        with pytest.raises(PackagerError) as refused:
-            way(state, command, [])
-        assert (refused.value.code, refused.value.status) == ("CHANNEL_STATE", 409)
+        assert refusal(lambda: way(state, command, [])) == "CHANNEL_STATE"
         return
     found = way(state, command, [])
-    assert f"{found.through}, then {found.to}" == expected
+    assert f"{found.through}, then {found.to or 'gone'}" == (expected if expected != "done" else f"{state}, then {state}")
     if not unless:
-        assert way(state, command, ["show"]) == found
+        assert way(state, command, ["show"], ["show"]) == found
+    elif "has a program" in unless:
+        assert refusal(lambda: way(state, command, [], ["show"])) == "CHANNEL_HAS_PROGRAMS"
+    else:
+        assert way(state, command, [], ["show"]) == found
+        with pytest.raises(PackagerError, match="show, late") as refused:
+            way(state, command, ["show", "late"], ["show", "late"])
+        assert refused.value.code == "PROGRAMS_RUNNING"
+
+
+@pytest.mark.parametrize("channel", get_args(State))
+@pytest.mark.parametrize("command", get_args(ProgramCommand))
+@pytest.mark.parametrize("state", PROGRAM_STATES)
+def test_a_command_does_to_a_program_what_the_page_says(state: ProgramState | None, command: ProgramCommand, channel: State) -> None:
+    expected, _, when = said("Programs")[state or "none", command].partition(", when its channel is ")
+    if expected in ("409", ""):
+        assert refusal(lambda: program_way(state, command, channel)) == "PROGRAM_STATE"
         return
-    with pytest.raises(PackagerError) as refused:
-        way(state, command, ["show", "late"])
-    assert (refused.value.code, refused.value.status) == ("PROGRAMS_RUNNING", 409)
-    assert "show, late" in refused.value.detail
+    if channel not in when.split(" or "):
+        assert refusal(lambda: program_way(state, command, channel)) == "CHANNEL_STATE"
+        return
+    found = program_way(state, command, channel)
+    if expected == "done":
+        assert found.through == found.to
+    elif expected == "gone":
+        assert found.to is None
+    else:
+        assert f"{found.through}, then {found.to}" == expected
+
+
+def test_a_refusal_says_in_which_state_it_would_be_done() -> None:
+    with pytest.raises(PackagerError, match="has to be Stopped or Running"):
+        way("Starting", "describe", [])
+    with pytest.raises(PackagerError, match="has to be Starting or Running"):
+        program_way("Stopped", "stop", "Running")
 
 
 @pytest.mark.parametrize("state", get_args(State))

@@ -1,0 +1,197 @@
+"""The channels that are open, and the assets that are published without a program: what follows the registry.
+
+In: the registry's resources. Out: open channels that do what these say. Never: a resource of its own making.
+
+`bring` is the one way from what is to be to what is: after a start, after the file was loaded again, after an operator's command.
+"""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from pypackager._core import Writer
+from pypackager.config import schema
+from pypackager.config.reconcile import plan
+from pypackager.control.registry import Registry
+from pypackager.control.resources import Channel, Program
+from pypackager.control.settings import Switch
+from pypackager.dvr.assets import Asset
+from pypackager.dvr.description import sync_directory
+from pypackager.model.errors import PackagerError
+from pypackager.runtime.channel import LiveChannel
+from pypackager.runtime.metrics import Metrics
+from pypackager.timeline.feeds import Now
+
+RETRY_S = 5.0
+"""How often a channel that could not be opened is tried again."""
+
+
+class Fleet:
+    """All channels of a daemon.
+
+    Args:
+        registry: what there is to be.
+        tuning: limits.
+        data_dir: where channels and assets are.
+        writer: the writer of the data directory.
+        now: the clock.
+        metrics: the daemon's instruments.
+        log: a structured logger.
+        changed: called after something was brought in line, so that connections are looked at.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        tuning: schema.Tuning,
+        data_dir: Path,
+        writer: Writer,
+        now: Callable[[], Now],
+        metrics: Metrics,
+        log: Any,
+        changed: Callable[[], None],
+    ) -> None:
+        self.registry = registry
+        self.channels: dict[str, LiveChannel] = {}
+        self.failed: dict[str, str] = {}
+        """Why a channel could not be opened, by name."""
+        self.shelf: dict[str, Asset] = {}
+        """Assets that a locator publishes and no program refers to, by name."""
+        self._tuning = tuning
+        self._data_dir = data_dir
+        self._writer = writer
+        self._now = now
+        self._metrics = metrics
+        self._log = log
+        self._changed = changed
+        self._turn = trio.Lock()
+        """Channels are opened and removed one after the other."""
+
+    async def reconcile(self, config: schema.Config) -> None:
+        """Brings the registry in line with the file, without an effect on what runs.
+
+        Raises:
+            PackagerError: REGISTRY_NOT_WRITTEN (507).
+        """
+        async with self.registry.lock:
+            states = {name: channel.life.state for name, channel in self.channels.items()}
+            recording = {(name, program) for name, channel in self.channels.items() for program in channel.recording}
+            made = plan(config, self.registry.resources, self.utc(), states, recording)
+            for program in made.drop:
+                if isinstance(program, Program):
+                    await self.shelve(program.asset)
+            await self.registry.commit(made.put, made.drop)
+        for line in made.lines:
+            say = self._log.warning if line.action == "defer" else self._log.info
+            say("file", action=line.action, what=line.what, reason=line.reason)
+
+    async def bring(self, name: str) -> None:
+        """Brings a channel in line with the registry: opens it, has it take over what may change, removes it."""
+        wanted = self.registry.resources.channels.get(name)
+        if wanted is not None and wanted.desired != "deleted" and (channel := self.channels.get(name)) is not None:
+            channel.apply(self._table(wanted))
+        elif wanted is not None:
+            async with self._turn:
+                await (self._remove(name) if wanted.desired == "deleted" else self._open(name))
+        for asset in [asset for asset in self.shelf if self.registry.resources.user(asset) is not None]:
+            del self.shelf[asset]
+        self._changed()
+
+    async def bring_all(self) -> None:
+        """Brings every channel and every published asset in line."""
+        # Those that are open take over what is new at once; the others' journals may be long.
+        for name in sorted(self.registry.resources.channels, key=lambda name: name not in self.channels):
+            await self.bring(name)
+        for locator in list(self.registry.resources.locators.values()):
+            await self.shelve(locator.asset)
+
+    async def open_failed(self) -> None:
+        """Tries again for ever: another process may have given the lock back, or the operator space or rights."""
+        while True:
+            await trio.sleep(RETRY_S)
+            for name in list(self.failed):
+                await self.bring(name)
+
+    async def shelve(self, asset: str) -> None:
+        """Opens an asset that has ended and is published, so that it is served without its program; nothing when it can't be."""
+        published = any(locator.asset == asset for locator in self.registry.resources.locators.values())
+        directory = self._data_dir / "assets" / asset
+        if asset in self.shelf or not published:
+            return
+        try:
+            self.shelf[asset] = await trio.to_thread.run_sync(Asset.open, directory)
+        except (PackagerError, OSError) as error:
+            if not isinstance(error, PackagerError) or error.code not in ("ASSET_UNKNOWN", "ASSET_RUNNING"):
+                self._log.error("asset failed", asset=asset, detail=str(error))
+
+    def utc(self) -> datetime:
+        """The time of day."""
+        return datetime.fromtimestamp(self._now().utc_ns / 1e9, UTC)
+
+    # --- inside
+
+    def _table(self, channel: Channel) -> schema.Channel:
+        """A channel and its programs as the running channel takes them."""
+        programs = [
+            schema.Program(name=each.name, asset=each.asset, state=each.desired, **msgspec.structs.asdict(each.settings))
+            for each in self.registry.resources.of(channel.name)
+        ]
+        state: Switch = "running" if channel.desired == "running" else "stopped"
+        settings = {name: getattr(channel.settings, name) for name in channel.settings.__struct_fields__}
+        return schema.Channel(name=channel.name, state=state, program=programs, **settings)
+
+    async def _open(self, name: str) -> None:
+        """Opens a channel; one that can't be opened (locked, damaged) must not keep the others from running."""
+        wanted = self.registry.resources.channels.get(name)
+        if wanted is None or name in self.channels:
+            return
+        table = self._table(wanted)
+        opening = partial(LiveChannel.open, table, self._tuning, self._data_dir, self._writer, self._now, self._metrics, self._log)
+        try:
+            channel = await trio.to_thread.run_sync(opening)
+        except (PackagerError, OSError) as error:
+            self._fail(name, str(error), "")
+        except Exception as error:  # noqa: BLE001 (what a damaged journal brings to light is this channel's fault alone)
+            self._fail(name, f"{type(error).__name__}: {error}", traceback.format_exc())
+        else:
+            self.failed.pop(name, None)
+            self.channels[name] = channel
+            # Something may have changed while the journal was read.
+            if (wanted := self.registry.resources.channels.get(name)) is not None:
+                channel.apply(self._table(wanted))
+
+    def _fail(self, name: str, reason: str, trace: str) -> None:
+        if self.failed.get(name) != reason:
+            self._log.error("channel failed", channel=name, code="CHANNEL_FAILED", detail=reason, trace=trace, retry_s=RETRY_S)
+        self.failed[name] = reason
+
+    async def _remove(self, name: str) -> None:
+        """Removes a channel's files, then its resource; a start that finds it half done goes on with it."""
+        if (channel := self.channels.get(name)) is not None:
+            await channel.end()
+            del self.channels[name]
+        self.failed.pop(name, None)
+        try:
+            await trio.to_thread.run_sync(_remove_files, self._data_dir / "channels" / name)
+        except OSError as error:
+            self._fail(name, f"it could not be deleted: {error}", "")
+            return
+        async with self.registry.lock:
+            if (gone := self.registry.resources.channels.get(name)) is not None:
+                await self.registry.commit(drop=[gone])
+        self._log.info("channel", channel=name, state="deleted")
+
+
+def _remove_files(directory: Path) -> None:
+    if directory.exists():
+        shutil.rmtree(directory)
+        sync_directory(directory.parent)
