@@ -24,6 +24,7 @@ from pypackager.config.reconcile import plan
 from pypackager.control.registry import Registry
 from pypackager.control.resources import Channel, Program
 from pypackager.control.settings import Switch
+from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.description import sync_directory
 from pypackager.model.errors import PackagerError
@@ -83,7 +84,7 @@ class Fleet:
             PackagerError: REGISTRY_NOT_WRITTEN (507).
         """
         async with self.registry.lock:
-            states = {name: channel.life.state for name, channel in self.channels.items()}
+            states: dict[str, State] = {name: channel.life.state for name, channel in self.channels.items()}
             recording = {(name, program) for name, channel in self.channels.items() for program in channel.recording}
             made = plan(config, self.registry.resources, self.utc(), states, recording)
             for program in made.drop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from pypackager.config.reconcile import plan
 from pypackager.config.schema import Channel, Config, Program
 from pypackager.control.resources import Resource, Resources
 from pypackager.control.settings import MAX_RUNNING
+from pypackager.control.states import State
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 NAMES = st.sampled_from("abcd")
@@ -41,12 +43,12 @@ def distinct(config: Config) -> bool:
 
 
 FILES = st.builds(Config, prune=st.booleans(), channel=st.lists(CHANNELS, max_size=3, unique_by=lambda c: c.name)).filter(distinct)
-STATES = st.dictionaries(NAMES, st.sampled_from(["Stopped", "Starting", "Running", "Stopping", "Deleting"]))
+STATES = st.dictionaries(NAMES, st.sampled_from(get_args(State)))
 RECORDING = st.sets(st.tuples(NAMES, NAMES))
 
 
-def after(stored: Resources, config: Config, states: dict[str, str], recording: set[tuple[str, str]]) -> Resources:
-    made = plan(config, stored, NOW, states, recording)  # type: ignore[arg-type]
+def after(stored: Resources, config: Config, states: dict[str, State], recording: set[tuple[str, str]]) -> Resources:
+    made = plan(config, stored, NOW, states, recording)
     return stored.changed(list(made.put), list(made.drop))
 
 
@@ -63,10 +65,10 @@ def histories(draw: st.DrawFn) -> Resources:
 
 @given(histories(), FILES, STATES, RECORDING)
 def test_a_plan_keeps_what_it_must_and_a_second_one_does_nothing(
-    stored: Resources, config: Config, states: dict[str, str], recording: set[tuple[str, str]]
+    stored: Resources, config: Config, states: dict[str, State], recording: set[tuple[str, str]]
 ) -> None:
     new = after(stored, config, states, recording)
-    again = plan(config, new, NOW, states, recording)  # type: ignore[arg-type]
+    again = plan(config, new, NOW, states, recording)
     assert not again.put
     assert {line.action for line in again.lines} <= {"keep", "defer"}
     for name, channel in stored.channels.items():
