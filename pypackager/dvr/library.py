@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pypackager.dvr.description import DESCRIPTION, Description, read_description
-from pypackager.dvr.links import remove
+from pypackager.dvr.links import clear, remove
 from pypackager.dvr.measure import disk_bytes
 from pypackager.model.errors import PackagerError
+
+ASSETS = "assets"
+"""Name of the directory of assets in a data directory."""
 
 
 class Library:
@@ -61,11 +64,12 @@ class Library:
         remove(directory)
 
     def clear(self) -> list[str]:
-        """Removes what interrupted starts and deletions have left; called before any program starts. Returns the names."""
-        left = [path for path in self._directories() if not (path / DESCRIPTION).exists()]
-        for path in left:
-            remove(path)
-        return sorted(path.name for path in left)
+        """Removes what interrupted starts and deletions have left, and nothing that is being made; returns the names. May take a while.
+
+        Raises:
+            OSError: something can't be removed.
+        """
+        return clear(self._root)
 
     def disk_bytes(self) -> int:
         """Bytes of all assets, each file counted once however many have a link to it."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from pypackager.dvr import journal
 from pypackager.dvr.blobs import BlobStore, LocalBlobs
 from pypackager.dvr.description import DESCRIPTION, Description, sync_directory, write_description
+from pypackager.dvr.lock import held
 from pypackager.dvr.recovery import BLOBS, JOURNALS
 from pypackager.model.errors import PackagerError
 
@@ -86,26 +87,45 @@ def make(directory: Path, description: Description, names: Iterable[str], source
     if (directory / DESCRIPTION).exists():
         detail = f"asset {description.name!r} exists"
         raise PackagerError("ASSET_EXISTS", detail, status=409, where=str(directory), fault="operator")
-    if directory.exists():
-        # Without a description: what an interrupted start or deletion left.
-        shutil.rmtree(directory)
     above = directory.parent
     synced = (above,) if above.exists() else (above, above.parent)
-    directory.mkdir(parents=True)
-    links = Links(directory)
-    try:
-        links.take(names, source)
-        write_description(directory, description)
-        for place in synced:
-            sync_directory(place)
-    except OSError:
-        shutil.rmtree(directory)
-        raise
+    above.mkdir(parents=True, exist_ok=True)
+    # Another process that shares the data directory may be clearing up: until it is described, this looks like what a crash left.
+    with held(above, alone=False):
+        if directory.exists():
+            # Without a description: what an interrupted start or deletion left.
+            shutil.rmtree(directory)
+        directory.mkdir()
+        links = Links(directory)
+        try:
+            links.take(names, source)
+            write_description(directory, description)
+            for place in synced:
+                sync_directory(place)
+        except OSError:
+            shutil.rmtree(directory)
+            raise
     return links
 
 
 def remove(directory: Path) -> None:
     """Removes an asset's directory. Once its description is gone there is no asset, whenever the power fails."""
-    (directory / DESCRIPTION).unlink(missing_ok=True)
-    sync_directory(directory)
-    shutil.rmtree(directory)
+    with held(directory.parent, alone=False):
+        (directory / DESCRIPTION).unlink(missing_ok=True)
+        sync_directory(directory)
+        shutil.rmtree(directory)
+
+
+def clear(root: Path) -> list[str]:
+    """Removes the directories below `root` that have no description; returns their names.
+
+    Raises:
+        OSError: one of them can't be removed as a whole.
+    """
+    if not root.is_dir():
+        return []
+    with held(root, alone=True):
+        left = sorted(path for path in root.iterdir() if path.is_dir() and not (path / DESCRIPTION).exists())
+        for path in left:
+            shutil.rmtree(path)
+    return [path.name for path in left]

@@ -1,9 +1,11 @@
-"""One owner process per channel: a lock on its directory, which ends with the process."""
+"""Locks that end with the process: one owner per channel, and nobody clears up among assets while one is being made."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pypackager.model.errors import PackagerError
@@ -23,3 +25,18 @@ def lock_directory(directory: Path) -> int:
         detail = "another process owns the channel"
         raise PackagerError("CHANNEL_LOCKED", detail, status=500, where=str(directory), fault="operator") from error
     return lock
+
+
+@contextmanager
+def held(directory: Path, *, alone: bool) -> Iterator[None]:
+    """Holds a directory together with others, or alone; waits for it.
+
+    Raises:
+        OSError: the directory can't be opened.
+    """
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)

@@ -13,6 +13,7 @@ from pypackager._core import Budget, Chunk, Networks, TrackHeader, Writer
 from pypackager.config.schema import Channel, Tuning
 from pypackager.control.settings import AT_ANY_TIME, ChannelSettings
 from pypackager.dvr.clip import KEPT_NS
+from pypackager.dvr.library import ASSETS
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
@@ -108,7 +109,7 @@ class LiveChannel:
         store = ChannelStore.open(data_dir / "channels" / config.name, writer, now().utc_ns)
         if store.report.damage or store.report.lost:
             log.warning("journal repaired", channel=config.name, **msgspec.structs.asdict(store.report))
-        return cls(config, tuning, store, data_dir / "assets", now, metrics, log)
+        return cls(config, tuning, store, data_dir / ASSETS, now, metrics, log)
 
     # --- what ingest sees
 

@@ -92,6 +92,7 @@ class Daemon:
                 await self.fleet.reconcile(self.config)
                 nursery.start_soon(self._watch_signals, nursery)
                 await self._serve_http(nursery)
+                await self.fleet.clear_assets()
                 await self.fleet.bring_all()
                 self._ready = True
                 pressure = Pressure(pump)

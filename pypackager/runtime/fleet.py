@@ -27,6 +27,7 @@ from pypackager.control.settings import Switch
 from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.description import sync_directory
+from pypackager.dvr.library import ASSETS, Library
 from pypackager.model.errors import PackagerError
 from pypackager.runtime.channel import LiveChannel
 from pypackager.runtime.metrics import Metrics
@@ -107,6 +108,16 @@ class Fleet:
             del self.shelf[asset]
         self._changed()
 
+    async def clear_assets(self) -> None:
+        """Removes what a crash left of assets, before anything is brought in line; what can't be removed keeps nobody from starting."""
+        try:
+            left = await trio.to_thread.run_sync(Library(self._data_dir / ASSETS).clear)
+        except OSError as error:
+            self._log.error("assets not cleared", detail=str(error))
+        else:
+            if left:
+                self._log.info("assets cleared", names=left)
+
     async def bring_all(self) -> None:
         """Brings every channel and every published asset in line."""
         # Those that are open take over what is new at once; the others' journals may be long.
@@ -125,7 +136,7 @@ class Fleet:
     async def shelve(self, asset: str) -> None:
         """Opens an asset that has ended and is published, so that it is served without its program; nothing when it can't be."""
         published = any(locator.asset == asset for locator in self.registry.resources.locators.values())
-        directory = self._data_dir / "assets" / asset
+        directory = self._data_dir / ASSETS / asset
         if asset in self.shelf or not published:
             return
         try:

@@ -215,6 +215,20 @@ async def test_sigterm_ends_it_and_a_restart_serves_the_same_bytes(tmp_path: Pat
     assert playlists[0] == playlists[1]
 
 
+async def test_a_start_removes_what_a_crash_left_of_assets_and_no_asset(tmp_path: Path) -> None:
+    first = Life(tmp_path)
+    async with first.running():
+        await first.push()
+        served = await first.ask("origin", "show/show.ism/manifest.mpd")
+    assets = tmp_path / "data" / "assets"
+    (assets / "half" / "journal").mkdir(parents=True)
+    (assets / "half" / "journal" / "00000001.journal").write_bytes(b"PPKJ")
+    again = Life(tmp_path)
+    async with again.running():
+        assert sorted(path.name for path in assets.iterdir()) == ["quiet", "show"]
+        assert (await again.ask("origin", "show/show.ism/manifest.mpd")).content == served.content
+
+
 async def test_a_locked_channel_is_tried_again_and_the_other_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "RETRY_S", 0.05)
     directory = tmp_path / "data" / "channels" / "held"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from pypackager.dvr.assets import Asset
+from pypackager.dvr.blobs import BlobStore
 from pypackager.dvr.library import Library
+from pypackager.dvr.links import Links
 from pypackager.dvr.measure import TrackMeasure, disk_bytes, measure
 from pypackager.model.errors import PackagerError
 from pypackager.model.records import FLAG_GAP
@@ -65,6 +69,26 @@ def test_it_lists_what_is_there(channel: Channel, tmp_path: Path, library: Libra
             library.describe(name)
     assert library.clear() == ["half"]
     assert library.names() == ["a", "b"]
+
+
+def test_what_is_being_made_is_not_cleared(channel: Channel, tmp_path: Path, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(channel, tmp_path, "first")
+    channel.run(0, 1)
+    cleared: list[list[str]] = []
+    clearing = threading.Thread(target=lambda: cleared.append(library.clear()))
+    take = Links.take
+
+    def taken_slowly(links: Links, names: Iterable[str], source: BlobStore) -> None:
+        clearing.start()
+        clearing.join(0.05)
+        assert clearing.is_alive(), "it has to wait"
+        take(links, names, source)
+
+    monkeypatch.setattr(Links, "take", taken_slowly)
+    start(channel, tmp_path, "second")
+    clearing.join(10)
+    assert cleared == [[]]
+    assert library.names() == ["first", "second"]
 
 
 def test_an_asset_is_measured(channel: Channel, show: Asset) -> None:
