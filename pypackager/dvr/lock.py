@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def lock_directory(directory: Path) -> int:
 
 
 @contextmanager
-def held(directory: Path, *, alone: bool) -> Iterator[None]:
+def held(directory: Path, *, alone: bool) -> Generator[None]:
     """Holds a directory together with others, or alone; waits for it.
 
     Raises:
