@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pypackager.model.plan import Published
-from pypackager.model.presentation import Presentation, TrackWindow
+from pypackager.model.presentation import Presentation
 from pypackager.packaging.rows import Strip
-from pypackager.packaging.runs import RunStrip
+from pypackager.packaging.runs import Rows, RunStrip
 
 S = TypeVar("S", Strip, RunStrip)
 
 
-def strip(presentation: Presentation, key: tuple[object, ...], track: TrackWindow, make: Callable[[int], S]) -> S:
+def strip(presentation: Presentation, key: tuple[object, ...], track: Rows, make: Callable[[int], S]) -> S:
     """The strip of a track under `key`, trimmed to the window.
 
     It is made anew when the window is not where the strip's rows are: an older window is asked for, or it moved on unwatched by more than

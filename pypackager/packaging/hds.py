@@ -206,7 +206,7 @@ def _bootstrap(presentation: Presentation, track: TrackWindow, rows: range) -> P
     end = track.first + rows.stop
     # A gap is listed: clients count fragment numbers on from the first.
     times = _milliseconds if track.info.kind == "video" else _sounding
-    strip.feed(track, times, end, listed=lambda _row: True)
+    strip.feed(track, times, end, gaps=True)
     last = end - track.first - 1
     last_ms, length_ms = times(int(track.time[last]), int(track.duration[last]), track.info.timescale)
     live = not presentation.ended

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from pypackager.model.presentation import TrackWindow
 from pypackager.model.records import FLAG_GAP
+from pypackager.packaging.chunks import Chunks
 from pypackager.packaging.rows import BLOCK, Piece, Strip
 
 
@@ -33,6 +34,10 @@ class Run(msgspec.Struct, frozen=True, gc=False):
 
 Element = Callable[[Run, bool], bytes]
 """Renders a run, and says whether it is the first of its list: then it has to state its time."""
+
+
+Rows = TrackWindow | Chunks
+"""Parallel columns; row `i` is number `first + i`."""
 
 
 Clock = Callable[[Any, Any, int], tuple[Any, Any]]
@@ -70,29 +75,29 @@ class RunStrip:
         """First absolute row that was not fed yet."""
         return self._strip.end
 
-    def feed(self, track: TrackWindow, clock: Clock, stop: int, *, listed: Callable[[int], bool] | None = None) -> None:
+    def feed(self, track: Rows, clock: Clock, stop: int, *, gaps: bool = False) -> None:
         """Takes the rows up to the absolute row `stop`.
 
         Args:
             track: the rows.
             clock: what their times are in the list.
             stop: absolute row behind the last one.
-            listed: says of a gap (a row of the window) whether it is listed all the same.
+            gaps: they are listed too.
         """
         start = self._strip.end
         if start >= stop:
             return
         first, last = start - track.first, stop - track.first
         if self._rows:
-            self._feed_rows(track, clock, first, last, listed)
+            self._feed_rows(track, clock, first, last, gaps=gaps)
         else:
-            self._feed_window(track, clock, first, last, listed)
+            self._feed_window(track, clock, first, last, gaps=gaps)
         self._strip.end = stop
 
-    def _feed_rows(self, track: TrackWindow, clock: Clock, first: int, last: int, listed: Callable[[int], bool] | None) -> None:
+    def _feed_rows(self, track: Rows, clock: Clock, first: int, last: int, *, gaps: bool) -> None:
         """Row by row: what came since the last version."""
         for row in range(first, last):
-            if int(track.flags[row]) & FLAG_GAP and not (listed and listed(row)):
+            if int(track.flags[row]) & FLAG_GAP and not gaps:
                 continue
             time, duration = clock(int(track.time[row]), int(track.duration[row]), track.info.timescale)
             number, run = track.first + row, self._run(-1)
@@ -104,13 +109,11 @@ class RunStrip:
             else:
                 self._append(Run(number, time, duration, 1, joined))
 
-    def _feed_window(self, track: TrackWindow, clock: Clock, first: int, last: int, listed: Callable[[int], bool] | None) -> None:
+    def _feed_window(self, track: Rows, clock: Clock, first: int, last: int, *, gaps: bool) -> None:
         """All rows at once: a window that was not asked for before may have tens of thousands."""
-        here = (track.flags[first:last] & FLAG_GAP) == 0
-        if listed is not None:
-            for row in np.flatnonzero(~here).tolist():
-                here[row] = listed(first + row)
-        rows = np.flatnonzero(here) + first
+        rows = np.arange(first, last)
+        if not gaps:
+            rows = rows[(track.flags[first:last] & FLAG_GAP) == 0]
         if not len(rows):
             return
         times, durations = clock(track.time[rows], track.duration[rows], track.info.timescale)

@@ -4,7 +4,7 @@ In: a presentation. Out: the manifest, or a SmoothFragment. Never: bytes of medi
 
 A live client asks for the manifest once and then follows the `tfrf` of each fragment, so a fragment is listed and served only when the
 look-ahead fragments behind it are there to be named in it. After the end the last ones are served too, without. All video layers share one
-list of chunks; where a layer has a gap, the nearest layer that has the fragment stands in for it.
+list of chunks; where a layer has a gap, or a fragment of another length, the nearest layer that has the fragment stands in for it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ import msgspec
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published, SmoothFragment, Source
 from pypackager.model.presentation import Presentation, TrackWindow
-from pypackager.model.records import FLAG_ENDS
-from pypackager.model.track import TrackConfig
+from pypackager.model.track import Kind, TrackConfig
 from pypackager.packaging import cache
+from pypackager.packaging.chunks import Chunks, chunks_of, layers_in_step
 from pypackager.packaging.codec_private import annex_b
 from pypackager.packaging.languages import bcp47
-from pypackager.packaging.layers import aligned_layers, has_media, substitutes
 from pypackager.packaging.markup import attributes
 from pypackager.packaging.rows import Page
 from pypackager.packaging.runs import Run, RunStrip, ticks
 from pypackager.packaging.timing import NS, to_ns
 from pypackager.packaging.urls import SmoothMedia, build
-from pypackager.packaging.window import config_at, end_time, find, first_media, is_gap, playable, ranges
+from pypackager.packaging.window import config_at, find, first_media, is_gap, playable, ranges
 
 CONTENT_TYPE = "text/xml"
 
@@ -49,11 +48,16 @@ GStreamer joins live at the fourth element from the end, whatever `r` it has, an
 is later than the start of the last element.
 """
 
+SEQUENCE_NS = 10_000_000
+"""Media time in which the sequence number of a fragment rises by one: less than any fragment lasts."""
+
 FIRST_CONFIG = 1
 """Number of a track's first configuration in its journal; later ones count up, whatever was forgotten since."""
 
 TIMESCALE = 10_000_000
 """Of the manifest's own attributes; each stream states its own."""
+
+KINDS: tuple[Kind, ...] = ("video", "audio")
 
 _FOURCC = {"avc1": "H264", "avc3": "H264", "mp4a.40.2": "AACL", "mp4a.40.5": "AACH", "mp4a.40.29": "AACH"}
 
@@ -63,7 +67,7 @@ class Stream(msgspec.Struct, frozen=True):
 
     name: str
     tracks: list[TrackWindow]
-    """The first has all the chunks."""
+    chunks: Chunks
 
 
 def streams(presentation: Presentation) -> list[Stream]:
@@ -76,11 +80,14 @@ def streams(presentation: Presentation) -> list[Stream]:
 
 
 def _streams(presentation: Presentation) -> list[Stream]:
-    video = [track for track in aligned_layers(presentation) if _fourcc(_declared(track)) is not None]
-    audio = [track for track in playable(presentation, "audio") if _fourcc(_declared(track)) is not None]
-    found = [Stream("video", video)] if video else []
-    # Clients know a stream by its name alone.
-    return found + [Stream("audio-video" if track.info.id == "video" else track.info.id, [track]) for track in audio]
+    video, audio = ([track for track in playable(presentation, kind) if _fourcc(_declared(track)) is not None] for kind in KINDS)
+    layers = layers_in_step(presentation, video)
+    found = [Stream("video", layers, chunks_of(presentation, layers))] if layers else []
+    for track in audio:
+        # Clients know a stream by its name alone.
+        name = "audio-video" if track.info.id == "video" else track.info.id
+        found.append(Stream(name, [track], chunks_of(presentation, [track])))
+    return found
 
 
 def manifest(presentation: Presentation) -> Published:
@@ -128,19 +135,19 @@ def _duration(listed: list[tuple[Stream, int]]) -> int:
     starts: list[int] = []
     ends: list[int] = []
     for stream, stop in listed:
-        chunks = stream.tracks[0]
+        chunks = stream.chunks
         starts.append(to_ns(int(chunks.time[0]), chunks.info.timescale))
-        ends.append(to_ns(end_time(chunks, stop - 1), chunks.info.timescale))
+        ends.append(to_ns(int(chunks.time[stop - 1] + chunks.duration[stop - 1]), chunks.info.timescale))
     return (max(ends) - min(starts)) * TIMESCALE // NS
 
 
 def _add_stream(page: Page, presentation: Presentation, stream: Stream, stop: int) -> None:
-    chunks = stream.tracks[0]
+    chunks = stream.chunks
     video = chunks.info.kind == "video"
     key = ("smooth rows", *(track.info.number for track in stream.tracks))
     strip = cache.strip(presentation, key, chunks, _chunk_list)
     start, end = chunks.first, chunks.first + stop
-    strip.feed(chunks, ticks, end, listed=partial(_stands_in, stream))
+    strip.feed(chunks, ticks, end, gaps=True)
     page.add(
         "<StreamIndex"
         + attributes(
@@ -162,9 +169,8 @@ def _add_stream(page: Page, presentation: Presentation, stream: Stream, stop: in
         page.add(cache.text(presentation, slot, arguments, partial(_quality_level, track, index)))
     single = max(start, end - SINGLE_CHUNKS) if not presentation.ended else end
     page.add_rows(strip.slice(start, single))
-    for row in range(single - chunks.first, stop):
-        if _has_chunk(stream, row):
-            page.add(f'<c t="{int(chunks.time[row])}" d="{int(chunks.duration[row])}"/>\n')
+    for chunk in range(single - chunks.first, stop):
+        page.add(f'<c t="{int(chunks.time[chunk])}" d="{int(chunks.duration[chunk])}"/>\n')
     page.add("</StreamIndex>\n")
 
 
@@ -177,11 +183,6 @@ def _c(run: Run, head: bool) -> bytes:
     stated = f' t="{run.time}"' if head or not run.joined else ""
     repeated = f' r="{run.count}"' if run.count > 1 else ""
     return f'<c{stated} d="{run.duration}"{repeated}/>\n'.encode()
-
-
-def _stands_in(stream: Stream, row: int) -> bool:
-    """Another layer has what is a gap in the first."""
-    return has_media(stream.tracks[1:], int(stream.tracks[0].time[row]))
 
 
 def _quality_level(track: TrackWindow, index: int) -> str:
@@ -227,20 +228,15 @@ def _fourcc(config: TrackConfig) -> str | None:
     return _FOURCC.get(config.codec) or _FOURCC.get(config.codec.partition(".")[0])
 
 
-def _has_chunk(stream: Stream, row: int) -> bool:
-    return not is_gap(stream.tracks[0], row) or _stands_in(stream, row)
-
-
 def _stop(presentation: Presentation, stream: Stream) -> int:
-    """The end of the rows that may be served: all but those that lack their look-ahead, all when nothing comes behind."""
-    stop = len(stream.tracks[0].time)
-    ahead = 0 if presentation.ended else LOOK_AHEAD
-    while stop > 0 and ahead > 0:
-        if int(stream.tracks[0].flags[stop - 1]) & FLAG_ENDS:
+    """The end of the chunks that may be served: all but those that lack their look-ahead, all when nothing comes behind."""
+    chunks = stream.chunks
+    if presentation.ended:
+        return len(chunks.time)
+    for stop in range(len(chunks.time), max(0, chunks.settled - LOOK_AHEAD), -1):
+        if chunks.ends(stop - 1):
             return stop
-        stop -= 1
-        ahead -= _has_chunk(stream, stop)
-    return stop if ahead == 0 else 0
+    return max(0, chunks.settled - LOOK_AHEAD)
 
 
 def media(presentation: Presentation, target: SmoothMedia) -> Published:
@@ -250,27 +246,25 @@ def media(presentation: Presentation, target: SmoothMedia) -> Published:
         PackagerError: TOO_EARLY (412) before its look-ahead is there; NO_SUCH_STREAM, NO_SUCH_FRAGMENT (404).
     """
     stream, layer = _stream_of(presentation, target)
-    chunks = stream.tracks[0]
-    row = find(chunks, target.time)
-    stop = _stop(presentation, stream)
+    chunks, chunk, stop = stream.chunks, stream.chunks.find(target.time), _stop(presentation, stream)
     # All behind the last listed one, also where a hole is that no client can know of yet.
-    edge = int(chunks.time[stop - 1]) if stop else int(chunks.time[0]) - 1
-    if not presentation.ended and target.time > edge:
+    early = target.time > int(chunks.time[stop - 1]) if stop else len(chunks.time) > 0 and target.time >= int(chunks.time[0])
+    if not presentation.ended and early:
         raise PackagerError("TOO_EARLY", "the fragments that this one has to name are not there yet", status=412, where=build(target))
-    found = None if row is None else next(_choices(stream, layer, target.time), None)
-    if row is None or found is None:
+    found = None if chunk is None else next(_choices(stream, layer, chunk), None)
+    if chunk is None or found is None:
         raise PackagerError("NO_SUCH_FRAGMENT", "no fragment of the window starts at this time", status=404, where=build(target))
     track, place = found
     config = int(track.config[place])
     plan = SmoothFragment(
         source=Source(init=track.configs[config].init, ranges=ranges(presentation, track, place, place + 1)),
         track_id=layer.info.number,
-        # Of 32 bits and never zero (ISO/IEC 14496-12 8.8.5).
-        sequence=(chunks.first + row) % 0xFFFFFFFF + 1,
+        # Rises with the fragments whichever layer has them, of 32 bits and never zero (ISO/IEC 14496-12 8.8.5).
+        sequence=to_ns(target.time, layer.info.timescale) // SEQUENCE_NS % 0xFFFFFFFF + 1,
         time=target.time,
-        duration=int(chunks.duration[row]),
+        duration=int(chunks.duration[chunk]),
         composition_shift=COMPOSITION_SHIFT_MS * layer.info.timescale // 1000,
-        successors=_successors(stream, row),
+        successors=_successors(chunks, chunk),
         # A manifest declares the configuration of the oldest fragment it lists, so only the first of all can always go without.
         inband=layer.info.kind == "video" and (track is not layer or config != FIRST_CONFIG),
     )
@@ -286,10 +280,8 @@ def times_behind(presentation: Presentation, target: SmoothMedia, time: int) -> 
         PackagerError: NO_SUCH_STREAM (404).
     """
     stream, _ = _stream_of(presentation, target)
-    chunks = stream.tracks[0]
-    row = find(chunks, time)
-    stop = _stop(presentation, stream)
-    return [] if row is None else [int(chunks.time[later]) for later in range(row + 1, stop) if _has_chunk(stream, later)]
+    chunk = stream.chunks.find(time)
+    return [] if chunk is None else stream.chunks.time[chunk + 1 : _stop(presentation, stream)].tolist()
 
 
 def _stream_of(presentation: Presentation, target: SmoothMedia) -> tuple[Stream, TrackWindow]:
@@ -301,28 +293,28 @@ def _stream_of(presentation: Presentation, target: SmoothMedia) -> tuple[Stream,
     # A layer that is out of step is not in the manifest; what it listed before is served all the same.
     for layer in playable(presentation, "video"):
         if target.stream == "video" and layer.info.bitrate == target.bitrate and _fourcc(_declared(layer)) is not None:
-            return Stream("video", [layer]), layer
+            return Stream("video", [layer], chunks_of(presentation, [layer])), layer
     raise PackagerError("NO_SUCH_STREAM", "no stream has this name and bitrate", status=404, where=build(target))
 
 
-def _choices(stream: Stream, layer: TrackWindow, time: int) -> Iterator[tuple[TrackWindow, int]]:
-    """The fragments to serve at a time, best first."""
-    for track in (layer, *substitutes(stream.tracks, layer)):
+def _choices(stream: Stream, layer: TrackWindow, chunk: int) -> Iterator[tuple[TrackWindow, int]]:
+    """The fragments to serve for a chunk, best first: the layer's own, those of the layers below it from the nearest on, those above."""
+    time, duration = int(stream.chunks.time[chunk]), int(stream.chunks.duration[chunk])
+    for track in sorted(stream.tracks, key=partial(_distance, layer)):
         row = find(track, time)
-        if row is not None and not is_gap(track, row):
+        # What is listed, and told in tfxd and tfrf, is what is served.
+        if row is not None and not is_gap(track, row) and int(track.duration[row]) == duration:
             yield track, row
 
 
-def _successors(stream: Stream, row: int) -> tuple[tuple[int, int], ...]:
+def _distance(layer: TrackWindow, other: TrackWindow) -> tuple[bool, int]:
+    return other.info.bitrate > layer.info.bitrate, abs(other.info.bitrate - layer.info.bitrate)
+
+
+def _successors(chunks: Chunks, chunk: int) -> tuple[tuple[int, int], ...]:
     """(time, duration) of the look-ahead fragments; none when they are not all there: the presentation ended, or did so once."""
-    chunks = stream.tracks[0]
-    found: list[tuple[int, int]] = []
-    for later in range(row + 1, len(chunks.time)):
-        if int(chunks.flags[later - 1]) & FLAG_ENDS:
-            # As it was served while the presentation ended here.
-            break
-        if _has_chunk(stream, later):
-            found.append((int(chunks.time[later]), int(chunks.duration[later])))
-            if len(found) == LOOK_AHEAD:
-                return tuple(found)
-    return ()
+    later = range(chunk + 1, min(chunk + 1 + LOOK_AHEAD, len(chunks.time)))
+    # As it was served while the presentation ended there.
+    if len(later) < LOOK_AHEAD or any(chunks.ends(each - 1) for each in later):
+        return ()
+    return tuple((int(chunks.time[each]), int(chunks.duration[each])) for each in later)

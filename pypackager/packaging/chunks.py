@@ -1,0 +1,162 @@
+"""The chunks that a Smooth Streaming stream lists: one list for all its tracks.
+
+In: a presentation and tracks of one timescale. Out: their chunks; which video layers share a list. Never: text.
+
+There is a chunk where one of the tracks has a fragment. Where fragments begin together and are not of one length the chunk is the longest:
+an encoder that is killed, or a connection that breaks, leaves the last fragment of one layer shorter than the others'. Layers are *in step*
+when no fragment of one begins within a fragment of another. They go on being so where one of them has none for a while, at its beginning
+and at its end. The chunks depend on the rows of the tracks alone, so one that was listed stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from pypackager.model.presentation import Column, Presentation, TrackWindow
+from pypackager.model.records import FLAG_ENDS, FLAG_GAP
+from pypackager.model.track import TrackInfo
+from pypackager.packaging.window import target_duration_s
+
+
+class Chunks(msgspec.Struct, frozen=True):
+    """Parallel columns, oldest first, immutable."""
+
+    info: TrackInfo
+    """Of the first track."""
+    tracks: tuple[TrackWindow, ...]
+    first: int
+    """Number of the first chunk, for what is rendered of them: a chunk keeps its number as long as all behind it do."""
+    time: Column
+    duration: Column
+    flags: Column
+    period: Column
+
+    def find(self, time: int) -> int | None:
+        """The chunk that starts at `time`."""
+        chunk = int(np.searchsorted(self.time, time))
+        return chunk if chunk < len(self.time) and int(self.time[chunk]) == time else None
+
+    def ends(self, chunk: int) -> bool:
+        """It was the last of all when it was served: a program ended behind it, and was started again."""
+        period = int(self.period[chunk])
+        if chunk + 1 < len(self.time) and int(self.period[chunk + 1]) == period:
+            return False
+        last = [(track, int(np.searchsorted(track.period, period, "right")) - 1) for track in self.tracks]
+        return any(row >= 0 and int(track.period[row]) == period and int(track.flags[row]) & FLAG_ENDS for track, row in last)
+
+    @property
+    def settled(self) -> int:
+        """How many there are that nothing more comes to.
+
+        A layer whose last fragment is longer than the first layer's may be published after it, and then before all that begins later: the
+        newest chunk is not settled while a layer that had the one before has neither a fragment nor a gap there.
+        """
+        before, newest = self.time[-2:].tolist() if len(self.time) > 1 else (0, 0)
+        lags = any(int(track.time[-1]) >= before and int(track.time[-1] + track.duration[-1]) <= newest for track in self.tracks)
+        return len(self.time) - lags
+
+    @property
+    def in_step(self) -> bool:
+        """None begins within another."""
+        return not bool(np.any(self.time[:-1] + self.duration[:-1] > self.time[1:]))
+
+
+def chunks_of(presentation: Presentation, tracks: Sequence[TrackWindow]) -> Chunks:
+    """The chunks of tracks that have media in the window."""
+    key = ("chunks", *(track.info.number for track in tracks))
+    kept: Chunks | None = presentation.caches.get(key)
+    columns: Column | None = None if kept is None else _continued(kept, tracks)
+    if columns is None:
+        columns = _longest([_media(track, slice(None)) for track in tracks])
+    columns = columns[:, int(np.searchsorted(columns[0], _head(presentation, tracks))) :]
+    time, duration, flags, period = columns
+    found = Chunks(tracks[0].info, tuple(tracks), 0, time, duration, flags, period)
+    presentation.caches[key] = found = msgspec.structs.replace(found, first=_number(kept, found))
+    return found
+
+
+def layers_in_step(presentation: Presentation, layers: Sequence[TrackWindow]) -> list[TrackWindow]:
+    """The largest group of layers that are in step; of equal ones that with more chunks, then the first."""
+    groups: list[list[TrackWindow]] = []
+    for scale in dict.fromkeys(layer.info.timescale for layer in layers):
+        alike = [layer for layer in layers if layer.info.timescale == scale]
+        if chunks_of(presentation, alike).in_step:
+            groups.append(alike)
+            continue
+        apart: list[list[TrackWindow]] = []
+        for layer in alike:
+            group = next((each for each in apart if chunks_of(presentation, [*each, layer]).in_step), None)
+            if group is None:
+                apart.append([layer])
+            else:
+                group.append(layer)
+        groups += apart
+    return max(groups, key=lambda group: (len(group), len(chunks_of(presentation, group).time))) if groups else []
+
+
+def _continued(kept: Chunks, tracks: Sequence[TrackWindow]) -> Column | None:
+    """The columns of a later window, or None when that has rows before those that are known.
+
+    Rows never change: only what came, and what is where a window begins now, is compared again.
+    """
+    pairs = list(zip(kept.tracks, tracks, strict=True))
+    if not len(kept.time) or not all(_goes_on(before, now) for before, now in pairs):
+        return None
+    begin = int(kept.time[0])
+    head = max((int(now.time[0]) for before, now in pairs if now.first != before.first), default=begin)
+    fresh = [_media(now, slice(before.first + len(before.time) - now.first, None)) for before, now in pairs]
+    came = min((int(rows[0, 0]) for rows in fresh if rows.shape[1]), default=None)
+    if came is not None and came < head:
+        return None
+    heads = [_media(now, slice(int(np.searchsorted(now.time, head)))) for _, now in pairs] if head > begin else []
+    low = int(np.searchsorted(kept.time, head))
+    high = len(kept.time) if came is None else int(np.searchsorted(kept.time, came))
+    same = np.array([column[low:] for column in (kept.time, kept.duration, kept.flags, kept.period)])
+    parts = [_longest(heads)] if heads else []
+    return np.concatenate([*parts, same[:, : high - low], _longest([same[:, high - low :], *fresh])], axis=1)
+
+
+def _head(presentation: Presentation, tracks: Sequence[TrackWindow]) -> int:
+    """Where the last of the tracks begins whose earlier rows left the window.
+
+    Windows are cut at segments, and theirs may begin apart. A chunk before that would be another layer's in the stead of one that left;
+    a track that begins later by more than a segment came then.
+    """
+    first = min(int(track.time[0]) for track in tracks)
+    reach = first + target_duration_s(presentation) * tracks[0].info.timescale
+    return max((begin for track in tracks if track.first and (begin := int(track.time[0])) <= reach), default=first)
+
+
+def _goes_on(before: TrackWindow, now: TrackWindow) -> bool:
+    """The rows of a window go on behind those of another, and nothing of it lies before."""
+    known = before.first + len(before.time)
+    return before.first <= now.first <= known <= now.first + len(now.time)
+
+
+def _media(track: TrackWindow, rows: slice) -> Column:
+    """(time, duration, flags, period) of those of some rows that are no gaps."""
+    columns = np.array([track.time[rows], track.duration[rows], track.flags[rows], track.period[rows]])
+    return columns[:, (columns[2] & FLAG_GAP) == 0]
+
+
+def _longest(parts: Sequence[Column]) -> Column:
+    """The rows of all parts by time; of those that begin together the longest."""
+    rows: Column = np.concatenate(parts, axis=1)
+    rows = rows[:, np.lexsort((rows[1], rows[0]))]
+    last = np.ones(rows.shape[1], np.bool_)
+    last[:-1] = rows[0, 1:] != rows[0, :-1]
+    return rows[:, last]
+
+
+def _number(before: Chunks | None, now: Chunks) -> int:
+    """The number of the first chunk: its own where the list only went on, else one behind all that were given."""
+    if before is None or not len(before.time):
+        return 0 if before is None else before.first
+    gone = int(np.searchsorted(before.time, int(now.time[0]))) if len(now.time) else len(before.time)
+    both = len(before.time) - gone
+    if np.array_equal(before.time[gone:], now.time[:both]) and np.array_equal(before.duration[gone:], now.duration[:both]):
+        return before.first + gone
+    return before.first + len(before.time) + 1
