@@ -96,3 +96,17 @@ def assert_yt_dlp(url: str, folder: Path, *, frames: int) -> None:
     assert done.returncode == 0, done.stderr.decode()
     (video,) = [track for track in read_file(out) if track.kind == "video"]
     assert len(video.frames) == frames
+
+
+@pytest.mark.parametrize("lost", [5, 50], ids=["shorter", "absent"])
+def test_a_layer_whose_encoder_left_first_stays(lost: int, tmp_path: Path) -> None:
+    """At the end of each of two encoders the last fragment of one layer is shorter than the others', or was never sent."""
+    source = material(LADDER_SHORT)
+    (frames,) = {len(track.frames) for track in read_file(source) if track.kind == "video"}
+    dropped = ["-bsf:v:1", f"noise=drop=gte(n\\,{frames - lost})"]
+    with running_daemon(tmp_path, Channel("news")) as daemon:
+        for n in range(2):
+            push_isml(daemon.ingest("news"), source, tmp_path / f"encoder{n}.log", rate=0, extra=dropped).finish()
+        daemon.end_program("news")
+        video = next(iter(etree.fromstring(daemon.fetch(daemon.presentation("news", "manifest"))).iter("StreamIndex")))
+        assert len(video.findall("QualityLevel")) == sum(track.kind == "video" for track in read_file(source))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from pypackager.check.finding import Report, Scope
-from pypackager.check.judge.borders import Pair, borders_to_judge, check_borders
+from pypackager.check.judge.borders import borders_to_judge, check_borders
 from pypackager.check.judge.match import NS, Stream, match, streams
+from pypackager.check.judge.stand_in import in_step, without_stand_ins
 from pypackager.check.presentation import Presentation
 from pypackager.check.rules import rule
 
@@ -41,7 +42,7 @@ def check_same(one: Presentation, other: Presentation, report: Report, *, whole:
     scope = report.scope(presentation=other.label, url=other.url)
     ours, theirs = streams(one), streams(other)
     shifts: list[tuple[str, int, int]] = []
-    pairs: dict[int, list[Pair]] = {}
+    pairs: dict[int, list[tuple[Stream, Stream, int]]] = {}
     matched: set[int] = set()
     for stream, best in zip(theirs, match(ours, theirs), strict=True):
         here = scope.at(track=stream.label)
@@ -49,15 +50,19 @@ def check_same(one: Presentation, other: Presentation, report: Report, *, whole:
             here.breach(FRAMES, f"no frame of this {stream.kind} is in {one.label}", "a track with the same frames")
             continue
         matched.add(best)
-        shift = _check_pair(ours[best], stream, one.label, here, whole=whole)
+        mine = without_stand_ins(ours[best], ours, stream) if one.format == "smooth" else ours[best]
+        its = without_stand_ins(stream, theirs, ours[best]) if other.format == "smooth" else stream
+        shift = _check_pair(mine, its, one.label, here, whole=whole)
         if shift is not None:
-            shifts.append((stream.label, shift, max(ours[best].tick, stream.tick)))
-            pairs.setdefault(best, []).append((stream, shift))
+            shifts.append((stream.label, shift, max(mine.tick, its.tick)))
+            pairs.setdefault(best, []).append((mine, its, shift))
     _check_all_there(ours, matched, one, other, scope)
     if whole:
         heads, tails = borders_to_judge(one, other)
         for n, same in pairs.items():
-            check_borders(ours[n], same, f"{one.label} {ours[n].label}", scope.at(track=same[0][0].label), heads=heads, tails=tails)
+            # Of a level that others stand in for, what is its own beside each of its counterparts is the same.
+            others = [(its, shift) for _, its, shift in same]
+            check_borders(same[0][0], others, f"{one.label} {ours[n].label}", scope.at(track=same[0][1].label), heads=heads, tails=tails)
     for label, shift, tick in shifts[1:]:
         if abs(shift - shifts[0][1]) > tick + shifts[0][2]:
             found = f"{(shift - shifts[0][1]) / 1e6:+.3f} ms against {shifts[0][0]}"
@@ -66,6 +71,7 @@ def check_same(one: Presentation, other: Presentation, report: Report, *, whole:
 
 def _check_all_there(ours: list[Stream], matched: set[int], one: Presentation, other: Presentation, scope: Scope) -> None:
     """Checks that no stream is missing."""
+    layers = [ours[n] for n in sorted(matched) if ours[n].kind == "video"]
     for n, stream in enumerate(ours):
         # Of two that are the same the first is found.
         if n in matched or any(stream.likeness(ours[m]) == 1 for m in matched):
@@ -73,9 +79,9 @@ def _check_all_there(ours: list[Stream], matched: set[int], one: Presentation, o
         found = f"{one.label} {stream.label} ({stream.kind}) is not in it"
         # A media playlist by itself is one rendition.
         alone = other.format == "hls" and [track.url for track in other.tracks] == [other.url]
-        # All layers of a Smooth stream share one list of chunks and their durations (MS-SSTR 2.2.2.5): what is cut elsewhere, be it
-        # only the last fragment of an encoder that was killed, has no place in it.
-        lost = stream.kind == "video" and other.format != "smooth" and not alone
+        # Smooth knows of no newer codec (MS-SSTR 2.2.2.5), and all layers share one list of chunks: what is cut elsewhere has no place.
+        room = other.format != "smooth" or (stream.codec.startswith("avc") and any(in_step(stream, layer) for layer in layers))
+        lost = stream.kind == "video" and room and not alone
         scope.breach(LAYER if lost else MISSING, found, "a counterpart")
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pypackager.check.judge.continuity import main_stream
-from pypackager.check.media.samples import Kind
+from pypackager.check.media.samples import Kind, Samples
 from pypackager.check.presentation import Presentation, Track
 
 NS = 1_000_000_000
@@ -38,6 +39,12 @@ class Stream:
     """Nanoseconds of a tick, rounded up."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Where its manifest says that it has none, in nanoseconds of presentation time."""
+    codec: str = ""
+    """As RFC 6381 writes it; empty where nothing says it."""
+    parts: list[slice] = field(default_factory=list)
+    """Which frames are of which segment."""
+    groups: list[tuple[int, int]] = field(default_factory=list)
+    """From a picture that decoding can start at to the next one of the segment or its end, in nanoseconds of decoding time."""
 
     def __post_init__(self) -> None:
         self.known, self.often = np.unique(self.digest, return_counts=True)
@@ -96,22 +103,39 @@ def streams(presentation: Presentation) -> list[Stream]:
     out: list[Stream] = []
     for track in presentation.tracks:
         gaps = _gaps(track)
-        parts: dict[tuple[Kind, int], list[tuple[NDArray[np.uint64], NDArray[np.int64], int]]] = {}
+        found: dict[tuple[Kind, int], list[Samples]] = {}
         for loaded in track.loaded:
             places: dict[Kind, int] = {}
             for stream in loaded.media.streams:
                 nth = places[stream.kind] = places.get(stream.kind, -1) + 1
                 if stream.kind in ("video", "audio") and len(stream):
-                    # Whole seconds apart from the rest: ticks since 1970 times 10^9 pass 64 bits.
-                    whole, rest = np.divmod(stream.pts, stream.timescale)
-                    part = stream.digest, whole * NS + rest * NS // stream.timescale, stream.timescale
-                    parts.setdefault((stream.kind, nth), []).append(part)
-        for (kind, nth), each in parts.items():
-            label = track.label if nth == 0 and len({key[0] for key in parts}) == 1 else f"{track.label} ({kind})"
-            digest, time = np.concatenate([part[0] for part in each]), np.concatenate([part[1] for part in each])
-            tick = -(-NS // min(part[2] for part in each))
-            out.append(Stream(label, kind, digest, time, tick, gaps))
+                    found.setdefault((stream.kind, nth), []).append(stream)
+        for (kind, nth), each in found.items():
+            label = track.label if nth == 0 and len({key[0] for key in found}) == 1 else f"{track.label} ({kind})"
+            digest = np.concatenate([part.digest for part in each])
+            time = np.concatenate([_ns(part.pts, part.timescale) for part in each])
+            tick = -(-NS // min(part.timescale for part in each))
+            ends = np.cumsum([0, *map(len, each)]).tolist()
+            codec = next((part.codec.name for part in each if part.codec is not None), "")
+            groups = [group for part in each for group in _groups(part)]
+            out.append(Stream(label, kind, digest, time, tick, gaps, codec, list(map(slice, ends, ends[1:])), groups))
     return out
+
+
+def _ns(ticks: NDArray[np.int64], timescale: int) -> NDArray[np.int64]:
+    # Whole seconds apart from the rest: ticks since 1970 times 10^9 pass 64 bits.
+    whole, rest = np.divmod(ticks, timescale)
+    out: NDArray[np.int64] = whole * NS + rest * NS // timescale
+    return out
+
+
+def _groups(part: Samples) -> list[tuple[int, int]]:
+    if part.kind != "video":
+        return []
+    # The first is where the segment begins, whatever it is.
+    starts = part.dts[np.flatnonzero(part.idr[1:]) + 1] - part.dts[0] + part.begin
+    borders = _ns(np.array([part.begin, *starts, part.end], np.int64), part.timescale)
+    return list(pairwise(borders.tolist()))
 
 
 def _gaps(track: Track) -> list[tuple[int, int]]:

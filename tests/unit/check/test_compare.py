@@ -8,10 +8,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from pypackager.check.finding import Report
 from pypackager.check.judge.compare import check_same
-from pypackager.check.media.samples import Kind, Media, Samples
+from pypackager.check.media.samples import Codec, Kind, Media, Samples
 from pypackager.check.presentation import Listing, Loaded, Presentation, Track
 
 RATE = 25
@@ -22,9 +23,19 @@ def track(label: str, frames: Sequence[int], start: int, kind: Kind = "video") -
     size = len(frames)
     dts = start + np.arange(size, dtype=np.int64)
     key = np.arange(size) == 0
-    samples = Samples(kind, RATE, None, dts, dts, np.ones(size, np.int64), key, key, np.array(frames, np.uint64), size)
+    samples = Samples(
+        kind, RATE, Codec("avc1.64001F", kind), dts, dts, np.ones(size, np.int64), key, key, np.array(frames, np.uint64), size
+    )
     listing = Listing(label, Fraction(start, RATE), Fraction(size, RATE), label, label)
     return Track(label, label, listings={label: listing}, loaded=[Loaded(listing, Media([samples]), size, 0)])
+
+
+def joined(*tracks: Track) -> Track:
+    """A track of several segments."""
+    parts = [part for each in tracks for part in each.loaded]
+    listings = {str(n): replace_struct(part.listing, key=str(n)) for n, part in enumerate(parts)}
+    loaded = [replace(part, listing=listing) for part, listing in zip(parts, listings.values(), strict=True)]
+    return replace(tracks[0], listings=listings, loaded=loaded)
 
 
 def compared(one: Sequence[Track], other: Sequence[Track], *, form: str = "dash", live: bool = False) -> set[str]:
@@ -112,17 +123,42 @@ def test_sound_that_is_muxed_with_layers_that_come_and_go_is_whole_together() ->
 def test_a_layer_that_is_missing() -> None:
     layers = [track(f"{n}", range(n * 1000, n * 1000 + 100), 0) for n in range(3)]
     assert compared(layers, layers[1:]) == {"SYNC-LAYER"}
-    assert compared(layers, layers[1:], form="smooth") == {"SYNC-TRACK"}
+    assert compared(layers, layers[1:], form="smooth") == {"SYNC-LAYER"}
     sound = track("sound", range(100), 0, "audio")
     assert compared([*layers, sound], layers) == {"SYNC-TRACK"}
     assert compared([*layers, *layers], layers) == set(), "one that is there twice"
 
 
 def test_a_layer_that_is_cut_elsewhere_has_no_place_in_smooth() -> None:
-    for name, other in (("misaligned", range(1007, 1107)), ("its encoder left a frame earlier", range(1000, 1099))):
-        layers = [track("aligned", range(100), 0), track(name, other, other.start - 1000)]
-        assert compared(layers, layers[:1], form="smooth") == {"SYNC-TRACK"}
-        assert compared(layers, layers[:1]) == {"SYNC-LAYER"}
+    layers = [track("aligned", range(100), 0), track("misaligned", range(1007, 1107), 7)]
+    assert compared(layers, layers[:1], form="smooth") == {"SYNC-TRACK"}
+    assert compared(layers, layers[:1]) == {"SYNC-LAYER"}
+    # One GOP more in each segment: so are the segments in step, and the layers are not.
+    layers[1] = track("of shorter GOPs", range(1000, 1100), 0)
+    layers[1].loaded[0].media.streams[0].idr[50] = True
+    assert compared(layers, layers[:1], form="smooth") == {"SYNC-TRACK"}
+    layers[1].loaded[0].media.streams[0].codec = Codec("hvc1.1.6.L93.B0", "video")
+    layers[1].loaded[0].media.streams[0].idr[50] = False
+    assert compared(layers, layers[:1], form="smooth") == {"SYNC-TRACK"}, "of a codec that Smooth does not know"
+
+
+@pytest.mark.parametrize("left", [0, 24, 39])
+def test_a_layer_whose_encoder_left_first_has_its_place_in_smooth(left: int) -> None:
+    """Its last segment is shorter, or absent: another layer stands in for it."""
+    longer = joined(track("a", range(60), 0), track("a", range(60, 100), 60))
+    head = track("b", range(1000, 1060), 0)
+    whole = joined(head, track("b", range(1060, 1100), 60))
+    shorter = joined(head, *([track("b", range(1060, 1060 + left), 60)] if left else []))
+    served = joined(head, track("b", range(60, 100), 60))
+    foreign = joined(head, track("b", range(2060, 2100), 60))
+    assert compared([longer, shorter], [longer], form="smooth") == {"SYNC-LAYER"}
+    assert compared([longer, shorter], [longer, served], form="smooth") == set()
+    assert compared([longer, shorter], [longer, served]) == {"SYNC-BORDERS"}, "only Smooth has one list for all"
+    assert compared([longer, shorter], [longer, foreign], form="smooth") == {"SYNC-BORDERS"}, "of no layer"
+    longer = joined(longer, track("a", range(100, 150), 100))
+    whole, served, shorter = (joined(each, track("b", range(1100, 1150), 100)) for each in (whole, served, shorter))
+    assert compared([longer, whole], [longer, served], form="smooth") == {"SYNC-FRAMES"}, "it has its own"
+    assert compared([longer, shorter], [longer, served], form="smooth") == set()
 
 
 def test_a_media_playlist_by_itself_is_one_rendition() -> None:
