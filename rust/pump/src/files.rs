@@ -1,5 +1,6 @@
 //! Reads of stored ranges: one pread per range into memory of the caller.
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, pread};
 use std::os::fd::OwnedFd;
@@ -45,34 +46,29 @@ pub fn total_size(ranges: &[Range]) -> Option<usize> {
     ranges.iter().try_fold(0usize, |sum, range| sum.checked_add(range.size))
 }
 
-/// Reads the ranges one after the other into `target`, whose length is their [`total_size`].
-///
-/// Neighbours of the same path share one open file.
-pub fn read_into(ranges: &[Range], target: &mut [u8]) -> Result<(), ReadError> {
-    let mut rest = target;
-    let mut opened: Option<(&str, OwnedFd)> = None;
-    for range in ranges {
-        let file = match opened.take() {
-            Some((path, file)) if path == range.path => file,
-            _ => open_file(&range.path)?,
-        };
-        let (part, tail) = rest.split_at_mut(range.size);
-        read_exact(&file, range, part)?;
-        rest = tail;
-        opened = Some((&range.path, file));
-    }
-    Ok(())
-}
-
-/// Reads each range into a vector of its own length, all in one buffer; returns the buffer.
+/// Reads the ranges one after the other into one buffer. Neighbours of the same path share one open file.
 pub fn read_all(ranges: &[Range]) -> Result<Vec<u8>, ReadError> {
     let system = |errno| ReadError::System { path: ranges.first().map_or_else(String::new, |r| r.path.clone()), errno };
     let size = total_size(ranges).ok_or_else(|| system(Errno::OVERFLOW))?;
     let mut data = Vec::new();
     // Sizes come from the caller's index: one that is wrong must be an error, not an abort.
     data.try_reserve_exact(size).map_err(|_| system(Errno::NOMEM))?;
-    data.resize(size, 0);
-    read_into(ranges, &mut data)?;
+    let mut opened: Option<(&str, OwnedFd)> = None;
+    for (index, range) in ranges.iter().enumerate() {
+        let file = match opened.take() {
+            Some((path, file)) if path == range.path => file,
+            _ => open_file(&range.path)?,
+        };
+        if index + 1 == ranges.len() {
+            read_rest(&file, range, &mut data)?;
+        } else {
+            let start = data.len();
+            data.resize(start + range.size, 0);
+            read_exact(&file, range, &mut data[start..])?;
+        }
+        opened = Some((&range.path, file));
+    }
+    data.truncate(size);
     Ok(data)
 }
 
@@ -82,10 +78,20 @@ fn open_file(path: &str) -> Result<OwnedFd, ReadError> {
 }
 
 fn read_exact(file: &OwnedFd, range: &Range, target: &mut [u8]) -> Result<(), ReadError> {
+    fill(range, |done, at| pread(file, &mut target[done..], at))
+}
+
+/// Reads the last range into what is left of the buffer: memory that nobody has to clear before.
+fn read_rest(file: &OwnedFd, range: &Range, data: &mut Vec<u8>) -> Result<(), ReadError> {
+    fill(range, |_, at| pread(file, spare_capacity(data), at))
+}
+
+/// Calls `read` with what is done and the place in the file until the range is complete.
+fn fill(range: &Range, mut read: impl FnMut(usize, u64) -> Result<usize, Errno>) -> Result<(), ReadError> {
     let mut done = 0;
-    while done < target.len() {
+    while done < range.size {
         let at = range.offset.saturating_add(done as u64);
-        match pread(file, &mut target[done..], at) {
+        match read(done, at) {
             Ok(0) => {
                 let Range { path, offset, size } = range.clone();
                 return Err(ReadError::Short { path, end: at, offset, size });

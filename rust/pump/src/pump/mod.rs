@@ -71,7 +71,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            tick: Duration::from_millis(50),
+            tick: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(60),
             decision_timeout: Duration::from_secs(30),
             max_unparsed: 256 << 10,
