@@ -28,6 +28,7 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now) -> None:
     publisher.last_end_ns = max(ends, default=None)
     for track in ledger.tracks.values():
         timeline.lines[track.info.id] = _line(track, publisher.period, publisher.last_end_ns, now)
+    timeline.reach_ns = max((end for line in timeline.lines.values() if (end := line.newest_ns()) is not None), default=None)
     timeline.tracks.placed(ledger.places.values())
     for placed in ledger.clocks.values():
         # How far the encoder was from the wall clock is known from the edge only: the next connection is compared with both.

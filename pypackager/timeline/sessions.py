@@ -9,7 +9,7 @@ restarted. A source that after all delivers nothing new for seconds, far behind,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -50,8 +50,14 @@ class Sight(msgspec.Struct, frozen=True):
     media_now_ns: int
     newest_ns: int | None
     """End of the newest fragment of all tracks."""
-    shared: bool
-    """Whether another connection that is alive delivers the track."""
+    feeds: Mapping[int, Feed]
+    """All connections by number."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether another connection that is alive delivers the track."""
+        others = (self.feeds[conn] for conn in self.line.feeds if conn in self.feeds)
+        return any(other is not self.feed and other.alive(self.now.mono_ns) for other in others)
 
     def lag_ns(self, clock: Clock) -> int:
         """How far it starts before the end of the newest fragment of its track; negative when it is ahead."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pypackager._core import Chunk, TrackHeader
 from pypackager.model.records import Anchored, ClockPlaced
 from pypackager.timeline.clocks import Clock, anchor_ns
-from pypackager.timeline.feeds import Clocks, Feed, Now, others_alive
+from pypackager.timeline.feeds import Clocks, Feed, Now
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
 from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
@@ -41,6 +41,8 @@ class Timeline:
         self._writing = Writing(store, alert, self.tracks, self.feeds, self._interval_ns)
         self.publisher = Publisher(options, store, alert, self.tracks.lines, self._writing.finish)
         self.anchor_ns: int | None = None
+        self.reach_ns: int | None = None
+        """End of the newest fragment that was ever taken, of all tracks."""
         self.wake_ns: int | None = None
         """Monotonic time at which `advance` is due, when a slot waits for its deadline."""
         self._store = store
@@ -103,7 +105,7 @@ class Timeline:
         known = self.clocks.match(feed, source_ns, self._media_now_ns(now))
         if known is not None:
             return self.clocks.join(feed, known).number
-        return self.clocks.start(feed, source_ns, source_ns, now.utc_ns, self.anchor_ns, self._end_ns()).number
+        return self.clocks.start(feed, source_ns, source_ns, now.utc_ns, self.anchor_ns, self.reach_ns).number
 
     # --- media
 
@@ -118,15 +120,13 @@ class Timeline:
         if header is None:
             return
         start_ns, end_ns = check_times(chunk)
-        newest_ns = self._end_ns()
-        if self._leaps_alone(feed, chunk, start_ns, end_ns, newest_ns, now):
+        if self._leaps_alone(feed, chunk, start_ns, end_ns, now):
             return
         self.tracks.admit(feed, self.feeds.values(), now, final=True)
         line = self.tracks.line(feed, header, chunk, now, self.publisher.last_end_ns)
         if line is None:
             return
-        shared = any(other.conn in line.feeds for other in others_alive(self.feeds.values(), feed, now.mono_ns))
-        sight = Sight(feed, line, chunk, start_ns, end_ns, now, self._media_now_ns(now), newest_ns, shared)
+        sight = Sight(feed, line, chunk, start_ns, end_ns, now, self._media_now_ns(now), self.reach_ns, self.feeds)
         clock = self._clock(sight)
         time, end = self._span(clock, sight)
         if end <= time:
@@ -183,8 +183,8 @@ class Timeline:
             return kin, kin, None
         return line.judge(time, end - time, partial=chunk.partial), kin, before
 
-    def _leaps_alone(self, feed: Feed, chunk: Chunk, start_ns: int, end_ns: int, newest_ns: int | None, now: Now) -> bool:
-        if feed.clock is None or not leaps(feed.clock, start_ns, self._media_now_ns(now), newest_ns):
+    def _leaps_alone(self, feed: Feed, chunk: Chunk, start_ns: int, end_ns: int, now: Now) -> bool:
+        if feed.clock is None or not leaps(feed.clock, start_ns, self._media_now_ns(now), self.reach_ns):
             return False
         if not leaps_alone(feed, chunk, start_ns, end_ns) and self.options.protocol == "fmp4":
             return False
@@ -212,7 +212,7 @@ class Timeline:
 
     def _new_clock(self, sight: Sight) -> Clock:
         now_ns = sight.now.utc_ns
-        return self.clocks.start(sight.feed, sight.start_ns, sight.end_ns, now_ns, self.anchor_ns, self._end_ns())
+        return self.clocks.start(sight.feed, sight.start_ns, sight.end_ns, now_ns, self.anchor_ns, self.reach_ns)
 
     def _span(self, clock: Clock, sight: Sight) -> tuple[int, int]:
         chunk, scale = sight.chunk, sight.line.info.timescale
@@ -228,7 +228,8 @@ class Timeline:
         feed, line, chunk, now = sight.feed, sight.line, sight.chunk, sight.now
         if self.anchor_ns is None:
             self._anchor(anchor_ns(self.options.mode, clock.out_ns(sight.start_ns), clock.out_ns(sight.end_ns), now.utc_ns))
-        span = self._span(clock, sight)
+        span, end_ns = self._span(clock, sight), clock.out_ns(sight.end_ns)
+        self.reach_ns = end_ns if self.reach_ns is None else max(self.reach_ns, end_ns)
         # Who sends frames cuts GOPs here, where they get too long.
         if continues and self.options.protocol == "fmp4" and self._writing.go_on(feed, line, header, chunk, span, before, now):
             return
@@ -245,9 +246,6 @@ class Timeline:
 
     def _media_now_ns(self, now: Now) -> int:
         return now.utc_ns - (self.anchor_ns or 0)
-
-    def _end_ns(self) -> int | None:
-        return max((end for line in self.lines.values() if (end := line.newest_ns()) is not None), default=None)
 
     def _clock_placed(self, clock: Clock) -> None:
         self._store.append(ClockPlaced(clock.number, clock.side, clock.offset_s))
