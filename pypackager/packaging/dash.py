@@ -8,10 +8,12 @@ presentationTimeOffset say the same instant, so presentation time is media time 
 
 from __future__ import annotations
 
+from functools import partial
+
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation, TrackWindow
-from pypackager.model.track import TrackConfig
+from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.packaging import cache
 from pypackager.packaging.adaptation import Listed, adaptation_sets, aligned
 from pypackager.packaging.choices import Sound, sounds
@@ -127,9 +129,21 @@ def _name(number: int, part: int) -> str:
 def _add_set(page: Page, presentation: Presentation, index: int, members: list[Listed], spoken: dict[int, Sound]) -> None:
     info = members[0].track.info
     group = min(member.group for member in members)
-    video = info.kind == "video"
-    default = default_audio(presentation)
-    page.add(
+    period, default = presentation.periods[index], default_audio(presentation)
+    # What was listed before goes on in the same buffer; that period may have left the window (DASH-IF Timing Model, Period continuity).
+    goes_on = any(member.group == group and member.since < period.part for member in period.members or ())
+    before = _name(period.number, period.part - 1) if goes_on else None
+    name = spoken[info.number].name if info.kind == "audio" else ""
+    arguments = (info, group, aligned(members), any(member.track is default for member in members), before, name)
+    page.add(cache.text(presentation, ("mpd set", info.number, index), arguments, partial(_set_head, *arguments)))
+    for member in members:
+        _add_representation(page, presentation, index, member)
+    page.add("</AdaptationSet>\n")
+
+
+def _set_head(info: TrackInfo, group: int, in_step: bool, first: bool, before: str | None, name: str) -> str:
+    """An AdaptationSet up to its Representations."""
+    text = (
         "<AdaptationSet"
         + attributes(
             # Tracks keep their number for life, so a set has the same id in every period that its first member is in, and in all its parts.
@@ -137,26 +151,21 @@ def _add_set(page: Page, presentation: Presentation, index: int, members: list[L
             contentType=info.kind,
             mimeType=f"{info.kind}/mp4",
             lang=bcp47(info.language) or None,
-            segmentAlignment=str(aligned(members)).lower(),
+            segmentAlignment=str(in_step).lower(),
             startWithSAP=1,
             # Every language has the role "main"; this says which one a player starts with.
-            selectionPriority=2 if any(member.track is default for member in members) else None,
+            selectionPriority=2 if first else None,
         )
         + ">\n"
     )
-    period = presentation.periods[index]
-    if any(member.group == group and member.since < period.part for member in period.members or ()):
-        # What was listed before goes on in the same buffer; that period may have left the window (DASH-IF Timing Model, Period continuity).
-        before = _name(period.number, period.part - 1)
-        page.add("<SupplementalProperty" + attributes(schemeIdUri="urn:mpeg:dash:period-continuity:2015", value=before) + "/>\n")
+    if before is not None:
+        text += "<SupplementalProperty" + attributes(schemeIdUri="urn:mpeg:dash:period-continuity:2015", value=before) + "/>\n"
     # The language says it all where no other sound has it.
-    if not video and (name := spoken[info.number].name) != bcp47(info.language):
-        page.add(f"<Label>{escape(name)}</Label>\n")
+    if name and name != bcp47(info.language):
+        text += f"<Label>{escape(name)}</Label>\n"
     if info.role:
-        page.add("<Role" + attributes(schemeIdUri="urn:mpeg:dash:role:2011", value=info.role) + "/>\n")
-    for member in members:
-        _add_representation(page, presentation, index, member)
-    page.add("</AdaptationSet>\n")
+        text += "<Role" + attributes(schemeIdUri="urn:mpeg:dash:role:2011", value=info.role) + "/>\n"
+    return text
 
 
 def _add_representation(page: Page, presentation: Presentation, index: int, member: Listed) -> None:
@@ -165,7 +174,7 @@ def _add_representation(page: Page, presentation: Presentation, index: int, memb
     offset = from_ns(max(presentation.periods[index].start_ns, _offset_ns(presentation)), track.info.timescale)
     arguments = (config.hash, peak_bps("cmaf", track), offset)
     slot = ("mpd representation", track.info.number, index)
-    page.add(cache.text(presentation, slot, arguments, lambda: _representation(track, config, offset)))
+    page.add(cache.text(presentation, slot, arguments, partial(_representation, track, config, offset)))
     rows = cache.strip(presentation, ("mpd rows", track.info.number), track, _timeline)
     rows.feed(track, ticks, track.first + len(track.time))
     page.add_rows(rows.slice(track.first + member.start, track.first + member.stop))

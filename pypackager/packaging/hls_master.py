@@ -176,8 +176,10 @@ def peak_bps(flavour: Flavour, track: TrackWindow) -> int:
 
 
 def _average(flavour: Flavour, track: TrackWindow) -> int:
-    # In kilobits: the last digits change with every fragment and say nothing.
-    return -(-_in_container(flavour, track, track.average_bps or track.info.bitrate) // 1000) * 1000
+    # Three digits, rounded up: further ones change with every fragment and say nothing.
+    exact = _in_container(flavour, track, track.average_bps or track.info.bitrate)
+    step: int = max(1000, 10 ** (len(str(exact)) - 3))
+    return -(-exact // step) * step
 
 
 def _in_container(flavour: Flavour, track: TrackWindow, bps: int) -> int:

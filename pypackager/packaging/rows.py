@@ -3,7 +3,7 @@
 In: entries of text, each with the absolute row it starts at. Out: manifests put together from them, plain and as one gzip member.
 Never: meaning.
 
-A playlist of 25 hours has 45,000 rows, and one is added every two seconds. A Strip keeps what the rows were rendered to, in blocks of 512
+A playlist of 25 hours has 45,000 rows, and one is added every two seconds. A Strip keeps what the rows were rendered to, in blocks of 256
 absolute rows; a block that is complete never changes and is deflated once. A Page is a manifest in the making: inline text and slices of
 strips. What a strip holds is a function of the rows alone, so a cold cache and a warm one give the same manifest.
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pypackager import _core
 from pypackager.model.plan import Published, Text
 
-BLOCK = 512
+BLOCK = 256
 """Absolute rows to a block."""
 
 MIN_GZIP = 1000
@@ -25,7 +25,7 @@ MIN_GZIP = 1000
 
 
 class Block:
-    """The entries that start in one stretch of 512 absolute rows."""
+    """The entries that start in one stretch of 256 absolute rows."""
 
     __slots__ = ("_deflated", "_parts", "_text", "rows", "starts")
 
@@ -74,7 +74,7 @@ class Block:
 
 
 class Stretch:
-    """Neighbouring complete blocks as one text; when a block comes or goes, every 512 rows, there is a new one and the blocks share it."""
+    """Neighbouring complete blocks as one text; when a block comes or goes, every 256 rows, there is a new one and the blocks share it."""
 
     __slots__ = ("_blocks", "_deflated", "text")
 

@@ -6,6 +6,7 @@ In: ticks, timescales and nanoseconds. Out: converted integers and text. Never: 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 NS = 1_000_000_000
 
@@ -25,8 +26,10 @@ def rescale(ticks: int, timescale: int, to: int) -> int:
     return (2 * ticks * to + timescale) // (2 * timescale)
 
 
+@lru_cache(maxsize=256)
 def utc_text(ns: int) -> str:
     """`2026-01-02T03:04:05.678Z`: milliseconds, as EXT-X-PROGRAM-DATE-TIME and xs:dateTime take them."""
+    # The playlists of tracks that are in step name the same few instants.
     ms = (ns + 500_000) // 1_000_000
     seconds, ms = divmod(ms, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
