@@ -32,8 +32,8 @@ def test_each_line_is_an_object(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_fault_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("json")
     try:
-        raise ValueError("why")
+        int("why")
     except ValueError:
         structlog.get_logger().exception("fault")
     (line,) = map(json.loads, capsys.readouterr().err.splitlines())
-    assert "ValueError: why" in line["exception"]
+    assert "ValueError: invalid literal" in line["exception"]
