@@ -172,7 +172,7 @@ def _add_representation(page: Page, presentation: Presentation, index: int, memb
     track, config = member.track, member.config
     # Of equal instants, so that the tracks stay in step: Period@start is exact to the nanosecond, this to the tick.
     offset = from_ns(max(presentation.periods[index].start_ns, _offset_ns(presentation)), track.info.timescale)
-    arguments = (config.hash, peak_bps("cmaf", track), offset)
+    arguments = (config.hash, peak_bps(track), offset)
     slot = ("mpd representation", track.info.number, index)
     page.add(cache.text(presentation, slot, arguments, partial(_representation, track, config, offset)))
     rows = cache.strip(presentation, ("mpd rows", track.info.number), track, _timeline)
@@ -189,7 +189,7 @@ def _representation(track: TrackWindow, config: TrackConfig, offset: int) -> str
         "<Representation"
         + attributes(
             id=track.info.id,
-            bandwidth=peak_bps("cmaf", track),
+            bandwidth=peak_bps(track),
             codecs=config.codec,
             width=config.width if video else None,
             height=config.height if video else None,

@@ -83,7 +83,7 @@ def manifest(presentation: Presentation) -> Published:
         raise PackagerError("NOT_READY", "nothing that HDS can carry is published yet", status=404)
     # What it says seldom changes while it is live and names the bootstraps; in the end they are in it.
     bootstraps = cache.version(presentation) if presentation.ended else None
-    media = ((entry.track.info, newest_config(entry.track).hash, peak_bps("cmaf", entry.track), entry.audio) for entry in entries)
+    media = ((entry.track.info, newest_config(entry.track).hash, peak_bps(entry.track), entry.audio) for entry in entries)
     state = (presentation.name, presentation.window_ns, bootstraps, *media)
     return cache.answer(presentation, ("f4m",), state, partial(_manifest, presentation, entries))
 
@@ -145,7 +145,7 @@ def _element(entry: _Media, number: int, name: str) -> str:
         streamId=stem(track.info.id, entry.audio),
         url=f"hds/{stem(track.info.id, entry.audio)}",
         bootstrapInfoId=f"b{number}",
-        bitrate=peak_bps("cmaf", track) // 1000,
+        bitrate=peak_bps(track) // 1000,
         width=config.width if video else None,
         height=config.height if video else None,
         alternate="true" if entry.alternate else None,

@@ -5,6 +5,7 @@ In: a presentation. Out: the playlist. Never: rows.
 
 from __future__ import annotations
 
+from functools import partial
 from zlib import crc32
 
 from pypackager.model.errors import PackagerError
@@ -16,20 +17,10 @@ from pypackager.packaging.choices import names
 from pypackager.packaging.hls import CONTENT_TYPE, VERSIONS
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.segments import independent, listed
+from pypackager.packaging.timing import NS
+from pypackager.packaging.ts_rate import ts_bps
 from pypackager.packaging.urls import Flavour, HlsMedia, build
-from pypackager.packaging.window import default_audio, newest_config, playable
-
-_TS_PACKETS = (188, 184)
-"""What a transport stream takes for the same bytes."""
-_TS_PICTURE_BITS = 8 * 160
-"""What a picture costs there, at most, over many of them: PES header, delimiter, clock reference, stuffing of its last packet."""
-_TS_RARE_PICTURES = 10
-_TS_CLOCK_BITS = 8 * 188 * _TS_RARE_PICTURES
-"""Of fewer pictures a second: clock references stand between them, in packets of their own."""
-_TS_AUDIO = (5, 4)
-"""What sound costs there, at most: short access units, several in a PES packet."""
-_TS_MOST_PICTURES = 60
-"""So many a second where a bitstream does not say its rate."""
+from pypackager.packaging.window import default_audio, interval_ns, newest_config, playable, target_duration_s
 
 
 def multivariant_playlist(presentation: Presentation, flavour: Flavour) -> Published:
@@ -48,8 +39,8 @@ def multivariant_playlist(presentation: Presentation, flavour: Flavour) -> Publi
         (
             track.info.number,
             newest_config(track).hash,
-            peak_bps(flavour, track),
-            _average(flavour, track),
+            _peak(presentation, flavour, track),
+            _average(presentation, flavour, track),
             _independent(presentation, track),
         )
         for track in (*video, *audio)
@@ -95,23 +86,23 @@ def _grouped(presentation: Presentation, flavour: Flavour, video: list[TrackWind
     lines = [line for name, tracks in groups.items() for line in _renditions(presentation, flavour, name, tracks)]
     for track in video:
         for name, tracks in groups.items() or [("", [])]:
-            lines += _variant(flavour, track, tracks, name)
+            lines += _variant(presentation, flavour, track, tracks, name)
     return lines
 
 
 def _muxed(presentation: Presentation, video: list[TrackWindow], audio: list[TrackWindow]) -> list[str]:
     default = default_audio(presentation)
     with_audio = [default] if default is not None else []
-    return [line for track in video or audio for line in _variant("ts3", track, with_audio if video else [], "")]
+    return [line for track in video or audio for line in _variant(presentation, "ts3", track, with_audio if video else [], "")]
 
 
 def _audio_only(presentation: Presentation, flavour: Flavour, audio: list[TrackWindow]) -> list[str]:
     if len(audio) == 1:
-        return _variant(flavour, audio[0], [], "")
+        return _variant(presentation, flavour, audio[0], [], "")
     lines: list[str] = []
     for name, tracks in _groups(audio).items():
         lines += _renditions(presentation, flavour, name, tracks)
-        lines += _variant(flavour, _default(presentation, tracks), [], name)
+        lines += _variant(presentation, flavour, _default(presentation, tracks), [], name)
     return lines
 
 
@@ -148,12 +139,13 @@ def _renditions(presentation: Presentation, flavour: Flavour, group: str, tracks
     return lines
 
 
-def _variant(flavour: Flavour, track: TrackWindow, audio: list[TrackWindow], group: str) -> list[str]:
+def _variant(presentation: Presentation, flavour: Flavour, track: TrackWindow, audio: list[TrackWindow], group: str) -> list[str]:
+    peak, average = partial(_peak, presentation, flavour), partial(_average, presentation, flavour)
     config = newest_config(track)
     codecs = dict.fromkeys(newest_config(each).codec for each in (track, *audio))
     attributes = [
-        f"BANDWIDTH={peak_bps(flavour, track) + max((peak_bps(flavour, each) for each in audio), default=0)}",
-        f"AVERAGE-BANDWIDTH={_average(flavour, track) + max((_average(flavour, each) for each in audio), default=0)}",
+        f"BANDWIDTH={peak(track) + max(map(peak, audio), default=0)}",
+        f"AVERAGE-BANDWIDTH={average(track) + max(map(average, audio), default=0)}",
         f"CODECS={_quoted(','.join(codecs))}",
     ]
     if track.info.kind == "video":
@@ -170,27 +162,30 @@ def _variant(flavour: Flavour, track: TrackWindow, audio: list[TrackWindow], gro
     return ["#EXT-X-STREAM-INF:" + ",".join(attributes), build(HlsMedia(flavour, track.info.id))]
 
 
-def peak_bps(flavour: Flavour, track: TrackWindow) -> int:
+def peak_bps(track: TrackWindow) -> int:
     """The measured peak rate; until it is measured, the rate that names the track."""
-    return _in_container(flavour, track, max(track.peak_bps, track.average_bps) or track.info.bitrate)
+    return max(track.peak_bps, track.average_bps) or track.info.bitrate
 
 
-def _average(flavour: Flavour, track: TrackWindow) -> int:
+def _peak(presentation: Presentation, flavour: Flavour, track: TrackWindow) -> int:
+    # A peak is one of segments that last half a target duration or longer (RFC 8216bis 4.4.6.2).
+    shortest = min(_usual_segment_ns(presentation), target_duration_s(presentation) * NS // 2)
+    return _in_container(presentation, flavour, track, peak_bps(track), shortest)
+
+
+def _average(presentation: Presentation, flavour: Flavour, track: TrackWindow) -> int:
     # Three digits, rounded up: further ones change with every fragment and say nothing.
-    exact = _in_container(flavour, track, track.average_bps or track.info.bitrate)
+    exact = _in_container(presentation, flavour, track, track.average_bps or track.info.bitrate, _usual_segment_ns(presentation))
     step: int = max(1000, 10 ** (len(str(exact)) - 3))
     return -(-exact // step) * step
 
 
-def _in_container(flavour: Flavour, track: TrackWindow, bps: int) -> int:
-    if flavour == "cmaf":
-        return bps
-    if track.info.kind != "video":
-        return bps * _TS_AUDIO[0] // _TS_AUDIO[1]
-    rate, per = newest_config(track).frame_rate
-    pictures = -(-rate // per) if rate else _TS_MOST_PICTURES
-    references = _TS_CLOCK_BITS if rate and rate < _TS_RARE_PICTURES * per else 0
-    return bps * _TS_PACKETS[0] // _TS_PACKETS[1] + pictures * _TS_PICTURE_BITS + references
+def _usual_segment_ns(presentation: Presentation) -> int:
+    return interval_ns(presentation) * presentation.fragments_per_segment
+
+
+def _in_container(presentation: Presentation, flavour: Flavour, track: TrackWindow, bps: int, segment_ns: int) -> int:
+    return bps if flavour == "cmaf" else ts_bps(track, bps, segment_ns, interval_ns(presentation))
 
 
 _UNQUOTABLE = dict.fromkeys((*range(0x20), 0x7F), " ") | {ord('"'): "'"}

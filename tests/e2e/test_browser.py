@@ -80,8 +80,7 @@ def test_players_play_on_when_the_encoder_restarts_at_zero_with_another_size(tmp
 def test_feeds_without_picture_or_sound_play(recipe: Recipe, tmp_path: Path) -> None:
     source = material(recipe)
     with ExitStack() as stack:
-        # Two fragments a segment: half a second of sound by itself costs a tenth more in TS than BANDWIDTH says of whole segments.
-        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 2")))
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=QUICK)))
         stack.enter_context(push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True, extra=CUT))
         daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
         time.sleep(6)

@@ -13,7 +13,22 @@ from pypackager.model.presentation import Presentation
 from pypackager.packaging import answer
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.segments import independent
-from tests.helpers.presentations import Row, Spec, aac, audio, avc, body_of, cut_at_frames, ladder, periods, present, regular, single, video
+from tests.helpers.presentations import (
+    NS,
+    Row,
+    Spec,
+    aac,
+    audio,
+    avc,
+    body_of,
+    cut_at_frames,
+    ladder,
+    periods,
+    present,
+    regular,
+    single,
+    video,
+)
 
 
 def _text(presentation: Presentation, path: str) -> str:
@@ -202,6 +217,16 @@ def test_the_rate_of_a_transport_stream_holds_the_clock_between_rare_pictures() 
     found = re.search(r"[:,]BANDWIDTH=(\d+)", _text(present(slow), "manifest(format=m3u8-aapl)"))
     assert found
     assert int(found[1]) >= 3_600_000 * 188 // 184 + 8 * (9 * 188 + 32)
+
+
+def test_the_rate_of_a_transport_stream_holds_what_a_short_segment_of_sound_costs_there() -> None:
+    """Half a second: two tables, and packets up to a multiple of sixteen."""
+    spec = Spec([audio(1, regular(6, 24_000))], interval_ns=NS // 2, fragments_per_segment=1, target_duration_s=1)
+    found = re.search(r"[:,]BANDWIDTH=(\d+)", _text(present(spec), "manifest(format=m3u8-aapl)"))
+    assert found
+    frames, peak = 24, spec.tracks[0].peak_bps
+    packets = -(-(peak // 16 + frames * 7 + 3 * 30) // 184) + 3
+    assert int(found[1]) >= 2 * 8 * 188 * (2 + -(-packets // 16) * 16)
 
 
 @pytest.mark.parametrize("alone", [True, False])
