@@ -74,6 +74,8 @@ class Tuning(_Table, frozen=True):
     max_held: Annotated[int, Meta(ge=1_048_576)] = 16_777_216
     """Bytes of a channel's open fragments that are held in memory; what is beyond waits for the end of its fragment in a file of `data_dir`
     without a name."""
+    channels: Annotated[int, Meta(ge=1)] = 5
+    """Channels that there may be for one more to be created over REST; the file is not counted."""
     video_layers: Annotated[int, Meta(ge=1, le=64)] = 10
     """Video tracks of a channel."""
     audio_tracks: Annotated[int, Meta(ge=1, le=64)] = 5

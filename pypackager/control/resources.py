@@ -128,6 +128,10 @@ class Resources(msgspec.Struct, frozen=True):
         """The program that refers to an asset, running or not."""
         return next((program for program in self.programs.values() if program.asset == asset), None)
 
+    def published(self, asset: str) -> bool:
+        """Whether a locator publishes an asset."""
+        return any(locator.asset == asset for locator in self.locators.values())
+
     def all(self) -> Iterator[Resource]:
         """Every resource."""
         yield from self.channels.values()

@@ -78,9 +78,9 @@ class LiveChannel:
         self._waiting = trio.lowlevel.ParkingLot()
         """Who waits for something of this channel looks again when it has moved on."""
         self.timeline = self._take_over()
-        self._programs = Programs(config.name, store, self, assets, self._log)
-        self._programs.apply(config.program, now().utc_ns, begin=config.state == "running")
-        self.life = Lifecycle(self._programs, self, store, self._log, config.state)
+        self.programs = Programs(config.name, store, self, assets, self._log)
+        self.programs.apply(config.program, now().utc_ns, begin=config.state == "running")
+        self.life = Lifecycle(self.programs, self, store, self._log, config.state)
         # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
         self.advance()
 
@@ -174,8 +174,8 @@ class LiveChannel:
     def advance(self) -> None:
         """Moves the published edge as far as it goes."""
         self._guard("advance", lambda: self.timeline.advance(self._now()))
-        if self._programs.stopping:
-            self._guard("stop", lambda: self._programs.settle(self._now().utc_ns))
+        if self.programs.stopping:
+            self._guard("stop", lambda: self.programs.settle(self._now().utc_ns))
         if not self.life.settled:
             self._guard("state", self._go_on)
         self._waiting.unpark_all()
@@ -184,7 +184,7 @@ class LiveChannel:
         self.life.settle()
         if self.life.begins:
             # It has just become Running: programs that waited for it begin.
-            self._programs.apply(self.config.program, self._now().utc_ns, begin=True)
+            self.programs.apply(self.config.program, self._now().utc_ns, begin=True)
 
     def _guard(self, what: str, act: Callable[[], object]) -> None:
         """Does something for this channel; a fault of ours, or of its disk, must not end the others."""
@@ -284,7 +284,7 @@ class LiveChannel:
         Raises:
             PackagerError: NO_MEDIA (404) before its first fragment.
         """
-        return self._programs.present(name)
+        return self.programs.present(name)
 
     # --- upkeep
 
@@ -299,8 +299,8 @@ class LiveChannel:
         self._waiting.unpark_all()
 
     def _trim(self) -> None:
-        self._programs.trim()
-        self.store.trim(max([self._preview_ns, *self._programs.windows_ns()]) + KEPT_NS)
+        self.programs.trim()
+        self.store.trim(max([self._preview_ns, *self.programs.windows_ns()]) + KEPT_NS)
 
     def apply(self, config: Channel) -> None:
         """Takes over what may change in its state: all of it when it is stopped, else allow-lists, programs and the state."""
@@ -316,9 +316,11 @@ class LiveChannel:
             self.timeline = self._take_over()
         if config.state == "running":
             self.life.ask("running")
-        self._programs.apply(config.program, self._now().utc_ns, begin=self.running and config.state == "running")
+        self.programs.apply(config.program, self._now().utc_ns, begin=self.running and config.state == "running")
         if config.state == "stopped":
             self.life.ask("stopped")
+            # Without an encoder nothing else comes that would move it on.
+            self.life.settle()
 
     def depth_ns(self) -> int:
         """Media time that it keeps."""
@@ -331,11 +333,6 @@ class LiveChannel:
         except OSError as error:
             self.alert("DISK_WRITE_FAILED", f"the oldest recording could not be removed: {error}")
             return False
-
-    @property
-    def recording(self) -> list[str]:
-        """Programs that have not ended."""
-        return self._programs.running
 
     async def end(self) -> None:
         """Closes a channel that is stopped, for good: it is being deleted."""
@@ -354,9 +351,14 @@ class LiveChannel:
 
     # --- for people
 
+    @property
+    def incoming(self) -> Presentation:
+        """What came in last, whatever its state."""
+        return self.store.presentation("status", self._preview_ns)
+
     def status_line(self, now: Now) -> str:
         """One line: tracks, bit rate, depth, age of the newest fragment."""
-        shown = self.store.presentation("status", self._preview_ns)
+        shown = self.incoming
         if not shown.tracks:
             return f"{self.config.name}: waiting for the encoder"
         rate = sum(track.average_bps for track in shown.tracks)
@@ -373,7 +375,7 @@ class LiveChannel:
         spilled = self.budget.spilled
         self._metrics.spilled.labels(self.config.name).inc(spilled - self._spilled)
         self._spilled = spilled
-        shown = self.store.presentation("status", self._preview_ns)
+        shown = self.incoming
         if shown.tracks:
             first = shown.tracks[0]
             depth = to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS

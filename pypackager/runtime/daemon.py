@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import structlog
@@ -19,12 +20,14 @@ import trio
 from pypackager._core import Pump, Writer
 from pypackager.config.scalars import parse_address
 from pypackager.config.schema import Config
+from pypackager.control.desk import Desk
 from pypackager.control.registry import Registry
+from pypackager.dvr.library import ASSETS
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 from pypackager.ingest.router import Router
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
-from pypackager.origin.app import Origin
+from pypackager.origin.app import App, Origin
 from pypackager.origin.front import serve_front
 from pypackager.origin.ports import Health
 from pypackager.origin.serve import serve_origin
@@ -37,6 +40,7 @@ from pypackager.runtime.instant import MachineClock
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.pressure import Pressure
 from pypackager.runtime.publishing import make_origin
+from pypackager.runtime.running import Running
 
 SYNC_S = 2.0
 GRACE_S = 1.0
@@ -78,7 +82,7 @@ class Daemon:
         tuning = self.config.tuning
         registry = Registry.open(self._data_dir)
         writer = Writer()
-        self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._rearm)
+        self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._changed)
         pump = Pump(
             tick_ms=parse_duration(tuning.ingest_tick) // 1_000_000,
             idle_timeout_ms=parse_duration(tuning.ingest_idle) // 1_000_000,
@@ -132,7 +136,16 @@ class Daemon:
             serve = partial(front, self._origin, self.config.listen.origin, log=self._log, graceful_s=GRACE_S)
             self.addresses["origin"] = await nursery.start(serve)
         if self.config.listen.control:
-            control = ControlApp(self.health, self._render_metrics)
+            runner = Running(self.fleet, self.addresses, self._data_dir / ASSETS)
+            desk = Desk(runner, nursery, self.config.tuning.channels)
+
+            def rest() -> App:
+                # A framework, which who never asks need not carry: 8 MiB and half a second.
+                from pypackager.control.rest.app import make_rest  # noqa: PLC0415
+
+                return cast("App", make_rest(desk, self._log))
+
+            control = ControlApp(self.health, self._render_metrics, rest, self._log)
             serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)
             self.addresses["control"] = await nursery.start(serve)
 
@@ -194,6 +207,12 @@ class Daemon:
             channel.advance()
         if touched and self._origin is not None:
             self._origin.turn()
+
+    def _changed(self) -> None:
+        """What there is, or who may have it, has changed: players and encoders are told at once."""
+        if self._origin is not None:
+            self._origin.turn()
+        self._rearm()
 
     def _rearm(self) -> None:
         self._wake.set()

@@ -48,7 +48,7 @@ class Fleet:
         now: the clock.
         metrics: the daemon's instruments.
         log: a structured logger.
-        changed: called after something was brought in line, so that connections are looked at.
+        changed: called after something was brought in line, for whoever has connections or answers that may stand no longer.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Fleet:
         """
         async with self.registry.lock:
             states: dict[str, State] = {name: channel.life.state for name, channel in self.channels.items()}
-            recording = {(name, program) for name, channel in self.channels.items() for program in channel.recording}
+            recording = {(name, program) for name, channel in self.channels.items() for program in channel.programs.running}
             made = plan(config, self.registry.resources, self.utc(), states, recording)
             for program in made.drop:
                 if isinstance(program, Program):
@@ -135,15 +135,20 @@ class Fleet:
 
     async def shelve(self, asset: str) -> None:
         """Opens an asset that has ended and is published, so that it is served without its program; nothing when it can't be."""
-        published = any(locator.asset == asset for locator in self.registry.resources.locators.values())
         directory = self._data_dir / ASSETS / asset
-        if asset in self.shelf or not published:
+        if asset in self.shelf or not self.registry.resources.published(asset):
             return
         try:
             self.shelf[asset] = await trio.to_thread.run_sync(Asset.open, directory)
         except (PackagerError, OSError) as error:
             if not isinstance(error, PackagerError) or error.code not in ("ASSET_UNKNOWN", "ASSET_RUNNING"):
                 self._log.error("asset failed", asset=asset, detail=str(error))
+
+    def unshelve(self, asset: str) -> None:
+        """A locator of an asset is gone: it need not be open when that was the last."""
+        if not self.registry.resources.published(asset):
+            self.shelf.pop(asset, None)
+        self._changed()
 
     def utc(self) -> datetime:
         """The time of day."""

@@ -87,6 +87,10 @@ class Programs:
             raise PackagerError("NO_MEDIA", "nothing has been published yet", status=404)
         return shown
 
+    def asset(self, name: str) -> Asset | None:
+        """The asset of a program; None when it never ran."""
+        return self._by_name.get(name)
+
     def windows_ns(self) -> list[int]:
         """Archive windows of the running programs: what the channel has to keep."""
         return [asset.window_ns for asset in self._by_name.values() if asset.running]

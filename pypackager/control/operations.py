@@ -1,0 +1,86 @@
+"""Commands that are under way, and those that have ended lately.
+
+In: commands, what became of them. Out: operations, by id. Never: a second command on something before the first has ended.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from pypackager.model.errors import PackagerError
+
+KEPT = 256
+"""Operations that have ended and can still be asked for."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why an operation failed."""
+
+    code: str
+    detail: str
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that was accepted: it is durable, and goes on over a restart. The list of operations is not, and starts empty."""
+
+    id: str
+    command: str
+    target: str
+    """Path of what was told, below /v1."""
+    status: Literal["running", "done", "failed"] = "running"
+    created: datetime
+    ended: datetime | None = None
+    error: Fault | None = None
+
+
+class Operations:
+    """All of them since the start, as far as they are kept."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Operation] = {}
+
+    def get(self, name: str) -> Operation:
+        """An operation.
+
+        Raises:
+            PackagerError: OPERATION_UNKNOWN (404).
+        """
+        found = self._by_id.get(name)
+        if found is None:
+            raise PackagerError("OPERATION_UNKNOWN", f"there is no operation {name[:64]!r}", status=404, fault="operator")
+        return found
+
+    def pending(self, target: str) -> Operation | None:
+        """The one that is under way on a target."""
+        return next((each for each in self._by_id.values() if each.target == target and each.status == "running"), None)
+
+    def free(self, target: str) -> None:
+        """Makes sure that none is under way on a target.
+
+        Raises:
+            PackagerError: OPERATION_PENDING (409).
+        """
+        if (pending := self.pending(target)) is not None:
+            detail = f"{pending.command} of {target} is under way; wait for /v1/operations/{pending.id}"
+            raise PackagerError("OPERATION_PENDING", detail, status=409, fault="operator")
+
+    def begin(self, command: str, target: str, now: datetime) -> Operation:
+        """A command was accepted."""
+        made = Operation(id=secrets.token_hex(8), command=command, target=target, created=now)
+        self._by_id[made.id] = made
+        return made
+
+    def end(self, operation: Operation, now: datetime, error: Fault | None = None) -> None:
+        """It was carried out, or could not be."""
+        ended = replace(operation, status="failed" if error else "done", ended=now, error=error)
+        # The newest of those that have ended stands last.
+        self._by_id.pop(operation.id)
+        self._by_id[operation.id] = ended
+        old = [name for name, each in self._by_id.items() if each.status != "running"]
+        for name in old[:-KEPT]:
+            del self._by_id[name]

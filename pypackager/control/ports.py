@@ -1,0 +1,96 @@
+"""What the control plane needs of what runs, declared by the one who needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from pypackager.control.registry import Registry
+from pypackager.control.states import State
+from pypackager.dvr.assets import Asset
+
+
+class AlertView(msgspec.Struct, frozen=True):
+    """A code that was raised."""
+
+    code: str
+    detail: str
+    count: int = 1
+
+
+class TrackView(msgspec.Struct, frozen=True):
+    """A track as it comes in."""
+
+    id: str
+    kind: str
+    """video, audio, …"""
+    codec: str
+    bitrate_bps: int
+    """Measured: the average over the preview window."""
+    language: str = ""
+
+
+class Runner(Protocol):
+    """The channels that run."""
+
+    @property
+    def registry(self) -> Registry:
+        """What there is to be."""
+        ...
+
+    @property
+    def assets(self) -> Path:
+        """Directory of all assets."""
+        ...
+
+    def state(self, channel: str) -> State:
+        """A channel's state."""
+        ...
+
+    def recording(self, channel: str) -> Sequence[str]:
+        """Its programs that have not ended."""
+        ...
+
+    def trouble(self, channel: str, program: str | None = None) -> str | None:
+        """Why a channel, or a program, is not what it is to be; None when it is, or is on its way."""
+        ...
+
+    def tracks(self, channel: str) -> Sequence[TrackView]:
+        """What comes in."""
+        ...
+
+    def alerts(self, channel: str) -> Sequence[AlertView]:
+        """What was raised since the daemon started."""
+        ...
+
+    def addresses(self, kind: Literal["rtmp", "ingest", "origin"]) -> Sequence[str]:
+        """Where it listens."""
+        ...
+
+    def asset(self, name: str) -> Asset | None:
+        """An asset that is open: its program is there, or it is published."""
+        ...
+
+    async def bring(self, name: str) -> None:
+        """Brings a channel in line with the registry."""
+        ...
+
+    async def shelve(self, asset: str) -> None:
+        """Opens an asset that is published without a program."""
+        ...
+
+    def unshelve(self, asset: str) -> None:
+        """A locator of an asset is gone: who was shown it is shown it no more."""
+        ...
+
+    async def until(self, channel: str, done: Callable[[], bool]) -> None:
+        """Waits until something is so of a channel; what is no longer there is waited for no more."""
+        ...
+
+    def utc(self) -> datetime:
+        """The time of day."""
+        ...

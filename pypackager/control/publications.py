@@ -1,0 +1,100 @@
+"""Assets and what publishes them, as operators ask for it.
+
+In: commands. Out: locators, numbers. Never: an answer before what it says is on the disk.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import trio
+
+from pypackager.control.checks import conflict, match
+from pypackager.control.ports import Runner
+from pypackager.control.resources import Locator, Resources
+from pypackager.control.settings import RESERVED
+from pypackager.dvr.assets import Asset
+from pypackager.dvr.library import Library
+from pypackager.dvr.measure import Measure, measure
+from pypackager.model.errors import PackagerError
+
+
+class Publications:
+    """Takes commands on locators and assets.
+
+    Args:
+        runner: the channels that run.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._library = Library(runner.assets)
+
+    @property
+    def _resources(self) -> Resources:
+        return self._runner.registry.resources
+
+    async def create_locator(self, path: str | None, asset: str) -> Locator:
+        """Publishes an asset under a path, or under a new GUID.
+
+        Raises:
+            PackagerError: INVALID (400), ASSET_UNKNOWN (404), LOCATOR_EXISTS (409), …
+        """
+        path = path or str(uuid.uuid4())
+        if path in RESERVED:
+            raise PackagerError("INVALID", f"path: {path!r} is a path of the daemon's own", fault="operator")
+        async with self._runner.registry.lock:
+            if path in self._resources.locators:
+                raise conflict("LOCATOR_EXISTS", f"there is a locator {path!r}")
+            if self._resources.user(asset) is None:
+                await trio.to_thread.run_sync(self._library.directory, asset)
+            now = self._runner.utc()
+            made = Locator(path=path, asset=asset, created=now, modified=now)
+            await self._runner.registry.commit([made])
+        if self._resources.user(asset) is None:
+            await self._runner.shelve(asset)
+        return made
+
+    async def delete_locator(self, path: str, wanted: str | None = None) -> None:
+        """Ends a publication; the asset stays.
+
+        Raises:
+            PackagerError: LOCATOR_UNKNOWN (404), ETAG_MISMATCH (412).
+        """
+        async with self._runner.registry.lock:
+            locator = self._resources.locator(path)
+            match(locator, wanted)
+            await self._runner.registry.commit(drop=[locator])
+        self._runner.unshelve(locator.asset)
+
+    async def delete_asset(self, name: str) -> None:
+        """Deletes an asset; what publishes it goes with it.
+
+        Raises:
+            PackagerError: ASSET_UNKNOWN (404), ASSET_IN_USE (409).
+            OSError: the files could not be removed as a whole.
+        """
+        async with self._runner.registry.lock:
+            await trio.to_thread.run_sync(self._library.delete, name, self._user)
+            await self._runner.registry.commit(drop=[each for each in self._resources.locators.values() if each.asset == name])
+        self._runner.unshelve(name)
+
+    async def names(self) -> list[str]:
+        """Names of all assets."""
+        return await trio.to_thread.run_sync(self._library.names)
+
+    async def measure(self, name: str) -> Measure:
+        """An asset in numbers; looks at its files.
+
+        Raises:
+            PackagerError: ASSET_UNKNOWN (404), ASSET_UNREADABLE.
+        """
+        directory = await trio.to_thread.run_sync(self._library.directory, name)
+        asset = self._runner.asset(name)
+        if asset is None:
+            asset = await trio.to_thread.run_sync(Asset.open, directory)
+        return await trio.to_thread.run_sync(measure, asset.presentation(), directory)
+
+    def _user(self, name: str) -> str | None:
+        user = self._resources.user(name)
+        return None if user is None else f"{user.channel}/{user.name}"

@@ -1,0 +1,45 @@
+"""The API as an ASGI application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from pypackager import __version__
+from pypackager.control.desk import Desk
+from pypackager.control.publications import Publications
+from pypackager.control.rest.assets import Assets, Locators, show_operation
+from pypackager.control.rest.channels import Channels, Programs
+from pypackager.control.rest.replies import misunderstood, refused
+from pypackager.model.errors import PackagerError
+
+
+def make_rest(desk: Desk, log: Any) -> Litestar:
+    """The application.
+
+    Args:
+        desk: takes commands.
+        log: a structured logger, for faults of ours.
+    """
+    publications = Publications(desk.runner)
+
+    def failed(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+        log.error("request failed", path=request.url.path, code="INTERNAL", detail=repr(error), exc_info=error)
+        return refused(request, PackagerError("INTERNAL", "the control plane failed on this request", status=500, fault="us"))
+
+    return Litestar(
+        [Channels, Programs, Locators, Assets, show_operation],
+        dependencies={
+            "desk": Provide(lambda: desk, sync_to_thread=False),
+            "publications": Provide(lambda: publications, sync_to_thread=False),
+        },
+        exception_handlers={PackagerError: refused, HTTPException: misunderstood, Exception: failed},
+        openapi_config=OpenAPIConfig("pypackager", __version__, path="/schema", render_plugins=[JsonRenderPlugin()]),
+        request_max_body_size=2**16,
+        logging_config=None,
+    )

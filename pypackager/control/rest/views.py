@@ -1,0 +1,154 @@
+"""What the API answers with: resources and how they are at this moment.
+
+In: resources, what runs. Out: values that are encoded as they are. Never: a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec.structs import asdict
+
+from pypackager.control.desk import Desk
+from pypackager.control.ports import AlertView, Runner, TrackView
+from pypackager.control.resources import Channel, Locator, Program
+from pypackager.control.settings import ChannelSettings, ProgramSettings
+from pypackager.control.states import ProgramState, State, Status, status
+
+Item = TypeVar("Item")
+
+
+class Page(msgspec.Struct, Generic[Item], frozen=True):
+    """A part of a list, in the order of names."""
+
+    items: list[Item]
+    next: str | None = None
+    """`after` of the next page; null on the last."""
+
+
+class Ingest(msgspec.Struct, frozen=True):
+    """Where encoders push: URLs of all schemes that listen. `{stream}` is the encoder's to fill in."""
+
+    primary: list[str]
+    secondary: list[str]
+
+
+class ChannelView(ChannelSettings, frozen=True, kw_only=True):
+    """A channel."""
+
+    name: str
+    state: State
+    status: Status
+    ingest: Ingest
+    preview: list[str]
+    """The Smooth manifest; other formats by its siblings."""
+    programs: list[str]
+    tracks: list[TrackView]
+    alerts: list[AlertView]
+    operation: str | None
+    """Id of the one that is under way."""
+    created: datetime
+    modified: datetime
+    etag: str
+
+
+class ProgramView(ProgramSettings, frozen=True, kw_only=True):
+    """A program."""
+
+    name: str
+    channel: str
+    asset: str
+    state: ProgramState
+    locators: list[str]
+    """Paths that publish its asset."""
+    trouble: str | None
+    """Why it is not what it was told to be."""
+    operation: str | None
+    created: datetime
+    modified: datetime
+    etag: str
+
+
+class LocatorView(msgspec.Struct, frozen=True, kw_only=True):
+    """A locator."""
+
+    path: str
+    asset: str
+    urls: list[str]
+    """The Smooth manifest; other formats by its siblings."""
+    created: datetime
+    modified: datetime
+    etag: str
+
+
+def channel_view(desk: Desk, channel: Channel, host: str) -> ChannelView:
+    """A channel as it is; URLs have the host that the client knows the daemon by."""
+    runner, name = desk.runner, channel.name
+    state = runner.state(name)
+    pending = desk.operations.pending(f"channels/{name}")
+    return ChannelView(
+        **{field: getattr(channel.settings, field) for field in channel.settings.__struct_fields__},
+        name=name,
+        state=state,
+        status=status(state, runner.recording(name)),
+        ingest=Ingest(*(_ingest_urls(runner, channel, host, side) for side in ("", "/secondary"))),
+        preview=[f"{root}/preview/{name}.isml/manifest" for root in _roots(runner, host)],
+        programs=[program.name for program in desk.resources.of(name)],
+        tracks=list(runner.tracks(name)),
+        alerts=list(runner.alerts(name)),
+        operation=pending.id if pending is not None else None,
+        created=channel.created,
+        modified=channel.modified,
+        etag=channel.etag,
+    )
+
+
+def program_view(desk: Desk, program: Program) -> ProgramView:
+    """A program as it is."""
+    pending = desk.operations.pending(f"channels/{program.channel}/programs/{program.name}")
+    return ProgramView(
+        **asdict(program.settings),
+        name=program.name,
+        channel=program.channel,
+        asset=program.asset,
+        state=desk.program_state(program),
+        locators=[each.path for each in desk.resources.locators.values() if each.asset == program.asset],
+        trouble=desk.runner.trouble(program.channel, program.name),
+        operation=pending.id if pending is not None else None,
+        created=program.created,
+        modified=program.modified,
+        etag=program.etag,
+    )
+
+
+def locator_view(runner: Runner, locator: Locator, host: str) -> LocatorView:
+    """A locator with its URLs."""
+    urls = [f"{root}/{locator.path}/{locator.asset}.ism/manifest" for root in _roots(runner, host)]
+    stamp = {"created": locator.created, "modified": locator.modified}
+    return LocatorView(path=locator.path, asset=locator.asset, urls=urls, etag=locator.etag, **stamp)
+
+
+def page(names: Sequence[str], after: str, limit: int) -> tuple[list[str], str | None]:
+    """The names of a page, and what the next one is after."""
+    rest = sorted(name for name in names if name > after)
+    return rest[:limit], rest[limit - 1] if len(rest) > limit else None
+
+
+def _ingest_urls(runner: Runner, channel: Channel, host: str, side: str) -> list[str]:
+    if channel.settings.protocol == "rtmp":
+        return [f"rtmp://{place}/{channel.name}{side}/{{stream}}" for place in _places(runner.addresses("rtmp"), host)]
+    return [f"http://{place}/{channel.name}{side}/ingest.isml/Streams({{stream}})" for place in _places(runner.addresses("ingest"), host)]
+
+
+def _roots(runner: Runner, host: str) -> list[str]:
+    return [f"http://{place}" for place in _places(runner.addresses("origin"), host)]
+
+
+def _places(addresses: Sequence[str], host: str) -> Iterator[str]:
+    for address in addresses:
+        bound, _, port = address.rpartition(":")
+        # Who listens everywhere is reached where the client reached us.
+        yield f"{host if bound in ('0.0.0.0', '[::]') else bound}:{port}"  # noqa: S104

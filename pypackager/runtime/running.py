@@ -1,0 +1,93 @@
+"""The fleet as the control plane sees it.
+
+In: names. Out: states, tracks, alerts, addresses of what runs. Never: a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pypackager.control.ports import AlertView, TrackView
+from pypackager.control.registry import Registry
+from pypackager.control.states import State
+from pypackager.dvr.assets import Asset
+from pypackager.runtime.fleet import Fleet
+
+
+class Running:
+    """Implements control.ports.Runner.
+
+    Args:
+        fleet: the channels.
+        addresses: where the daemon listens, by kind.
+        assets: directory of all assets.
+    """
+
+    def __init__(self, fleet: Fleet, addresses: Mapping[str, Sequence[str]], assets: Path) -> None:
+        self.assets = assets
+        self._fleet = fleet
+        self._addresses = addresses
+        self.bring = fleet.bring
+        self.shelve = fleet.shelve
+        self.unshelve = fleet.unshelve
+        self.utc = fleet.utc
+
+    @property
+    def registry(self) -> Registry:
+        """What there is to be."""
+        return self._fleet.registry
+
+    def state(self, channel: str) -> State:
+        """A channel's state; one that could not be opened is Stopped, one whose journal is being read is Starting."""
+        wanted = self.registry.resources.channels.get(channel)
+        if wanted is None or wanted.desired == "deleted":
+            return "Deleting"
+        if (live := self._fleet.channels.get(channel)) is not None:
+            return live.life.state
+        return "Stopped" if channel in self._fleet.failed else "Starting"
+
+    def recording(self, channel: str) -> Sequence[str]:
+        """Its programs that have not ended."""
+        live = self._fleet.channels.get(channel)
+        return [] if live is None else live.programs.running
+
+    def trouble(self, channel: str, program: str | None = None) -> str | None:
+        """Why a channel, or a program, is not what it is to be."""
+        live = self._fleet.channels.get(channel)
+        if program is not None and live is not None:
+            return live.programs.failed.get(program)
+        return self._fleet.failed.get(channel)
+
+    def tracks(self, channel: str) -> Sequence[TrackView]:
+        """What comes in."""
+        live = self._fleet.channels.get(channel)
+        if live is None:
+            return []
+        return [
+            TrackView(each.info.id, each.info.kind, each.configs[int(each.config[-1])].codec, each.average_bps, each.info.language)
+            for each in live.incoming.tracks
+        ]
+
+    def alerts(self, channel: str) -> Sequence[AlertView]:
+        """What was raised since the daemon started."""
+        live = self._fleet.channels.get(channel)
+        raised = [] if live is None else [AlertView(code, alert.detail, alert.count) for code, alert in sorted(live.alerts.items())]
+        reason = self._fleet.failed.get(channel)
+        return raised if reason is None else [AlertView("CHANNEL_FAILED", reason), *raised]
+
+    def addresses(self, kind: str) -> Sequence[str]:
+        """Where it listens."""
+        return self._addresses.get(kind, ())
+
+    def asset(self, name: str) -> Asset | None:
+        """An asset that is open."""
+        program = self.registry.resources.user(name)
+        live = self._fleet.channels.get(program.channel) if program is not None else None
+        found = live.programs.asset(program.name) if live is not None and program is not None else None
+        return found or self._fleet.shelf.get(name)
+
+    async def until(self, channel: str, done: Callable[[], bool]) -> None:
+        """Waits until something is so of a channel."""
+        if (live := self._fleet.channels.get(channel)) is not None:
+            await live.until(done)
