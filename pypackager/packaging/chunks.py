@@ -21,6 +21,10 @@ from pypackager.model.track import TrackInfo
 from pypackager.packaging.window import target_duration_s
 
 
+Columns = tuple[Column, Column, Column, Column]
+"""Time, duration, flags, period."""
+
+
 class Chunks(msgspec.Struct, frozen=True):
     """Parallel columns, oldest first, immutable."""
 
@@ -33,6 +37,8 @@ class Chunks(msgspec.Struct, frozen=True):
     duration: Column
     flags: Column
     period: Column
+    rows: tuple[int, int] | None = None
+    """Where they are all the rows of one of the tracks: its number, and the number of the first row."""
 
     def find(self, time: int) -> int | None:
         """The chunk that starts at `time`."""
@@ -61,19 +67,26 @@ class Chunks(msgspec.Struct, frozen=True):
     @property
     def in_step(self) -> bool:
         """None begins within another."""
-        return not bool(np.any(self.time[:-1] + self.duration[:-1] > self.time[1:]))
+        return self.rows is not None or not bool(np.any(self.time[:-1] + self.duration[:-1] > self.time[1:]))
 
 
 def chunks_of(presentation: Presentation, tracks: Sequence[TrackWindow]) -> Chunks:
     """The chunks of tracks that have media in the window."""
     key = ("chunks", *(track.info.number for track in tracks))
     kept: Chunks | None = presentation.caches.get(key)
-    columns: Column | None = None if kept is None else _continued(kept, tracks)
-    if columns is None:
-        columns = _longest([_media(track, slice(None)) for track in tracks])
-    columns = columns[:, int(np.searchsorted(columns[0], _head(presentation, tracks))) :]
-    time, duration, flags, period = columns
-    found = Chunks(tracks[0].info, tuple(tracks), 0, time, duration, flags, period)
+    if kept is not None and all(before is now for before, now in zip(kept.tracks, tracks, strict=True)):
+        return kept
+    # Nearly always the layers are alike: nothing is copied then, however long the window is.
+    alike = _alike(presentation, tracks)
+    head = _head(presentation, tracks)
+    if alike is not None:
+        columns = (alike.time, alike.duration, alike.flags, alike.period)
+    else:
+        columns = (None if kept is None else _continued(kept, tracks)) or _longest([_media(track, slice(None)) for track in tracks])
+    start = int(np.searchsorted(columns[0], head))
+    time, duration, flags, period = (column[start:] for column in columns)
+    rows = None if alike is None else (alike.info.number, alike.first + start)
+    found = Chunks(tracks[0].info, tuple(tracks), 0, time, duration, flags, period, rows)
     presentation.caches[key] = found = msgspec.structs.replace(found, first=_number(kept, found))
     return found
 
@@ -97,7 +110,46 @@ def layers_in_step(presentation: Presentation, layers: Sequence[TrackWindow]) ->
     return max(groups, key=lambda group: (len(group), len(chunks_of(presentation, group).time))) if groups else []
 
 
-def _continued(kept: Chunks, tracks: Sequence[TrackWindow]) -> Column | None:
+def _alike(presentation: Presentation, tracks: Sequence[TrackWindow]) -> TrackWindow | None:
+    """The track that has no gaps, and whose rows are those of all others, if there is one."""
+    longest = max(tracks, key=lambda track: len(track.time))
+    alike = _whole(presentation, longest) and all(other is longest or _within(presentation, longest, other) for other in tracks)
+    return longest if alike else None
+
+
+def _whole(presentation: Presentation, track: TrackWindow) -> bool:
+    """It has no gaps."""
+    key = ("whole", track.info.number)
+    first, last = track.first, track.first + len(track.time)
+    # Rows never change, so they are looked at once: first row seen, first row not seen yet, last gap.
+    begin, seen, gap = presentation.caches.get(key, (first, first, -1))
+    if not begin <= first <= seen <= last:
+        begin, seen, gap = first, first, -1
+    gaps = np.flatnonzero(track.flags[seen - first :] & FLAG_GAP)
+    gap = seen + int(gaps[-1]) if len(gaps) else gap
+    presentation.caches[key] = begin, last, gap
+    return bool(gap < first)
+
+
+def _within(presentation: Presentation, longest: TrackWindow, layer: TrackWindow) -> bool:
+    """Every row of `layer` is a row of `longest`, in the same time and of the same duration, with none left out between."""
+    start = int(np.searchsorted(longest.time, layer.time[0]))
+    if start + len(layer.time) > len(longest.time):
+        return False
+    key = ("within", longest.info.number, layer.info.number)
+    lag, end = longest.first + start - layer.first, layer.first + len(layer.time)
+    # Once here, too: how far the rows are apart, first row seen, first row not seen yet.
+    known_lag, begin, seen = presentation.caches.get(key, (lag, layer.first, layer.first))
+    if known_lag != lag or not begin <= layer.first <= seen <= end:
+        begin = seen = layer.first
+    mine, theirs = slice(seen - layer.first, None), slice(seen + lag - longest.first, start + len(layer.time))
+    same = np.array_equal(layer.time[mine], longest.time[theirs]) and np.array_equal(layer.duration[mine], longest.duration[theirs])
+    if same:
+        presentation.caches[key] = lag, begin, end
+    return same
+
+
+def _continued(kept: Chunks, tracks: Sequence[TrackWindow]) -> Columns | None:
     """The columns of a later window, or None when that has rows before those that are known.
 
     Rows never change: only what came, and what is where a window begins now, is compared again.
@@ -115,8 +167,9 @@ def _continued(kept: Chunks, tracks: Sequence[TrackWindow]) -> Column | None:
     low = int(np.searchsorted(kept.time, head))
     high = len(kept.time) if came is None else int(np.searchsorted(kept.time, came))
     same = np.array([column[low:] for column in (kept.time, kept.duration, kept.flags, kept.period)])
-    parts = [_longest(heads)] if heads else []
-    return np.concatenate([*parts, same[:, : high - low], _longest([same[:, high - low :], *fresh])], axis=1)
+    parts = [np.array(_longest(heads))] if heads else []
+    time, duration, flags, period = np.concatenate([*parts, same[:, : high - low], _longest([same[:, high - low :], *fresh])], axis=1)
+    return time, duration, flags, period
 
 
 def _head(presentation: Presentation, tracks: Sequence[TrackWindow]) -> int:
@@ -142,19 +195,22 @@ def _media(track: TrackWindow, rows: slice) -> Column:
     return columns[:, (columns[2] & FLAG_GAP) == 0]
 
 
-def _longest(parts: Sequence[Column]) -> Column:
+def _longest(parts: Sequence[Column]) -> Columns:
     """The rows of all parts by time; of those that begin together the longest."""
     rows: Column = np.concatenate(parts, axis=1)
     rows = rows[:, np.lexsort((rows[1], rows[0]))]
     last = np.ones(rows.shape[1], np.bool_)
     last[:-1] = rows[0, 1:] != rows[0, :-1]
-    return rows[:, last]
+    time, duration, flags, period = rows[:, last]
+    return time, duration, flags, period
 
 
 def _number(before: Chunks | None, now: Chunks) -> int:
     """The number of the first chunk: its own where the list only went on, else one behind all that were given."""
     if before is None or not len(before.time):
         return 0 if before is None else before.first
+    if before.rows is not None and now.rows is not None and before.rows[0] == now.rows[0] and before.rows[1] <= now.rows[1]:
+        return before.first + now.rows[1] - before.rows[1]
     gone = int(np.searchsorted(before.time, int(now.time[0]))) if len(now.time) else len(before.time)
     both = len(before.time) - gone
     if np.array_equal(before.time[gone:], now.time[:both]) and np.array_equal(before.duration[gone:], now.duration[:both]):
