@@ -1,0 +1,238 @@
+"""`pypackager channel|program|locator|asset …`: what an operator tells a running daemon, over its REST API."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from contextlib import closing
+from typing import Any, cast
+from urllib.parse import quote
+
+import msgspec
+
+from pypackager.model.errors import PackagerError
+
+POLL_S = 0.1
+"""How often `--wait` asks."""
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of resource on the command line."""
+
+    path: str
+    """Of the list, below /v1; `{}` is the channel's name."""
+    columns: tuple[str, ...]
+    named: str
+    """What names one, for people."""
+    commands: tuple[str, ...] = ()
+    made: bool = True
+    """Whether an operator makes it."""
+    set: bool = False
+    """Whether it has settings."""
+
+
+KINDS = {
+    "channel": Kind("channels", ("name", "status", "protocol", "programs", "alerts", "description"), "NAME", ("start", "stop"), set=True),
+    "program": Kind(
+        "channels/{}/programs",
+        ("name", "state", "asset", "archive_window", "locators", "trouble"),
+        "CHANNEL/NAME",
+        ("start", "stop"),
+        set=True,
+    ),
+    "locator": Kind("locators", ("path", "asset", "urls"), "PATH"),
+    "asset": Kind("assets", ("name", "program", "locators"), "NAME", made=False),
+}
+
+
+def add_to(commands: Any) -> None:
+    """Adds a command for each kind to the parser."""
+    for name, kind in KINDS.items():
+        parser = commands.add_parser(
+            name, help=f"{name}s of a running daemon", description=f"Lists, shows and changes {name}s over the API."
+        )
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        listing = _verb(verbs, name, "list", f"list {name}s")
+        if "{}" in kind.path:
+            listing.add_argument("name", metavar="CHANNEL")
+        _verb(verbs, name, "show", f"show one {name}").add_argument("name", metavar=kind.named)
+        if kind.made:
+            create = _verb(verbs, name, "create", f"make a {name}")
+            create.add_argument("name", metavar="ASSET" if name == "locator" else kind.named)
+            if name == "locator":
+                create.add_argument("--path", help="URL path (default: a new GUID)")
+            if name == "program":
+                create.add_argument("--asset", help="asset that it records to (default: its name)")
+            if kind.set:
+                create.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="as in the file; JSON, or text")
+        if kind.set:
+            change = _verb(verbs, name, "set", "change settings")
+            change.add_argument("name", metavar=kind.named)
+            change.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="as in the file; JSON, or text; null: the default")
+        for command in (*kind.commands, "delete"):
+            told = _verb(verbs, name, command, f"{command} a {name}")
+            told.add_argument("name", metavar=kind.named)
+            told.add_argument("--wait", action="store_true", help="return when it has happened")
+
+
+def _verb(verbs: Any, kind: str, verb: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(verb, help=text)
+    parser.add_argument(
+        "--control",
+        metavar="URL",
+        default=os.environ.get("PYPACKAGER_CONTROL", "http://127.0.0.1:8090"),
+        help="the daemon's control listener (default: $PYPACKAGER_CONTROL, else http://127.0.0.1:8090)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the API's answer")
+    parser.set_defaults(run=run, kind=kind)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Asks the daemon, and prints what it says."""
+    kind = KINDS[options.kind]
+    with closing(_Api(options.control)) as ask:
+        answer = _told(options, kind, ask)
+        if getattr(options, "wait", False) and answer is not None:
+            answer = ask.ended(answer)
+    if answer is None:
+        return 0
+    if options.json:
+        sys.stdout.write(f"{json.dumps(answer, indent=2)}\n")
+    elif options.verb == "list":
+        _print_table(kind.columns, answer)
+    else:
+        _print_one(answer)
+    return 0
+
+
+def _told(options: argparse.Namespace, kind: Kind, ask: _Api) -> Any:
+    match options.verb:
+        case "list":
+            return ask.pages(kind.path.format(quote(options.name, safe="")) if "{}" in kind.path else kind.path)
+        case "create":
+            return ask("POST", *_creation(options, kind))
+        case "set":
+            return ask("PATCH", _place(options, kind), _settings(options.settings))
+        case "show":
+            return ask("GET", _place(options, kind))
+        case "delete":
+            return ask("DELETE", _place(options, kind))
+        case command:
+            return ask("POST", f"{_place(options, kind)}/{command}")
+
+
+class _Api:
+    """The API of a daemon: the body of an answer, or its problem as an error."""
+
+    def __init__(self, control: str) -> None:
+        import httpx
+
+        self._control = control
+        self._client = httpx.Client(base_url=f"{control.rstrip('/')}/v1/", timeout=30.0, trust_env=False)
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Any:
+        import httpx
+
+        try:
+            answer = self._client.request(method, path, json=body)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            detail = f"no daemon answers there: {error}; start it with `pypackager serve`, or name its control listener with --control"
+            raise PackagerError("CONTROL_UNREACHABLE", detail, where=self._control, fault="operator") from None
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        try:
+            problem = answer.json()
+            raise PackagerError(problem["code"], problem["detail"], status=answer.status_code, fault="operator")
+        except (ValueError, KeyError, TypeError):
+            detail = f"what answers there is no control listener: HTTP {answer.status_code}"
+            raise PackagerError("CONTROL_UNREACHABLE", detail, where=self._control, fault="operator") from None
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
+    def pages(self, path: str) -> list[Any]:
+        """All items of a list."""
+        items: list[Any] = []
+        after: str | None = ""
+        while after is not None:
+            found = self("GET", f"{path}?after={quote(after, safe='')}")
+            items += found["items"]
+            after = found["next"]
+        return items
+
+    def ended(self, operation: Any) -> Any:
+        """An operation, when it has ended.
+
+        Raises:
+            PackagerError: it failed.
+        """
+        while operation["status"] == "running":
+            time.sleep(POLL_S)
+            operation = self("GET", f"operations/{operation['id']}")
+        if operation["error"] is not None:
+            raise PackagerError(operation["error"]["code"], operation["error"]["detail"], where=operation["target"], fault="operator")
+        return operation
+
+
+def _creation(options: argparse.Namespace, kind: Kind) -> tuple[str, dict[str, Any]]:
+    if options.kind == "locator":
+        return kind.path, {"asset": options.name} | ({"path": options.path} if options.path else {})
+    where, _, name = _place(options, kind).rpartition("/")
+    asset = {"asset": options.asset} if getattr(options, "asset", None) else {}
+    return where, {"name": name, **asset, **_settings(options.settings)}
+
+
+def _place(options: argparse.Namespace, kind: Kind) -> str:
+    """Path of the resource that the command line names."""
+    if "{}" not in kind.path:
+        return f"{kind.path}/{quote(options.name, safe='')}"
+    channel, slash, name = options.name.partition("/")
+    if not slash:
+        raise PackagerError("CONFIG_INVALID", f"{options.name!r} names no {options.kind}: write {kind.named}", fault="operator")
+    return f"{kind.path.format(quote(channel, safe=''))}/{quote(name, safe='')}"
+
+
+def _settings(texts: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise PackagerError("CONFIG_INVALID", f"{text!r} is no setting: write KEY=VALUE", fault="operator")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _print_table(columns: tuple[str, ...], items: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " ").upper(), overflow="fold")
+    for item in items:
+        table.add_row(*(_text(item[column]) for column in columns))
+    Console(markup=False, highlight=False).print(table)
+
+
+def _print_one(item: dict[str, Any]) -> None:
+    width = max(len(name) for name in item)
+    for name, value in item.items():
+        text = "\n".join(f"{'':{width}}  {line}" for line in _text(value, ",\n").split("\n")).lstrip()
+        sys.stdout.write(f"{name:{width}}  {text}\n")
+
+
+def _text(value: Any, between: str = ", ") -> str:
+    if isinstance(value, list):
+        return between.join(_text(each) for each in cast("list[object]", value))
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return str(fields.get("code") or " ".join(f"{name}={_text(each)}" for name, each in fields.items() if each not in (None, "")))
+    return "" if value is None else str(value)
