@@ -20,7 +20,6 @@ from pypackager.model.records import FLAG_ENDS, FLAG_GAP
 from pypackager.model.track import TrackInfo
 from pypackager.packaging.window import target_duration_s
 
-
 Columns = tuple[Column, Column, Column, Column]
 """Time, duration, flags, period."""
 
@@ -122,18 +121,19 @@ def _whole(presentation: Presentation, track: TrackWindow) -> bool:
     key = ("whole", track.info.number)
     first, last = track.first, track.first + len(track.time)
     # Rows never change, so they are looked at once: first row seen, first row not seen yet, last gap.
-    begin, seen, gap = presentation.caches.get(key, (first, first, -1))
+    known: tuple[int, int, int] = presentation.caches.get(key, (first, first, -1))
+    begin, seen, gap = known
     if not begin <= first <= seen <= last:
         begin, seen, gap = first, first, -1
-    gaps = np.flatnonzero(track.flags[seen - first :] & FLAG_GAP)
+    gaps: Column = np.flatnonzero(track.flags[seen - first :] & FLAG_GAP)
     gap = seen + int(gaps[-1]) if len(gaps) else gap
     presentation.caches[key] = begin, last, gap
-    return bool(gap < first)
+    return gap < first
 
 
 def _within(presentation: Presentation, longest: TrackWindow, layer: TrackWindow) -> bool:
     """Every row of `layer` is a row of `longest`, in the same time and of the same duration, with none left out between."""
-    start = int(np.searchsorted(longest.time, layer.time[0]))
+    start = int(np.searchsorted(longest.time, int(layer.time[0])))
     if start + len(layer.time) > len(longest.time):
         return False
     key = ("within", longest.info.number, layer.info.number)
