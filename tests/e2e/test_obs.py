@@ -24,8 +24,8 @@ def test_obs_publishes_comes_back_and_stops(tmp_path: Path) -> None:
             master = daemon.wait_for(daemon.presentation("news", HLS), "#EXT-X-STREAM-INF", 40)
             assert "RESOLUTION=640x360,FRAME-RATE=30.000" in master, master
             assert 'mp4a.40.2"' in master, master
-            assert f'"agent": "{AGENT}"' in daemon.log(), "this is not OBS's connect command"
-            assert '"bitrate": 600000' in daemon.log(), "onMetaData has not arrived"
+            assert f'"agent":"{AGENT}"' in daemon.log(), "this is not OBS's connect command"
+            assert '"bitrate":600000' in daemon.log(), "onMetaData has not arrived"
 
             daemon.kill()
             daemon.start()
@@ -35,7 +35,7 @@ def test_obs_publishes_comes_back_and_stops(tmp_path: Path) -> None:
 
             obs.stop_streaming()
             wait_until(lambda: "Streaming Stop" in obs.log(), f"OBS does not stop:\n{obs.log()[-2000:]}")
-            wait_until(lambda: daemon.log().count('"event": "closed"') == 1, "the connection is still open")
+            wait_until(lambda: daemon.log().count('"event":"closed"') == 1, "the connection is still open")
         assert "PEER_CLOSED" not in daemon.log(), daemon.tail()
         daemon.end_program("news")
 

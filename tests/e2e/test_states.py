@@ -33,7 +33,7 @@ def test_a_channel_is_stopped_and_started_under_its_encoder(protocol: str, push:
             daemon.wait_for(daemon.presentation("news", "manifest(format=mpd-time-cmaf)"), 'type="static"')
             wait_until(lambda: not encoder.running(), "the encoder was not told")
         daemon.wait_for(daemon.control("healthz"), '"Stopped"')
-        assert '"code": "CHANNEL_NOT_RUNNING"' in daemon.log()
+        assert '"code":"CHANNEL_NOT_RUNNING"' in daemon.log()
         assert daemon.get(preview).json()["code"] == "CHANNEL_NOT_RUNNING"
         with push(daemon, tmp_path / "refused.log") as encoder:
             wait_until(lambda: not encoder.running(), "a stopped channel took an encoder")

@@ -155,7 +155,7 @@ class Daemon:
     def tail(self) -> str:
         """The end of its log without the access log, for a failure's message."""
         code = self._process.poll() if self._process else None
-        lines = [line for line in self.log().splitlines() if '"log": "access"' not in line]
+        lines = [line for line in self.log().splitlines() if '"log":"access"' not in line]
         return "\n".join([*lines[-60:], f"exit code: {code}"])
 
     def memory_kib(self) -> int:
