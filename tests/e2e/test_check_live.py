@@ -14,7 +14,7 @@ from pypackager.check.tables import describe
 from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp
 from tests.helpers.judged import judge_urls
-from tests.helpers.media import LADDER, SINGLE, material
+from tests.helpers.media import LADDER, OTHER_SIZE, SINGLE, material
 from tests.helpers.presentation import OUTPUTS
 
 pytestmark = pytest.mark.e2e
@@ -63,16 +63,16 @@ def test_all_formats_keep_every_rule_with_short_segments_over_rtmp(tmp_path: Pat
         assert_kept(judge_urls(manifests(daemon), seconds=WATCHED_SECONDS, compare=True), expected={"DASH-IOP-LANG"})
 
 
-def test_all_formats_keep_every_rule_while_the_encoder_restarts_at_zero(tmp_path: Path) -> None:
-    source = material(SINGLE)
+def test_all_formats_keep_every_rule_while_the_encoder_restarts_at_zero_with_another_size(tmp_path: Path) -> None:
+    first, second = material(SINGLE), material(OTHER_SIZE)
     with running_daemon(tmp_path, Channel("news", settings=QUICK)) as daemon, ThreadPoolExecutor(1) as beside:
-        with push_isml(daemon.ingest("news"), source, tmp_path / "first.log") as encoder:
+        with push_isml(daemon.ingest("news"), first, tmp_path / "first.log") as encoder:
             watch = beside.submit(judge_urls, manifests(daemon), seconds=24.0, compare=True)
             encoder.finish()
         # A restart takes a moment: what one half a second after the other sends is placed behind what is there, ahead of the clock.
         time.sleep(2)
         # It goes on for longer than is watched.
-        with push_isml(daemon.ingest("news"), source, tmp_path / "second.log", loop=True):
+        with push_isml(daemon.ingest("news"), second, tmp_path / "second.log", loop=True):
             report = watch.result()
         # How long nothing came is the machine's affair; that something came is seen in the next line.
         assert_kept(report, passed_over={"LIVE-STALL", "LIVE-PACE"})

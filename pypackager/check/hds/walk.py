@@ -81,6 +81,7 @@ class _Walker:
             again = read_f4m(later.body, later.base, scope) if later else None
             if again is not None:
                 check_manifests(manifest, again, scope)
+                self._take_sizes(again)
         for each in self.followed:
             each.track.sort()
             check_fragments(each.track, each.bitrate, self.session.scope.at(track=each.track.label))
@@ -100,6 +101,14 @@ class _Walker:
                 )  # fmt: skip
                 group = "alternate" if media.alternate else "media"
                 self.followed.append(_Followed(each, Track(self._label(each, bitrate), each.url, claims, group=group), bitrate))
+
+    def _take_sizes(self, manifest: F4m) -> None:
+        """Takes what a later copy says of the pictures: an encoder may have come back with others, which players see in the fragments."""
+        sizes = {media.url: (media.width, media.height) for media in manifest.media if not media.href}
+        for each in self.followed:
+            if each.media.url in sizes:
+                width, height = sizes[each.media.url]
+                each.track.claims = msgspec.structs.replace(each.track.claims, width=width, height=height)
 
     async def _read_link(self, media: Media, scope: Scope) -> list[Media]:
         """The media of the stream-level manifest that a set-level one links (F4M 2.0 5)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 
+import msgspec
 import trio
 
 from pypackager.check.hls.bandwidth import check_bandwidth
@@ -39,17 +40,21 @@ class _Walker:
         self.presentation = Presentation(session.label, "hls", url, live=False)
         self.last: dict[str, MediaPlaylist] = {}
         """The newest copy of each track's playlist."""
+        self.master: Multivariant | None = None
+        """Its newest copy."""
+        self.master_body = b""
+        self.restarts = -1
+        """The newest continuity for which it was read again."""
 
     async def walk(self, answer: Answer) -> None:
         scope = self.session.scope.at(url=answer.base)
-        master: Multivariant | None
         first: Answer | None
         lines = read_lines(answer.body, scope)
         if any(line.tag in ("EXT-X-STREAM-INF", "EXT-X-MEDIA", "EXT-X-I-FRAME-STREAM-INF") for line in lines):
-            master = read_multivariant(lines, answer.base, scope)
-            tracks, first = _tracks(master), None
+            self.master, self.master_body = read_multivariant(lines, answer.base, scope), answer.body
+            tracks, first = _tracks(self.master), None
         else:
-            master, tracks, first = None, [Track("media", answer.base)], answer
+            tracks, first = [Track("media", answer.base)], answer
         self.presentation.tracks = tracks
         async with open_loader(self.session) as loader, trio.open_nursery() as nursery:
             for track in tracks:
@@ -58,10 +63,31 @@ class _Walker:
         for track in tracks:
             track.sort()
         check_renditions(self.last, self.session.scope)
-        if master is not None:
+        if self.restarts >= 0:
+            await self._read_master_again()
+        if self.master is not None:
             by_url = {track.url: track for track in tracks}
-            check_bandwidth(master, by_url, scope)
-            check_group_codecs(master, by_url, scope)
+            check_bandwidth(self.master, by_url, scope)
+            check_group_codecs(self.master, by_url, scope)
+
+    async def _read_master_again(self) -> None:
+        """Takes what the multivariant playlist says now.
+
+        A player that is there already never reads it again (RFC 8216bis 6.3.4) and goes by EXT-X-MAP; one that comes now does. So behind a
+        discontinuity the copy of today has to be true, and what the first one said is not held against anybody.
+        """
+        if self.master is None or (answer := await self.session.get(self.master.url, "playlist")) is None:
+            return
+        if answer.body == self.master_body:
+            return
+        scope = self.session.scope.at(url=answer.base)
+        self.master, self.master_body = read_multivariant(read_lines(answer.body, scope), answer.base, scope), answer.body
+        said = {track.url: track.claims for track in _tracks(self.master)}
+        for track in self.presentation.tracks:
+            if (now := said.get(track.url)) is not None:
+                track.claims = msgspec.structs.replace(
+                    track.claims, codecs=now.codecs, width=now.width, height=now.height, frame_rate=now.frame_rate, channels=now.channels
+                )
 
     async def _follow(self, track: Track, loader: Loader, answer: Answer | None) -> None:
         before: MediaPlaylist | None = None
@@ -97,6 +123,10 @@ class _Walker:
         if track.claims.target_duration is None and playlist.target:
             track.claims = _with_target(track.claims, playlist)
         self.last[track.label] = playlist
+        if before is not None and before.segments and new and (newest := listings[-1].continuity) > before.segments[-1].continuity:
+            self.restarts, known = max(newest, self.restarts), self.restarts
+            if newest > known:
+                await self._read_master_again()
         await loader.want(track, new, read_any, read_any_header)
         return playlist
 

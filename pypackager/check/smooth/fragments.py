@@ -71,6 +71,7 @@ class Known:
     """What was seen of a stream over all manifests."""
 
     stream: Stream
+    """As the newest says."""
     chunks: dict[int, Chunk] = field(default_factory=dict)
     live: dict[int, int] = field(default_factory=dict)
     """Start of each fragment that was listed while live, and the look-ahead promised then."""
@@ -86,6 +87,8 @@ class Known:
 
 def check_fragments(track: Track, level: Level, codec: Codec | None, known: Known, scope: Scope) -> None:
     """Checks every loaded fragment of a track."""
+    # A client that has read the manifest before needs no more than what is in band (2.2.2.5): who reads it now is told of the largest.
+    newest = next((each for each in known.stream.levels if each.bitrate == level.bitrate), level)
     order = sorted(known.chunks)
     place = {start: n for n, start in enumerate(order)}
     for loaded in track.loaded:
@@ -99,7 +102,7 @@ def check_fragments(track: Track, level: Level, codec: Codec | None, known: Know
             _check_time(media, samples, start, here, live=promised is not None)
         if promised is not None:
             _check_followers(media, known.chunks[start], promised, known.chunks, order[place[start] + 1 :], here)
-        _check_bitstream(media, level, codec, here)
+        _check_bitstream(media, level, newest, codec, here)
     _check_scale(track, codec, scope)
     _check_rate(track, level, scope)
 
@@ -141,7 +144,7 @@ def _check_followers(media: SmoothMedia, chunk: Chunk, promised: int, chunks: di
         due = time + duration
 
 
-def _check_bitstream(media: SmoothMedia, level: Level, codec: Codec | None, scope: Scope) -> None:
+def _check_bitstream(media: SmoothMedia, level: Level, newest: Level, codec: Codec | None, scope: Scope) -> None:
     if codec is None:
         return
     if media.picture_parameter_set is not None:
@@ -159,7 +162,7 @@ def _check_bitstream(media: SmoothMedia, level: Level, codec: Codec | None, scop
         except ValueError as fault:
             scope.breach(BITSTREAM, str(fault), "an SPS that can be read")
             return
-        width, height = level.values.number("MaxWidth"), level.values.number("MaxHeight")
+        width, height = newest.values.number("MaxWidth"), newest.values.number("MaxHeight")
         if width and height and (inside.width > width or inside.height > height):
             scope.breach(SIZE, f"{inside.width}x{inside.height} in band", f"at most {width}x{height}")
 

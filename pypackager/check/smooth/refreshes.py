@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pypackager.check.finding import Scope
 from pypackager.check.rules import rule
-from pypackager.check.smooth.manifest import Chunk, Manifest, Stream
+from pypackager.check.smooth.manifest import Chunk, Level, Manifest, Stream
 
 CONSTANT = rule(
     "SMOOTH-CONSTANT", "error", "MS-SSTR 3.2.5", "version, timescales, look-ahead, DVR window, and names of streams stay as they are",
@@ -79,6 +79,14 @@ def _check_stream(old: Stream, new: Stream, scope: Scope) -> bool:
     return old.timescale == new.timescale
 
 
+def _grows(level: Level, now: Level, name: str) -> bool:
+    """Pictures became larger: a client that is there already sees it in band, who comes now is told."""
+    if name not in ("MaxWidth", "MaxHeight"):
+        return False
+    was, size = level.values.number(name), now.values.number(name)
+    return was is not None and size is not None and size > was
+
+
 def _check_levels(old: Stream, new: Stream, scope: Scope) -> None:
     ours = {level.bitrate: level for level in new.levels}
     gone = [level.bitrate for level in old.levels if level.bitrate not in ours]
@@ -88,7 +96,7 @@ def _check_levels(old: Stream, new: Stream, scope: Scope) -> None:
     for level in old.levels:
         now = ours.get(level.bitrate)
         for name in _CODEC:
-            if now is not None and level.values.text(name) != now.values.text(name):
+            if now is not None and level.values.text(name) != now.values.text(name) and not _grows(level, now, name):
                 found = f"{name} of {level.bitrate} is {now.values.text(name)[:80]}"
                 scope.breach(CODEC_CHANGED, found, f"{level.values.text(name)[:80]}, as before", line=now.values.line)
                 break

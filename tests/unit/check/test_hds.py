@@ -52,6 +52,18 @@ def test_marked_jumps_are_followed() -> None:
     assert broken(judged(show)) == set()
 
 
+@pytest.mark.parametrize("follows", [True, False])
+def test_the_manifest_says_the_size_that_pictures_have_now(follows: bool) -> None:
+    """An encoder came back with another size: who was there sees it in the fragments, who comes now is told."""
+    show = HdsShow()
+    jump(show, marked=True)
+    for number in range(5, LAST + 1):
+        show.spoil(number, width=640)
+    if follows:
+        show.late_edits.append(('width="160" height="90"', 'width="640" height="360"'))
+    assert broken(judged(show)) == (set() if follows else {"MEDIA-RESOLUTION"})
+
+
 MISTAKES: dict[str, tuple[str, Mistake]] = {  # the rule meant for it, and what it cannot help breaking
     # --- the manifest
     "no XML": ("HDS-XML", lambda show: show.edit("</manifest>", "")),

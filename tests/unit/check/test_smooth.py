@@ -36,6 +36,16 @@ def test_a_good_presentation_is_clean() -> None:
     assert_clean(report)
 
 
+@pytest.mark.parametrize("follows", [True, False])
+def test_pictures_that_become_larger_are_announced_by_the_manifests_from_then_on(follows: bool) -> None:
+    """An encoder came back with another size: who has the first manifest goes by what is in band."""
+    show = SmoothShow()
+    show.spoil(6, inband=lengths(SPS[640], PPS))
+    for copy in range(2, 20) if follows else ():
+        show.edit('MaxWidth="160" MaxHeight="90"', 'MaxWidth="640" MaxHeight="360"', copy)
+    assert broken(judged(show)) - {"SMOOTH-SIZE-DIFFERS"} == (set() if follows else {"SMOOTH-MAX-SIZE"})
+
+
 def first_c(show: SmoothShow, number: int) -> str:
     start, duration = show.streams[0].chunks()[number]
     return f'<c t="{start}" d="{duration}"/>\n'
