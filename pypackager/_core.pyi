@@ -5,7 +5,7 @@ from os import PathLike
 from typing import Literal, Self, TypeAlias, final
 
 from pypackager.dvr.track import Track
-from pypackager.model.plan import Body, Text
+from pypackager.model.plan import Body, MoviePiece, Text
 from pypackager.model.presentation import Period
 
 __all__ = [
@@ -42,7 +42,9 @@ __all__ = [
     "fold_journal",
     "join_blocks",
     "make_body",
+    "movie_head",
     "read_init",
+    "read_movie",
     "read_recording",
 ]
 
@@ -415,6 +417,29 @@ def make_body(body: Body) -> bytes:
 
     Raises:
         OSError: a file is gone or shorter than a range.
+        CoreError: what was read is no fragment of ours.
+    """
+
+def movie_head(inits: list[bytes], duration_ms: int, track_id: int, timescale: int, start: int, entries: list[tuple[int, int]]) -> bytes:
+    """ftyp, moov and sidx of a movie of stored fragments.
+
+    Args:
+        inits: CMAF headers of the tracks.
+        duration_ms: of the movie.
+        track_id: of the track that the index follows.
+        timescale: its ticks per second.
+        start: presentation time of its first subsegment.
+        entries: (bytes, ticks) of each subsegment; without any there is no index.
+
+    Raises:
+        CoreError: a header that can't be read, an index of more than 65535 subsegments.
+    """
+
+def read_movie(pieces: list[MoviePiece]) -> bytes:
+    """Parts of stored fragments with the times that they have in the movie; the GIL is released.
+
+    Raises:
+        OSError: a file is gone or shorter than a piece.
         CoreError: what was read is no fragment of ours.
     """
 

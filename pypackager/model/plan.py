@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -68,6 +69,34 @@ class F4fFragment(msgspec.Struct, frozen=True, tag="f4f"):
 
 
 Body = bytes | Text | Stored | TsSegment | SmoothFragment | F4fFragment
+
+
+MoviePiece = tuple[str, int, int, int, int, int]
+"""A part of a stored fragment: path, offset and size of the fragment, first byte and count, ticks by which it is earlier in the movie."""
+
+
+class Laid(Protocol):
+    """Where each byte of a movie is."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the movie."""
+        ...
+
+    def pieces(self, start: int, stop: int) -> tuple[bytes, list[MoviePiece]]:
+        """What the bytes [start, stop) are made of: some of the head, then parts of fragments in order."""
+        ...
+
+
+class Movie(msgspec.Struct, frozen=True):
+    """A program as one file, which is never in memory as a whole."""
+
+    etag: str
+    disposition: str
+    """Content-Disposition."""
+    lay_out: Callable[[], Laid]
+    """Takes a moment: called in a thread, and not again while its result is kept."""
+
 
 Lifetime = Literal["immutable", "manifest", "error", "none"]
 """How long a cache may keep the answer: a media segment (a year), a live manifest (half a fragment), an error (a second), not at all."""

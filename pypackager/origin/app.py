@@ -19,6 +19,7 @@ from pypackager.model.presentation import Presentation
 from pypackager.origin.ahead import Ahead, Front
 from pypackager.origin.answers import Answers
 from pypackager.origin.bodies import Bodies
+from pypackager.origin.downloads import DOWNLOAD, Downloads, send_parts
 from pypackager.origin.ports import AccessLog, Catalog, Core, Packager, Pages, Recorder
 from pypackager.origin.reply import METHODS, Headers, Reply, answer, preflight, problem
 from pypackager.origin.target import Route, parse_target, presentation_root, preview_root
@@ -82,6 +83,7 @@ class Origin:
         self._catalog = catalog
         self._answers = Answers(packager, capacity=cache_bytes // 2)
         self._bodies = Bodies(core, capacity=cache_bytes)
+        self._downloads = Downloads(core)
         self._pages = pages
         self._log = log
         self._recorder = recorder
@@ -127,9 +129,9 @@ class Origin:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:
-            await self._http(scope, send)
+            await self._http(scope, receive, send)
 
-    async def _http(self, scope: Scope, send: Send) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -139,8 +141,11 @@ class Origin:
         kind, reply = await self._reply(request)
         took = time.perf_counter() - begun
         await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
-        await send({"type": "http.response.body", "body": reply.body})
-        sent = 0 if request.method == "HEAD" else len(reply.body)
+        if reply.parts is not None:
+            sent = await send_parts(reply.parts, receive, send)
+        else:
+            await send({"type": "http.response.body", "body": reply.body})
+            sent = 0 if request.method == "HEAD" else len(reply.body)
         self._recorder.request(kind, reply.status, took, sent)
         self._log.info(
             "request",
@@ -168,6 +173,9 @@ class Origin:
             route = parse_target(request.path.encode("latin-1"), request.query.encode("latin-1"))
             shared = route.place != "preview"
             kind = _KINDS.get(route.place, "other")
+            if route.place == "locator" and route.rest == DOWNLOAD:
+                movie = self._packager.movie(self._located(route), request.query)
+                return "download", await self._downloads.answer(movie, request.headers, head=request.method == "HEAD")
             found = self._find(route, request)
             kind = found.kind
             reply = await answer(
@@ -194,10 +202,7 @@ class Origin:
     def _find(self, route: Route, request: _Request) -> _Found:
         match route.place:
             case "locator":
-                presentation = _present(
-                    self._catalog.located(route.name, route.asset), f"no presentation {route.asset!r} under {route.name!r}"
-                )
-                return self._below(presentation_root(route.name, route.asset), presentation, route, request)
+                return self._below(presentation_root(route.name, route.asset), self._located(route), route, request)
             case "preview":
                 presentation = _present(self._catalog.preview(route.name, request.client), f"no channel {route.name!r}")
                 return self._below(preview_root(route.name), presentation, route, request)
@@ -218,6 +223,9 @@ class Origin:
                 return _Found(Published("text/xml", _CLIENTACCESS, "manifest", "clientaccess-1"), "other")
             case "none":
                 raise _missing("nothing lives at this path")
+
+    def _located(self, route: Route) -> Presentation:
+        return _present(self._catalog.located(route.name, route.asset), f"no presentation {route.asset!r} under {route.name!r}")
 
     def _player(self, root: str, title: str, *, folders: int) -> _Found:
         # Relative, so that the page works below any path that a CDN puts in front of ours.

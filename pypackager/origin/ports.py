@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pypackager.model.plan import Body, Published
+from pypackager.model.plan import Body, Movie, MoviePiece, Published
 from pypackager.model.presentation import Presentation
 
 
@@ -58,6 +58,14 @@ class Packager(Protocol):
         """
         ...
 
+    def movie(self, presentation: Presentation, query: str) -> Movie:
+        """The presentation as one file.
+
+        Raises:
+            PackagerError: its program runs (409), a track that is not there (404), or it is no one file (409).
+        """
+        ...
+
     def stream(self, path: str) -> tuple[tuple[str, ...], int] | None:
         """The stream that a segment's path belongs to, and its place there; None for what is no segment."""
 
@@ -76,6 +84,10 @@ class Core(Protocol):
             OSError: what was stored is gone.
             ValueError: it can't be read any more.
         """
+        ...
+
+    def read_movie(self, pieces: list[MoviePiece]) -> bytes:
+        """Parts of stored fragments as they are in a movie; raises the same."""
         ...
 
 
@@ -104,7 +116,7 @@ class Recorder(Protocol):
         """One request.
 
         Args:
-            kind: manifest, segment, presentation (either, when the answer is an error), time, page, health or other.
+            kind: manifest, segment, download, presentation (a request that found nothing), time, page, health or other.
             status: of the answer.
             seconds: until the answer was ready to be sent.
             sent: bytes of the body.

@@ -6,7 +6,7 @@ In: a Published or a PackagerError, and the request's headers. Out: a Reply. Nev
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -47,6 +47,8 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes = b""
     code: str = ""
     """Of an error."""
+    parts: AsyncGenerator[bytes] | None = None
+    """The body, when it is sent as it is read."""
 
 
 async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: bool, interval_ns: int, shared: bool) -> Reply:
@@ -70,7 +72,7 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
     if plain:
         headers.append(("etag", quoted(published.etag, "gzip" if zipped else "")))
         if none_match(asked.get("if-none-match", ""), published.etag):
-            return _reply(HTTPStatus.NOT_MODIFIED, [pair for pair in headers if pair[0] != "content-type"])
+            return make_reply(HTTPStatus.NOT_MODIFIED, [pair for pair in headers if pair[0] != "content-type"])
         # RFC 9110 14.2: a Range header means something to GET alone.
         if wanted is not None and not head and range_holds(asked.get("if-range"), published.etag):
             return await _partial(published, bodies, wanted, headers)
@@ -79,13 +81,13 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
         return _full(published.status, headers, await bodies.fetch(published.gzip))
     size = stored_size(published.body) if head else None
     if size is not None:
-        return _reply(published.status, [*headers, ("content-length", str(size))])
+        return make_reply(published.status, [*headers, ("content-length", str(size))])
     return _full(published.status, headers, await bodies.fetch(published.body))
 
 
 def standing(published: Published, interval_ns: int) -> tuple[tuple[bytes, bytes], ...]:
     """The header fields that all forms of a shared answer have: whole, a part, deflated, unchanged."""
-    return _reply(published.status, _fields(published, interval_ns, shared=True)).headers
+    return make_reply(published.status, _fields(published, interval_ns, shared=True)).headers
 
 
 def _fields(published: Published, interval_ns: int, *, shared: bool) -> list[tuple[str, str]]:
@@ -123,14 +125,14 @@ def problem(error: PackagerError, path: str, *, shared: bool) -> Reply:
     ]
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers.append(("allow", METHODS))
-    if isinstance(error, _OutsideError):
+    if isinstance(error, OutsideError):
         headers.append(("content-range", f"bytes */{error.size}"))
     return _full(error.status, headers, json.dumps(details).encode(), error.code)
 
 
 def preflight() -> Reply:
     """The reply to OPTIONS."""
-    reply = _reply(HTTPStatus.NO_CONTENT, [])
+    reply = make_reply(HTTPStatus.NO_CONTENT, [])
     return msgspec.structs.replace(reply, headers=(*reply.headers, *_PREFLIGHT))
 
 
@@ -143,7 +145,7 @@ async def _partial(published: Published, bodies: Bodies, wanted: str, headers: l
     try:
         part = parse_range(wanted, size)
     except RangeNotSatisfiableError as error:
-        raise _OutsideError(size) from error
+        raise OutsideError(size) from error
     if part is None:
         return _full(HTTPStatus.OK, headers, await bodies.fetch(body))
     offset, length = part
@@ -154,16 +156,21 @@ async def _partial(published: Published, bodies: Bodies, wanted: str, headers: l
     return _full(HTTPStatus.PARTIAL_CONTENT, headers, data)
 
 
-class _OutsideError(PackagerError):
+class OutsideError(PackagerError):
+    """RANGE_NOT_SATISFIABLE (416)."""
+
     def __init__(self, size: int) -> None:
         super().__init__("RANGE_NOT_SATISFIABLE", f"the representation has {size} bytes", status=416)
         self.size = size
 
 
 def _full(status: int, headers: list[tuple[str, str]], body: bytes, code: str = "") -> Reply:
-    return _reply(status, [*headers, ("content-length", str(len(body)))], body, code)
+    return make_reply(status, [*headers, ("content-length", str(len(body)))], body, code)
 
 
-def _reply(status: int, headers: list[tuple[str, str]], body: bytes = b"", code: str = "") -> Reply:
+def make_reply(
+    status: int, headers: list[tuple[str, str]], body: bytes = b"", code: str = "", parts: AsyncGenerator[bytes] | None = None
+) -> Reply:
+    """A reply with the header fields that all have."""
     wire = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
-    return Reply(int(status), (*wire, *_OPEN), body, code)
+    return Reply(int(status), (*wire, *_OPEN), body, code, parts)

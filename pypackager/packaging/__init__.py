@@ -4,6 +4,7 @@ In: a presentation and a request. Out: published answers, and what is asked for 
 """
 
 from pypackager.packaging.ahead import following, stream
+from pypackager.packaging.download import movie
 from pypackager.packaging.publish import answer
 
-__all__ = ["answer", "following", "stream"]
+__all__ = ["answer", "following", "movie", "stream"]

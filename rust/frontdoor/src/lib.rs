@@ -14,6 +14,7 @@ pub mod answer;
 pub mod conditions;
 mod connection;
 mod door;
+pub mod movie;
 pub mod plan;
 pub mod server;
 pub mod shelf;

@@ -50,7 +50,7 @@ mod _core {
     #[pymodule_export]
     use super::pump::{Budget, Pump};
     #[pymodule_export]
-    use super::remux::{flv_metadata, make_body};
+    use super::remux::{flv_metadata, make_body, movie_head, read_movie};
     #[pymodule_export]
     use super::replay::{RecordedTrack, Replay, StreamStats, read_recording};
     #[pymodule_export]

@@ -3,8 +3,11 @@
 use crate::error::{core_error, read_error};
 use crate::plan::Body;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use pypackager_core::mux::f4f::{self, Value};
+use pypackager_core::mux::movie::{self, Index};
+use pypackager_frontdoor::movie::{Piece, read_pieces};
 use pypackager_frontdoor::plan::Fault;
 
 /// The bytes of a body.
@@ -41,4 +44,33 @@ pub fn flv_metadata(py: Python<'_>, values: Vec<(String, Property)>) -> Bound<'_
         })
         .collect();
     PyBytes::new(py, &f4f::write_metadata(&properties))
+}
+
+/// What stands in front of the fragments of a downloaded movie.
+#[pyfunction]
+pub fn movie_head(
+    py: Python<'_>,
+    inits: Vec<PyBackedBytes>,
+    duration_ms: u64,
+    track_id: u32,
+    timescale: u32,
+    start: u64,
+    entries: Vec<(u32, u32)>,
+) -> PyResult<Bound<'_, PyBytes>> {
+    let inits: Vec<&[u8]> = inits.iter().map(|init| &**init).collect();
+    let index = Index { track_id, timescale, start, entries: &entries };
+    let head = movie::write_head(&inits, duration_ms, index).map_err(|error| core_error(&error))?;
+    Ok(PyBytes::new(py, &head))
+}
+
+/// Parts of stored fragments as they are in a movie: path, offset, size, first byte, count of bytes, ticks that its times are earlier.
+#[pyfunction]
+pub fn read_movie(py: Python<'_>, pieces: Vec<(String, u64, u64, u64, usize, u64)>) -> PyResult<Bound<'_, PyBytes>> {
+    let convert = |(path, offset, size, skip, take, earlier)| Piece { path, offset, size, skip, take, earlier };
+    let pieces: Vec<_> = pieces.into_iter().map(convert).collect();
+    let read = py.detach(|| read_pieces(&pieces)).map_err(|fault| match fault {
+        Fault::Read(error) => read_error(error),
+        Fault::Core(error) => core_error(&error),
+    })?;
+    Ok(PyBytes::new(py, &read))
 }

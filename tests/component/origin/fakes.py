@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.plan import Body, Published, Range, SmoothFragment, Source, Stored, TsSegment
+from pypackager.model.plan import Body, Movie, MoviePiece, Published, Range, SmoothFragment, Source, Stored, TsSegment
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import Origin, create_app
 from pypackager.origin.ports import Health
@@ -94,6 +94,9 @@ class FakePackager:
                 raise ZeroDivisionError
         raise PackagerError("NOT_FOUND", "no such resource", status=404)
 
+    def movie(self, presentation: Presentation, query: str) -> Movie:
+        raise PackagerError("NOT_ENDED", f"version {presentation.version} goes on, whatever {query} says", status=409)
+
     def stream(self, path: str) -> tuple[tuple[str, ...], int] | None:
         name, _, place = path.removesuffix(".m4s").rpartition("/")
         return ((name,), int(place)) if path.endswith(".m4s") else None
@@ -113,6 +116,9 @@ class FakeCore:
         self.calls: list[Body] = []
         self.fault: Exception | None = None
         self.gate: threading.Event | None = None
+
+    def read_movie(self, pieces: list[MoviePiece]) -> bytes:
+        return bytes(sum(piece[4] for piece in pieces))
 
     def make_body(self, body: Body) -> bytes:
         self.calls.append(body)

@@ -6,6 +6,7 @@
 pub mod cmaf;
 pub mod f4f;
 pub mod gzip;
+pub mod movie;
 pub mod smooth;
 pub mod ts;
 
