@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.bench_dvr import INFOS, ROWS, resident_growth, write_history
 from pypackager import packaging
@@ -60,10 +59,9 @@ def running(store: ChannelStore) -> Asset:
     return Asset.resume(directory, store)
 
 
-def slowest(benchmark: BenchmarkFixture) -> float:
+def slowest(benchmark: Any) -> float:
     """Seconds of the slowest round; 0 when nothing is measured."""
-    measured: Any = benchmark.stats
-    return float(measured.stats.max) if measured else 0.0
+    return float(benchmark.stats.stats.max) if benchmark.stats else 0.0
 
 
 def manifests(asset: Asset) -> int:
@@ -74,7 +72,7 @@ def manifests(asset: Asset) -> int:
     return sum(len(str(answer.body)) for answer in answers)
 
 
-def test_open_channel(benchmark: BenchmarkFixture, channel: Path) -> None:
+def test_open_channel(benchmark: Any, channel: Path) -> None:
     """All that a restart does with a channel before it shows anything: replay, a look at every file, a journal file of its own."""
     lost: list[int] = []
 
@@ -84,32 +82,32 @@ def test_open_channel(benchmark: BenchmarkFixture, channel: Path) -> None:
         assert len(store.presentation("bench", WINDOW_NS).tracks[0].time) == ROWS
         store.close()
 
-    benchmark.pedantic(reopen, rounds=3)  # type: ignore[no-untyped-call]
+    benchmark.pedantic(reopen, rounds=3)
     assert set(lost) == {0}
     assert slowest(benchmark) < BUDGET_S
 
 
-def test_stop_to_the_first_manifests(benchmark: BenchmarkFixture, running: Asset) -> None:
+def test_stop_to_the_first_manifests(benchmark: Any, running: Asset) -> None:
     def stop() -> None:
         running.stop(1)
         assert running.presentation().ended
         assert manifests(running) > ROWS
 
-    benchmark.pedantic(stop, rounds=1)  # type: ignore[no-untyped-call]
+    benchmark.pedantic(stop, rounds=1)
 
 
-def test_start_again(benchmark: BenchmarkFixture, running: Asset, store: ChannelStore) -> None:
+def test_start_again(benchmark: Any, running: Asset, store: ChannelStore) -> None:
     def again() -> None:
         running.start_again(store, WINDOW_NS)
         assert not running.presentation().ended
         assert [len(track.time) for track in running.presentation().tracks] == [ROWS] * len(INFOS)
 
-    benchmark.pedantic(again, rounds=1)  # type: ignore[no-untyped-call]
+    benchmark.pedantic(again, rounds=1)
     running.stop(2)
 
 
-def test_open(benchmark: BenchmarkFixture, running: Asset) -> None:
-    again: Asset = benchmark.pedantic(Asset.open, (running.directory,), rounds=3)  # type: ignore[no-untyped-call]
+def test_open(benchmark: Any, running: Asset) -> None:
+    again: Asset = benchmark.pedantic(Asset.open, (running.directory,), rounds=3)
     assert [len(track.time) for track in again.presentation().tracks] == [ROWS] * len(INFOS)
     assert again.description.damaged == ()
     benchmark.extra_info["resident MB"] = resident_growth("Asset.open", running.directory) // 1_000_000

@@ -57,6 +57,15 @@ def flush(rig: Rig, conn: int, layers: int, second: int, *, seconds: int = 2) ->
     rig.send(conn, *(piece(n + 1, second * 25, seconds * 25, key=True) for n in range(layers)), sound(layers + 1, second, seconds))
 
 
+def fed(layers: int) -> tuple[Rig, int]:
+    """A channel that an encoder of so many layers has sent four seconds to, from 100 s on; its connection."""
+    rig = Rig(fragments_per_segment=1)
+    conn = rig.connect(ladder(layers))
+    for second in (100, 102):
+        flush(rig, conn, layers, second)
+    return rig, conn
+
+
 def test_a_key_frame_of_one_layer_that_cuts_the_others_leaves_them_whole() -> None:
     """As ffmpeg does where the encoder puts a key frame at a cut of the scene into one layer of a ladder."""
     rig = Rig(fragments_per_segment=1)
@@ -78,10 +87,7 @@ def test_a_key_frame_of_one_layer_that_cuts_the_others_leaves_them_whole() -> No
 
 def test_where_an_encoder_goes_on_between_the_layers_of_a_picture_nothing_of_it_is_lost() -> None:
     """Its queue begins with the last picture of one layer, behind which come the key frames of all: that layer's cuts the others'."""
-    rig = Rig(fragments_per_segment=1)
-    conn = rig.connect(ladder(3))
-    for second in (100, 102):
-        flush(rig, conn, 3, second)
+    rig, conn = fed(3)
     rig.disconnect(conn)
     rig.wait(4)
     conn = rig.connect(ladder(3))
@@ -99,10 +105,7 @@ def test_where_an_encoder_goes_on_between_the_layers_of_a_picture_nothing_of_it_
 
 
 def test_what_one_layer_cannot_show_is_a_gap_of_that_layer_alone() -> None:
-    rig = Rig(fragments_per_segment=1)
-    conn = rig.connect(ladder(2))
-    for second in (100, 102):
-        flush(rig, conn, 2, second)
+    rig, conn = fed(2)
     # Its key frame was dropped: a hole of one picture, nearer than times of two sources are told apart.
     rig.wait(2)
     rig.send(conn, piece(1, 2601, 49, key=False), piece(2, 2600, 50, key=True), sound(3, 104, 2))
@@ -118,10 +121,7 @@ def test_what_one_layer_cannot_show_is_a_gap_of_that_layer_alone() -> None:
 
 
 def test_sound_behind_a_hole_of_all_is_listed_beside_a_gap_of_the_pictures() -> None:
-    rig = Rig(fragments_per_segment=1)
-    conn = rig.connect(ladder(2))
-    for second in (100, 102):
-        flush(rig, conn, 2, second)
+    rig, conn = fed(2)
     rig.disconnect(conn)
     rig.wait(4)
     conn = rig.connect(ladder(2))

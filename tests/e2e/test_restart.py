@@ -95,11 +95,7 @@ def test_an_encoder_that_restarts_at_zero_opens_a_period(again: Recipe, tmp_path
         daemon.end_program("news")
         recorder.take()
         recorder.check()
-        dash = read_dash(daemon.fetch, daemon.presentation("news", "manifest(format=mpd-time-cmaf)"))
-        periods = sorted({track.label.split()[2] for track in dash})
-        assert len(periods) == 2
-        for period, source in zip(periods, (first, second), strict=True):
-            assert_presentation(read_file(source), [track for track in dash if track.label.split()[2] == period])
+        assert_a_period_each(daemon, first, second)
         playlists = [daemon.fetch(urljoin(url, name)).decode() for url, name in media_playlists(daemon)]
         assert [text.count("#EXT-X-DISCONTINUITY\n") for text in playlists] == [1] * len(playlists), playlists
 
@@ -119,14 +115,18 @@ def test_a_program_that_is_started_again_goes_on_under_the_same_urls(tmp_path: P
         daemon.end_program("news")
         assert recorder.take() > before
         recorder.check()
-        dash = read_dash(daemon.fetch, daemon.presentation("news", "manifest(format=mpd-time-cmaf)"))
-        periods = sorted({track.label.split()[2] for track in dash})
-        assert len(periods) == 2
-        for period, source in zip(periods, (first, second), strict=True):
-            assert_presentation(read_file(source), [track for track in dash if track.label.split()[2] == period])
+        assert_a_period_each(daemon, first, second)
         daemon.kill()
         daemon.start()
         recorder.check()
+
+
+def assert_a_period_each(daemon: Daemon, *sources: Path) -> None:
+    """What came from each source is a Period, whole."""
+    dash = read_dash(daemon.fetch, daemon.presentation("news", "manifest(format=mpd-time-cmaf)"))
+    periods = sorted({track.label.split()[2] for track in dash})
+    for period, source in zip(periods, sources, strict=True):
+        assert_presentation(read_file(source), [track for track in dash if track.label.split()[2] == period])
 
 
 def media_playlists(daemon: Daemon) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ class KillAssets(Kill):
             program = Program(self.root / "assets" / f"asset-{self.count}", 20 * SECOND)
             self._started(program)
             self.programs.append(program)
-            act = lambda: self._start(program)  # noqa: E731
+            act = partial(self._start, program)
         else:
             found = self._pick(index, running=what == "stop")
             if found is None:
