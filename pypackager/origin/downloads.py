@@ -56,7 +56,8 @@ class Downloads:
         headers = [
             ("content-type", "video/mp4"),
             ("content-disposition", movie.disposition),
-            ("cache-control", cache_control("immutable", 0, shared=True)),
+            # Its program may be started again: then the URL shows nothing, and later another file.
+            ("cache-control", cache_control("manifest", 0, shared=True)),
             ("accept-ranges", "bytes"),
             ("etag", quoted(movie.etag)),
         ]
