@@ -98,7 +98,7 @@ def assert_yt_dlp(url: str, folder: Path, *, frames: int) -> None:
     assert len(video.frames) == frames
 
 
-@pytest.mark.parametrize("lost", [5, 50], ids=["shorter", "absent"])
+@pytest.mark.parametrize("lost", [5, 50, 60], ids=["shorter", "absent", "both"])
 def test_a_layer_whose_encoder_left_first_stays(lost: int, tmp_path: Path) -> None:
     """At the end of each of two encoders the last fragment of one layer is shorter than the others', or was never sent."""
     source = material(LADDER_SHORT)

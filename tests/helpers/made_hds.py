@@ -130,7 +130,7 @@ def _bootstrap(
 def _fragment(
     bitrate: int, number: int, *, shift: int = 0, header_shift: int = 0, headers: bool = True, key: bool = True,
     marked: bool = True, codec: int = 7, flags: int = 0xAF, previous: int = 0, stream: int = 0, swap: bool = False, slack: int = 0,
-    width: int | None = None, mdats: int = 1, cut: int = 0,
+    width: int | None = None, mdats: int = 1, cut: int = 0, alone: int | None = None,
 ) -> bytes:  # fmt: skip
     """A fragment.
 
@@ -151,6 +151,7 @@ def _fragment(
         width: Of its sequence header.
         mdats: How often it is there.
         cut: Bytes that are missing at its end.
+        alone: It has no pictures, and sound from so many milliseconds on.
     """
     start = _FIRST_MS + (number - 1) * _MS + shift
     tags: list[tuple[int, int, int, bytes]] = []  # place, kind, time, body
@@ -159,20 +160,20 @@ def _fragment(
         avcc = b"\x01" + sps[1:4] + b"\xff\xe1" + struct.pack(">H", len(sps)) + sps + b"\x01" + struct.pack(">H", len(PPS)) + PPS
         tags.append((-2, 9, start + header_shift, bytes((0x17, 0, 0, 0, 0)) + avcc))
         tags.append((-1, 8, start + header_shift, bytes((0xAF, 0)) + AAC_STEREO))
-    for n in range(_PICTURES):
+    for n in range(_PICTURES if alone is None else 0):
         first = n == 0
         unit = picture((bitrate, number, n), key=key and first, size=20 * bitrate // 8)
         kind = 0x10 if first and marked else 0x20
         body = bytes((kind | codec, 1, 0, 0, 0)) + lengths(unit) + (b"\x00" * slack if first else b"")
         tags.append((40 * n, 9, start + 40 * n, body))
-    tags += [(at, 8, start + at, bytes((flags, 1)) + sound((number, at), size=10)) for at in range(0, _MS, _SOUND_STEP)]
+    tags += [(at, 8, start + at, bytes((flags, 1)) + sound((number, at), size=10)) for at in range(alone or 0, _MS, _SOUND_STEP)]
     tags.sort(key=lambda tag: tag[:2])
     pictures = [n for n, (place, kind, *_) in enumerate(tags) if kind == 9 and place >= 0]
     if swap:
         one, other = pictures[1:3]
         tags[one], tags[other] = tags[other], tags[one]
     whole_tags = [
-        _tag(kind, time, body, previous=previous if n == pictures[0] else 0, stream=stream if not n else 0)
+        _tag(kind, time, body, previous=previous if n == (pictures or [0])[0] else 0, stream=stream if not n else 0)
         for n, (_, kind, time, body) in enumerate(tags)
     ]
     whole = box(b"mdat", *whole_tags) * mdats

@@ -15,7 +15,7 @@ from pypackager.check.presentation import Listing, Track
 from pypackager.check.rules import rule
 
 TIME = rule(
-    "HDS-FRAGMENT-TIME", "error", "Adobe F4V 2.11.2.2", "the first picture of a fragment (or sound, where there is none) has its time",
+    "HDS-FRAGMENT-TIME", "error", "Adobe F4V 2.11.2.2", "the first picture of a fragment, or sound without pictures, has its time",
     example="the first tag of the fragment at 24,000 ms is of 24,080 ms",
 )  # fmt: skip
 HEADER_TIME = rule(
@@ -32,7 +32,10 @@ _RATE_SECONDS = 10
 _SLACK_MS = 2
 """Times of the table and of tags are both rounded, not always alike."""
 _DELAY_MS = 500
-"""Sound may lie so much behind the times at which pictures are decoded; a table is of these where a media has pictures."""
+"""Sound may lie so much behind the times at which pictures are decoded; a table is of these where a media has pictures.
+
+A fragment in a hole of the pictures is listed from where these end, and has the sound that begins in it, wherever that is.
+"""
 
 
 def check_fragments(track: Track, bitrate: int | None, scope: Scope) -> None:
@@ -46,7 +49,8 @@ def check_fragments(track: Track, bitrate: int | None, scope: Scope) -> None:
         start = int(1000 * loaded.listing.start)
         main = media.streams[0]
         off = _signed(int(main.dts[0]) - start)
-        most = _DELAY_MS if pictures and main.kind != "video" else _SLACK_MS
+        beside = pictures and main.kind != "video"
+        most = max(_DELAY_MS, int(1000 * loaded.listing.duration)) if beside else _SLACK_MS
         if not -_SLACK_MS <= off <= most:
             here.breach(TIME, f"{main.kind} from {int(main.dts[0])} ms on", f"{start} ms, as the bootstrap says")
         _check_headers(media, main, loaded.listing, here)

@@ -64,6 +64,16 @@ def test_the_manifest_says_the_size_that_pictures_have_now(follows: bool) -> Non
     assert broken(judged(show)) == (set() if follows else {"MEDIA-RESOLUTION"})
 
 
+def test_sound_in_a_hole_of_the_pictures_begins_inside_its_fragment() -> None:
+    """An encoder's end: the sound of the fragment before reaches into the hole, and what begins in it is all that its fragment has."""
+    inside, outside = HdsShow(), HdsShow()
+    for bitrate in (20, 30):
+        inside.spoil(3, bitrate=bitrate, alone=600)
+        outside.spoil(3, bitrate=bitrate, alone=600, shift=1500)
+    assert "HDS-FRAGMENT-TIME" not in broken(judged(inside))
+    assert "HDS-FRAGMENT-TIME" in broken(judged(outside))
+
+
 MISTAKES: dict[str, tuple[str, Mistake]] = {  # the rule meant for it, and what it cannot help breaking
     # --- the manifest
     "no XML": ("HDS-XML", lambda show: show.edit("</manifest>", "")),
