@@ -40,7 +40,7 @@ def run(tmp_path: Path, seconds: float, seed: int, calm_s: tuple[float, float]) 
         assert peak <= MEMORY_KIB, story
         # A hanging encoder's connections and its successor's are there at once; a viewer has one, and a question behind the front door.
         assert most <= idle + 2 * CONNECTIONS + 3 * len(result.viewers) + 2 * OPEN_FILES, story
-        files = [name for name in daemon.descriptors() if name.startswith(f"{daemon.data}/") and not name.endswith("/lock")]
+        files = [name for name in daemon.descriptors() if name.startswith(f"{daemon.data}/channels/") and not name.endswith("/lock")]
         assert len(files) <= OPEN_FILES, (files, story)
     return result
 

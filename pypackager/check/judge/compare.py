@@ -11,7 +11,7 @@ import numpy as np
 from pypackager.check.finding import Report, Scope
 from pypackager.check.judge.borders import borders_to_judge, check_borders
 from pypackager.check.judge.match import NS, Stream, match, streams
-from pypackager.check.judge.stand_in import in_step, without_stand_ins
+from pypackager.check.judge.stand_in import in_step, own, without_stand_ins
 from pypackager.check.presentation import Presentation
 from pypackager.check.rules import rule
 
@@ -44,7 +44,7 @@ def check_same(one: Presentation, other: Presentation, report: Report, *, whole:
     shifts: list[tuple[str, int, int]] = []
     pairs: dict[int, list[tuple[Stream, Stream, int]]] = {}
     matched: set[int] = set()
-    for stream, best in zip(theirs, match(ours, theirs), strict=True):
+    for stream, best in zip(theirs, match(_own(one, ours), _own(other, theirs)), strict=True):
         here = scope.at(track=stream.label)
         if best is None:
             here.breach(FRAMES, f"no frame of this {stream.kind} is in {one.label}", "a track with the same frames")
@@ -67,6 +67,11 @@ def check_same(one: Presentation, other: Presentation, report: Report, *, whole:
         if abs(shift - shifts[0][1]) > tick + shifts[0][2]:
             found = f"{(shift - shifts[0][1]) / 1e6:+.3f} ms against {shifts[0][0]}"
             scope.at(track=label).breach(SHIFT, found, f"the shift of {shifts[0][1] / 1e6:.3f} ms, to a tick")
+
+
+def _own(presentation: Presentation, layers: list[Stream]) -> list[Stream]:
+    """The streams of a presentation by what is theirs alone, where one may stand in for another."""
+    return [own(each, layers) for each in layers] if presentation.format == "smooth" else layers
 
 
 def _check_all_there(ours: list[Stream], matched: set[int], one: Presentation, other: Presentation, scope: Scope) -> None:

@@ -58,6 +58,17 @@ def without_stand_ins(stream: Stream, beside: Sequence[Stream], counterpart: Str
     return replace(stream, digest=stream.digest[~dropped], time=stream.time[~dropped], gaps=gaps, parts=[])
 
 
+def own(stream: Stream, beside: Sequence[Stream]) -> Stream:
+    """A level by what no other level has at the same times; the whole of one that has nothing of its own.
+
+    One that joined late and left early has more of those that stand in for it than of itself.
+    """
+    kept = np.ones(len(stream.time), np.bool_)
+    for part in stream.parts:
+        kept[part] = not any(_has(other, stream.digest[part], stream.time[part]) for other in beside if other is not stream)
+    return replace(stream, digest=stream.digest[kept], time=stream.time[kept], parts=[]) if kept.any() else stream
+
+
 def _has(other: Stream, digests: np.ndarray, times: np.ndarray) -> bool:
     """It has the same frames in a segment at the same times."""
     return any(np.array_equal(other.digest[part], digests) and np.array_equal(other.time[part], times) for part in other.parts)

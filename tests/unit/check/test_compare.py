@@ -161,6 +161,15 @@ def test_a_layer_whose_encoder_left_first_has_its_place_in_smooth(left: int) -> 
     assert compared([longer, shorter], [longer, served], form="smooth") == set()
 
 
+def test_a_layer_that_came_late_is_known_by_what_is_its_own() -> None:
+    """Most of what is served under its name is another's."""
+    steady = [track("a", range(at, at + 50), at) for at in range(0, 250, 50)]
+    late = track("b", range(1100, 1150), 100)
+    served = joined(*(late if n == 2 else each for n, each in enumerate(steady)))
+    assert compared([joined(*steady), late], [joined(*steady), served], form="smooth") == set()
+    assert compared([joined(*steady), late], [joined(*steady), joined(*steady)], form="smooth") == {"SYNC-LAYER"}
+
+
 def test_a_media_playlist_by_itself_is_one_rendition() -> None:
     layers = [track("high", range(100), 0), track("low", range(1000, 1100), 0)]
     alone = replace(layers[0], url="")
