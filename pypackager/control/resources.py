@@ -39,8 +39,6 @@ class Channel(Stamp, frozen=True, kw_only=True):
     name: Name
     settings: ChannelSettings
     desired: Desired = "stopped"
-    resets: int = 0
-    """How often it was told to reset."""
     filed: Switch | None = None
     """`state` in the configuration file when the file was last applied; None: it was never in the file."""
 
