@@ -208,8 +208,8 @@ class Ledger:
         self.version += 1
 
     def _config_added(self, record: ConfigAdded) -> None:
+        # Nothing that is published is of it yet: manifests stay as they are.
         self._track(record.track).add_config(record.config, record.value)
-        self.version += 1
 
     def _anchored(self, record: Anchored) -> None:
         if self.anchor_ns is not None:

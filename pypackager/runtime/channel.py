@@ -173,7 +173,8 @@ class LiveChannel:
 
     def advance(self) -> None:
         """Moves the published edge as far as it goes."""
-        self._guard("advance", lambda: self.timeline.advance(self._now()))
+        # Who ends a program wants what was taken, not what has ended by the clock.
+        self._guard("advance", lambda: self.timeline.advance(self._now(), at_once=self.programs.stopping))
         if self.programs.stopping:
             self._guard("stop", lambda: self.programs.settle(self._now().utc_ns))
         if not self.life.settled:

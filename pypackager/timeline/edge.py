@@ -44,7 +44,7 @@ class Held(msgspec.Struct):
     until_ns: int
 
 
-def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -> Slot | Held | None:
+def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: int, until_ns: int | None = None) -> Slot | Held | None:
     """The next slot to publish, or how long to wait for the tracks that are behind, or None when nothing waits.
 
     Args:
@@ -52,6 +52,7 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
         now_ns: monotonic time of the call, on the same clock as `Fragment.arrived_ns`.
         limit_ns: the configured shortest deadline.
         last_ns: monotonic time of the last publication: a track that sends faster than real time does not use up the time of the others.
+        until_ns: media time up to which is published now (pace.py); None: all of it.
     """
     lines = list(lines)
     leading = _leading(lines, now_ns, limit_ns, last_ns)
@@ -59,6 +60,8 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
         return leading
     leader, head = leading
     start_ns, end_ns = leader.ns(head.time), leader.ns(head.end)
+    if until_ns is not None and (early_ns := _reach(lines, end_ns) - until_ns) > 0:
+        return Held(now_ns + early_ns)
     grace_ns = _grace(end_ns - start_ns, limit_ns)
     arrived_ns = min(f.arrived_ns for line in lines for f in line.waiting[:1] if line.ns(f.time) < end_ns)
     deadline = arrived_ns + grace_ns
@@ -98,6 +101,11 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
             line.proven = 0
             missing.append(line)
     return Slot(start_ns, end_ns, leader, head, members, missing)
+
+
+def _reach(lines: Iterable[TrackLine], end_ns: int) -> int:
+    """Where the last fragment of a slot ends: of layers that are not aligned, behind the slot."""
+    return max((line.ns(f.end) for line in lines for f in line.waiting if line.ns(f.time) + line.ns(f.end) < 2 * end_ns), default=end_ns)
 
 
 def _grace(slot_ns: int, limit_ns: int) -> int:

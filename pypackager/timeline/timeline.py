@@ -15,6 +15,7 @@ from pypackager.model.records import Anchored, ClockPlaced
 from pypackager.timeline.clocks import Clock, anchor_ns
 from pypackager.timeline.feeds import Clocks, Feed, Now
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
+from pypackager.timeline.pace import Pace
 from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.publisher import Publisher
@@ -40,6 +41,7 @@ class Timeline:
         self.tracks = Tracks(options, store, alert)
         self._writing = Writing(store, alert, self.tracks, self.feeds, self._interval_ns)
         self.publisher = Publisher(options, store, alert, self.tracks.lines, self._writing.finish)
+        self._pace = Pace(alert)
         self.anchor_ns: int | None = None
         self.reach_ns: int | None = None
         """End of the newest fragment that was ever taken, of all tracks."""
@@ -105,7 +107,7 @@ class Timeline:
         known = self.clocks.match(feed, source_ns, self._media_now_ns(now))
         if known is not None:
             return self.clocks.join(feed, known).number
-        return self.clocks.start(feed, source_ns, source_ns, now.utc_ns, self.anchor_ns, self.reach_ns).number
+        return self._new_clock(feed, source_ns, source_ns, now).number
 
     # --- media
 
@@ -156,9 +158,10 @@ class Timeline:
         """The store finished a ticket; returns whether it was a fragment of ours."""
         return self._writing.written(ticket, errno)
 
-    def advance(self, now: Now) -> None:
-        """Publishes every slot that is complete or past its deadline; `wake_ns` says when to call again."""
-        self.wake_ns = self.publisher.advance(self.feeds.values(), now)
+    def advance(self, now: Now, *, at_once: bool = False) -> None:
+        """Publishes every slot that is complete or past its deadline, `at_once` also ahead of time; `wake_ns` says when to call again."""
+        until_ns = None if at_once else self._pace.until_ns(now, self.anchor_ns, self.reach_ns)
+        self.wake_ns = self.publisher.advance(self.feeds.values(), now, until_ns)
 
     def behind(self) -> dict[str, int]:
         """Where the newest fragment that waits behind the published edge starts, by track id."""
@@ -200,7 +203,7 @@ class Timeline:
         for clock in self.clocks.by_side(feed.side):
             if goes_on(clock, sight, self._store.knows):
                 return self.clocks.join(feed, clock)
-        return self._new_clock(sight)
+        return self._new_clock(sight.feed, sight.start_ns, sight.end_ns, sight.now)
 
     def _place_anew(self, sight: Sight) -> Clock:
         """The clock of a source that was misjudged: one on which it goes on, which its other connections may have, else a new one."""
@@ -208,11 +211,11 @@ class Timeline:
         for clock in self.clocks.by_side(sight.feed.side):
             if sight.lag_ns(clock) <= 0 and goes_on(clock, sight, self._store.knows):
                 return self.clocks.join(sight.feed, clock)
-        return self._new_clock(sight)
+        return self._new_clock(sight.feed, sight.start_ns, sight.end_ns, sight.now)
 
-    def _new_clock(self, sight: Sight) -> Clock:
-        now_ns = sight.now.utc_ns
-        return self.clocks.start(sight.feed, sight.start_ns, sight.end_ns, now_ns, self.anchor_ns, self.reach_ns)
+    def _new_clock(self, feed: Feed, start_ns: int, end_ns: int, now: Now) -> Clock:
+        self._pace.set(now)
+        return self.clocks.start(feed, start_ns, end_ns, now.utc_ns, self.anchor_ns, self.reach_ns)
 
     def _span(self, clock: Clock, sight: Sight) -> tuple[int, int]:
         chunk, scale = sight.chunk, sight.line.info.timescale

@@ -198,7 +198,7 @@ def test_a_fragment_of_one_frame_opens_its_period() -> None:
         rig.wait(2)
         rig.send(conn, Chunk(1, start * VIDEO, GOP))
     # Back in mid-GOP: one frame, then whole fragments.
-    rig.wait(5)
+    rig.wait(6)
     rig.send(conn, Chunk(1, 110 * VIDEO, 3600), Chunk(1, 110 * VIDEO + 3600, GOP))
     rows = rig.rows("v1")
     assert [row.time for row in rows][-2:] == [110 * VIDEO, 110 * VIDEO + 3600]

@@ -212,7 +212,7 @@ def test_pictures_that_are_refreshed_gradually_are_listed_as_they_come() -> None
     assert all(row.duration == 50 * FRAME for row in listed[5:])
     # It comes back within what a key frame would begin: no picture of it is dropped again.
     rig.disconnect(conn)
-    rig.wait(4)
+    rig.wait(5)
     conn = rig.connect([Header(1, "video")], stream="v")
     for start in range(4123, 4323, 50):
         rig.wait(2)

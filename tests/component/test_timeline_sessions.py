@@ -275,7 +275,7 @@ def test_another_header_is_taken_once_the_old_source_is_silent() -> None:
     for start in (100, 102):
         rig.wait(2)
         rig.send(old, gop(start))
-    rig.wait(9)
+    rig.wait(10)
     new = rig.connect(layer("v", codec_private=b"other"), stream="v")
     for start in (114, 116):
         rig.wait(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypackager.model.presentation import Presentation
-from tests.helpers.dvr import SECOND, Channel
+from tests.helpers.dvr import SECOND, VIDEO, Channel, config
 
 HOUR = 3600 * SECOND
 
@@ -28,6 +28,16 @@ def test_what_left_the_window_lingers_for_a_minute(channel: Channel) -> None:
     # Not for a viewer who asked for a part, nor on demand: neither window moves.
     assert channel.store.presentation("p", 12 * SECOND, start_ns=110 * SECOND).lately is None
     assert channel.store.presentation("p", 12 * SECOND, ended=True).lately is None
+
+
+def test_a_configuration_that_nothing_has_yet_makes_no_version(channel: Channel) -> None:
+    channel.run(0, 1)
+    before = channel.store.presentation("p", HOUR)
+    channel.store.add_config(VIDEO.number, config("b"))
+    channel.settle()
+    assert channel.store.presentation("p", HOUR) is before
+    channel.run(1, 2)
+    assert config("b") in channel.store.presentation("p", HOUR).tracks[0].configs.values()
 
 
 def test_versions_rise_over_a_restart(channel: Channel) -> None:
