@@ -11,7 +11,7 @@ from pypackager.packaging.rows import Page
 from pypackager.packaging.runs import Run, RunStrip
 
 _LIVE = 0x20
-_END_OF_PRESENTATION, _TIME_DISCONTINUITY = 0, 2
+_END_OF_PRESENTATION, _TIMES_JUMP, _TIMES_AND_NUMBERS_JUMP = 0, 2, 3
 _MILLISECONDS = 1000
 _RUN = struct.Struct(">IQI")
 _MARK = struct.Struct(">IQIB")
@@ -20,10 +20,13 @@ _MARK = struct.Struct(">IQIB")
 def table_entry(run: Run, head: bool) -> bytes:
     """Fragment run table entries of a run of rows; before one that does not go on from the last, the discontinuity.
 
-    Fragments are numbered from 1 by their absolute rows. A duration of zero would be read as a mark.
+    Fragments are numbered from 1 by their absolute rows. A duration of zero would be read as a mark. A mark's number is the one that
+    would be due: what is asked for from there on is the next entry's.
     """
     listed = _RUN.pack(run.row + 1, run.time, max(1, run.duration))
-    return listed if head or run.joined else _MARK.pack(run.row + 1, run.time, 0, _TIME_DISCONTINUITY) + listed
+    if head or run.joined:
+        return listed
+    return _MARK.pack(run.due + 1, run.time, 0, _TIMES_JUMP if run.due == run.row else _TIMES_AND_NUMBERS_JUMP) + listed
 
 
 def abst(strip: RunStrip, start: int, stop: int, *, live: bool, version: int, end_ms: int) -> Page:

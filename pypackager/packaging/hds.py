@@ -3,14 +3,14 @@
 In: a presentation. Out: the f4m, an `abst`, or an F4fFragment. Never: bytes of media.
 
 The default audio is muxed with every video layer; other languages are media of their own that clients mix in late. A fragment's number is
-the row's absolute number plus one: it is in the journal, so it stays. Gaps keep their number, and their audio.
+the row's absolute number plus one: it is in the journal, so it stays. Gaps keep their number, and their audio; one without audio is a
+jump of the numbers, and has an empty fragment for who counts on over it.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from functools import partial
-from typing import Any
 from zlib import crc32
 
 import msgspec
@@ -20,21 +20,17 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.plan import F4fFragment, Published
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.packaging import cache
-from pypackager.packaging.bootstrap import abst, table_entry
 from pypackager.packaging.choices import names
+from pypackager.packaging.hds_rows import ERA_MS, PRESENTATION_SHIFT_MS, bootstrap_page, listed
 from pypackager.packaging.hls_master import peak_bps
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.markup import attributes, escape
-from pypackager.packaging.rows import Page
-from pypackager.packaging.runs import RunStrip
 from pypackager.packaging.timing import NS
 from pypackager.packaging.urls import HdsBootstrap, HdsMedia, build, stem
 from pypackager.packaging.window import (
     audio_rows,
     default_audio,
     end_time,
-    muxed_start,
-    muxed_stop,
     newest_config,
     playable,
     source,
@@ -42,19 +38,6 @@ from pypackager.packaging.window import (
 )
 
 CONTENT_TYPE = "application/f4m+xml"
-
-ERA_MS = 1 << 31
-"""HDS time zero is the last multiple of this: FLV counts milliseconds in 32 bits, which clients take to be signed.
-
-Media time may be UTC, and a window must not move zero while it slides. So zero is a function of the fragment's time alone, and time starts
-over, with a discontinuity, every 24.8 days.
-"""
-
-PRESENTATION_SHIFT_MS = 200
-"""So much later than it is decoded everything is shown (`mux::PRESENTATION_SHIFT_MS`): no picture's offset is negative.
-
-A media of sound alone is listed at the times that its tags have; one with pictures at their decode times.
-"""
 
 _CODECS = ("avc1", "avc3", "mp4a.40.2", "mp4a.40.5", "mp4a.40.29")
 
@@ -78,7 +61,7 @@ def manifest(presentation: Presentation) -> Published:
     Raises:
         PackagerError: NOT_READY (404) while nothing that HDS can carry is published.
     """
-    entries = [entry for entry in _media(presentation) if _listed(presentation, entry.track, entry.muxed)]
+    entries = [entry for entry in _media(presentation) if listed(presentation, entry.track, entry.muxed)]
     if not entries:
         raise PackagerError("NOT_READY", "nothing that HDS can carry is published yet", status=404)
     # What it says seldom changes while it is live and names the bootstraps; in the end they are in it.
@@ -107,7 +90,7 @@ def _manifest(presentation: Presentation, entries: list[_Media]) -> Published:
         if live:
             lines.append(f"{head}/>")
         else:
-            page = _bootstrap(presentation, entry.track, _listed(presentation, entry.track, entry.muxed))
+            page = bootstrap_page(presentation, entry.track, entry.muxed, listed(presentation, entry.track, entry.muxed))
             lines.append(f"{head}>{b64encode(page.join()).decode()}</bootstrapInfo>")
     named = names([entry.track for entry in entries])
     lines += (_element(entry, number, name) for number, (entry, name) in enumerate(zip(entries, named, strict=True)))
@@ -179,11 +162,11 @@ def bootstrap(presentation: Presentation, target: HdsBootstrap) -> Published:
         PackagerError: NOT_READY (404) while nothing is listed in it.
     """
     track, audio = _tracks(presentation, target)
-    if not _carried(track) or not (rows := _listed(presentation, track, audio)):
+    if not _carried(track) or not (rows := listed(presentation, track, audio)):
         raise PackagerError("NOT_READY", "nothing of this track that HDS can carry is published yet", status=404, where=track.info.id)
 
     def make() -> Published:
-        page = _bootstrap(presentation, track, rows)
+        page = bootstrap_page(presentation, track, audio, rows)
         return Published(content_type="video/abst", body=page.body(), lifetime="manifest", etag=cache.version_etag(presentation))
 
     return cache.answer(presentation, ("abst", target.audio, track.info.number), cache.version(presentation), make)
@@ -196,39 +179,6 @@ def _tracks(presentation: Presentation, target: HdsBootstrap | HdsMedia) -> tupl
     return track, track_by_id(presentation, target.audio) if target.audio else None
 
 
-def _listed(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None) -> range:
-    """The rows that are listed."""
-    return range(len(track.time)) if audio is None else range(muxed_start(track, audio), muxed_stop(presentation, track, audio))
-
-
-def _bootstrap(presentation: Presentation, track: TrackWindow, rows: range) -> Page:
-    strip = cache.strip(presentation, ("hds rows", track.info.number), track, _table)
-    end = track.first + rows.stop
-    # A gap is listed: clients count fragment numbers on from the first.
-    times = _milliseconds if track.info.kind == "video" else _sounding
-    strip.feed(track, times, end, gaps=True)
-    last = end - track.first - 1
-    last_ms, length_ms = times(int(track.time[last]), int(track.duration[last]), track.info.timescale)
-    live = not presentation.ended
-    return abst(strip, track.first + rows.start, end, live=live, version=presentation.version & 0xFFFFFFFF, end_ms=last_ms + length_ms)
-
-
-def _table(start: int) -> RunStrip:
-    return RunStrip(start, table_entry)
-
-
-def _milliseconds(time: Any, duration: Any, timescale: int) -> tuple[Any, Any]:
-    """Times and durations on the HDS timeline; ends are rounded like starts, so that equal neighbours stay in one run."""
-    start = time * 1000 // timescale
-    return start % ERA_MS, (time + duration) * 1000 // timescale - start
-
-
-def _sounding(time: Any, duration: Any, timescale: int) -> tuple[Any, Any]:
-    """The same for a media of sound alone."""
-    start = time * 1000 // timescale
-    return (start + PRESENTATION_SHIFT_MS) % ERA_MS, (time + duration) * 1000 // timescale - start
-
-
 def media(presentation: Presentation, target: HdsMedia) -> Published:
     """A fragment.
 
@@ -237,7 +187,7 @@ def media(presentation: Presentation, target: HdsMedia) -> Published:
     """
     track, other = _tracks(presentation, target)
     row = target.number - 1 - track.first
-    if row not in _listed(presentation, track, other):
+    if row not in listed(presentation, track, other):
         raise PackagerError("NO_SUCH_FRAGMENT", "the window has no fragment of this number", status=404, where=build(target))
     main = source(presentation, track, row, row + 1)
     audio = source(presentation, other, *audio_rows(presentation, track, row, row + 1, other)) if other else None
@@ -258,5 +208,5 @@ def numbers_behind(presentation: Presentation, target: HdsMedia, number: int) ->
         PackagerError: NO_SUCH_TRACK (404).
     """
     track, other = _tracks(presentation, target)
-    rows = _listed(presentation, track, other)
+    rows = listed(presentation, track, other)
     return range(max(number, track.first + rows.start) + 1, track.first + rows.stop + 1)

@@ -30,6 +30,8 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     count: int
     joined: bool
     """It starts where the run before it ends, in the same period."""
+    due: int
+    """Absolute number of the row behind the run before it: others are not listed between them."""
 
 
 Element = Callable[[Run, bool], bytes]
@@ -63,7 +65,9 @@ class RunStrip:
         self._joined = bytearray()
 
     def _run(self, index: int) -> Run:
-        return Run(self._rows[index], self._times[index], self._durations[index], self._counts[index], bool(self._joined[index]))
+        row, before = self._rows[index], index - 1 if index >= 0 else len(self._rows) + index - 1
+        due = self._rows[before] + self._counts[before] if before >= 0 else row
+        return Run(row, self._times[index], self._durations[index], self._counts[index], bool(self._joined[index]), due)
 
     @property
     def start(self) -> int:
@@ -107,7 +111,7 @@ class RunStrip:
             if joined and run.duration == duration:
                 self._counts[-1] += 1
             else:
-                self._append(Run(number, time, duration, 1, joined))
+                self._append(number, time, duration, 1, joined)
 
     def _feed_window(self, track: Rows, clock: Clock, first: int, last: int, *, gaps: bool) -> None:
         """All rows at once: a window that was not asked for before may have tens of thousands."""
@@ -125,17 +129,17 @@ class RunStrip:
         goes_on = np.concatenate([[False], joined])[begins]
         columns = ((rows[begins] + track.first), times[begins], durations[begins], counts, goes_on)
         for values in zip(*(column.tolist() for column in columns), strict=True):
-            self._append(Run(*values))
+            self._append(*values)
 
-    def _append(self, run: Run) -> None:
+    def _append(self, row: int, time: int, duration: int, count: int, joined: int) -> None:
         if self._rows:
             last = self._run(-1)
             self._strip.append(last.row, self._element(last, False))
-        self._rows.append(run.row)
-        self._times.append(run.time)
-        self._durations.append(run.duration)
-        self._counts.append(run.count)
-        self._joined.append(run.joined)
+        self._rows.append(row)
+        self._times.append(time)
+        self._durations.append(duration)
+        self._counts.append(count)
+        self._joined.append(joined)
 
     def slice(self, start: int, stop: int) -> Iterator[Piece]:
         """The rendered runs of the absolute rows [start, stop)."""
@@ -182,7 +186,7 @@ class RunStrip:
 
 def _since(run: Run, start: int) -> Run:
     skip = start - run.row
-    return Run(start, run.time + skip * run.duration, run.duration, run.count - skip, joined=False) if skip > 0 else run
+    return Run(start, run.time + skip * run.duration, run.duration, run.count - skip, joined=False, due=start) if skip > 0 else run
 
 
 def _until(run: Run, stop: int) -> Run:
