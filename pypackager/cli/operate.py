@@ -35,7 +35,9 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 KINDS = {
-    "channel": Kind("channels", ("name", "status", "protocol", "programs", "alerts", "description"), "NAME", ("start", "stop"), set=True),
+    "channel": Kind(
+        "channels", ("name", "status", "protocol", "programs", "alerts", "description"), "NAME", ("start", "stop", "reset"), set=True
+    ),
     "program": Kind(
         "channels/{}/programs",
         ("name", "state", "asset", "archive_window", "locators", "trouble"),

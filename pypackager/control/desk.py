@@ -81,7 +81,7 @@ class Desk:
         return channel
 
     async def command_channel(self, name: str, command: Command, wanted: str | None = None) -> Operation:
-        """Starts, stops or deletes a channel.
+        """Starts, stops, resets or deletes a channel.
 
         Raises:
             PackagerError: CHANNEL_STATE, PROGRAMS_RUNNING, CHANNEL_HAS_PROGRAMS, OPERATION_PENDING (409), ETAG_MISMATCH (412), …
@@ -94,11 +94,13 @@ class Desk:
                     channel = replace(channel, desired="running")
                 case "stop":
                     channel = replace(channel, desired="stopped")
+                case "reset":
+                    channel = replace(channel, reset=self.runner.utc())
                 case _:
                     channel = replace(channel, desired="deleted")
             await self.runner.registry.commit([touched(channel, self.runner.utc())])
             operation = self.operations.begin(command, f"channels/{name}", self.runner.utc())
-        to = {"start": "Running", "stop": "Stopped"}.get(command)
+        to = {"start": "Running", "stop": "Stopped", "reset": "Running"}.get(command)
         done = self._gone(name) if to is None else lambda: self.runner.state(name) == to
         self._nursery.start_soon(self._carry_out, operation, name, None, done)
         return operation
@@ -150,6 +152,9 @@ class Desk:
         async with self.runner.registry.lock:
             program = self._program(channel, name, wanted)
             self._program_way(program, command)
+            if command == "start":
+                # A channel that was told to reset may not have begun with it.
+                self.operations.free(f"channels/{channel}")
             going = self.running(channel)
             if command == "start" and len(going) >= MAX_RUNNING:
                 raise conflict("TOO_MANY_PROGRAMS", f"{MAX_RUNNING} programs run already: {', '.join(going)}; stop one first")

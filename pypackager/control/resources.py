@@ -41,6 +41,13 @@ class Channel(Stamp, frozen=True, kw_only=True):
     desired: Desired = "stopped"
     filed: Switch | None = None
     """`state` in the configuration file when the file was last applied; None: it was never in the file."""
+    reset: datetime | None = None
+    """When it was last told to reset; it does so once."""
+
+    @property
+    def reset_ns(self) -> int | None:
+        """The same as the channel's journal has it."""
+        return None if self.reset is None else int(self.reset.timestamp() * 1_000_000) * 1000
 
 
 class Program(Stamp, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ there becomes a gap. Both happen alike live and on replay (a write can fail whil
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pypackager.dvr import lineup
@@ -28,6 +28,7 @@ from pypackager.model.records import (
     Peak,
     PeriodOpened,
     Published,
+    Reset,
     TargetRaised,
     TrackAdded,
     TrackPlaced,
@@ -79,6 +80,12 @@ class Ledger:
         self.target_duration_s = 0
         self.periods: tuple[Period, ...] = ()
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.reset_ns: int | None = None
+        """Of the last reset."""
+        self.since: Mapping[int, int] = {}
+        """Rows that each track had by then: what the channel shows of itself begins behind them."""
+        self.fresh = False
+        """No period has been opened since: the rhythm is to be measured anew."""
         self.version = 0
         self.blobs_version = 0
         """Rises when `blobs` changes."""
@@ -95,6 +102,7 @@ class Ledger:
             Published: self._published,
             TargetRaised: self._target_raised,
             Peak: self._peak,
+            Reset: self._reset,
             Event: self.events.append,
             Snapshot: self.resume,
             Checkpoint: lambda _: None,
@@ -130,6 +138,9 @@ class Ledger:
             tuple(self.events),
             self.version,
             tuple(self.places.values()),
+            self.reset_ns,
+            self.since,
+            self.fresh,
         )
 
     def resume(self, snapshot: Snapshot) -> None:
@@ -149,6 +160,7 @@ class Ledger:
         self.places = {_place(place): place for place in snapshot.places}
         self.measured = snapshot.measured
         self.target_duration_s = snapshot.target_duration_s
+        self.reset_ns, self.since, self.fresh = snapshot.reset_ns, snapshot.since, snapshot.fresh
         known = {(period.number, period.part) for period in self.periods}
         self.periods += tuple(period for period in snapshot.periods if (period.number, period.part) not in known)
         self.events.clear()
@@ -229,7 +241,7 @@ class Ledger:
 
     def _measured(self, record: Measured) -> None:
         self.measured = record
-        self.target_duration_s = max(self.target_duration_s, record.target_duration_s)
+        self.target_duration_s = max(0 if self.fresh else self.target_duration_s, record.target_duration_s)
         self.version += 1
 
     def _target_raised(self, record: TargetRaised) -> None:
@@ -239,6 +251,13 @@ class Ledger:
     def _peak(self, record: Peak) -> None:
         track = self._track(record.track)
         track.peak_bps = max(track.peak_bps, record.bps)
+        self.version += 1
+
+    def _reset(self, record: Reset) -> None:
+        self.clocks, self.places = {}, {}
+        self.reset_ns, self.since, self.fresh = record.utc_ns, {n: track.columns.end for n, track in self.tracks.items()}, True
+        for track in self.tracks.values():
+            track.pending = {}
         self.version += 1
 
     def _blob_opened(self, record: BlobOpened) -> None:
@@ -264,6 +283,7 @@ class Ledger:
         if self.periods and record.period <= self.periods[-1].number:
             raise RefusedError(f"period {record.period} is not after {self.periods[-1].number}")
         self.periods += (Period(record.period, record.start_ns, members=()),)
+        self.fresh = False
         for track in self.tracks.values():
             track.open_period()
         self.version += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from pypackager.model.presentation import Period
@@ -17,6 +19,7 @@ from pypackager.model.records import (
     PeriodOpened,
     Published,
     Record,
+    Reset,
     TargetRaised,
     TrackAdded,
     TrackPlaced,
@@ -67,6 +70,12 @@ class Snapshot(Record, frozen=True, tag="snapshot"):
     events: tuple[Event, ...]
     version: int
     places: tuple[TrackPlaced, ...] = ()
+    reset_ns: int | None = None
+    """Of the last reset."""
+    since: Mapping[int, int] = {}
+    """Rows that each track had by then."""
+    fresh: bool = False
+    """No period has been opened since."""
 
 
 class Checkpoint(Record, frozen=True, tag="checkpoint"):
@@ -95,6 +104,7 @@ JournalRecord = (
     | Published
     | TargetRaised
     | Peak
+    | Reset
     | Event
     | Snapshot
     | Checkpoint

@@ -45,6 +45,7 @@ from pypackager.model.records import (
     Peak,
     PeriodOpened,
     Published,
+    Reset,
     Row,
     TargetRaised,
     TrackAdded,
@@ -55,7 +56,7 @@ from pypackager.model.track import TrackConfig, TrackInfo
 RESTART_VERSIONS = 1 << 16
 """Versions skipped at a start: those that a power loss may have taken back are not used for other content."""
 
-SimpleRecord = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak | Event
+SimpleRecord = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak | Reset | Event
 
 
 class ChannelStore:
@@ -131,7 +132,7 @@ class ChannelStore:
         return number
 
     def append(self, record: SimpleRecord) -> int:
-        """Records a decision that needs no number of the store's: anchor, clock, rhythm, target, peak, event."""
+        """Records a decision that needs no number of the store's: anchor, clock, rhythm, target, peak, reset, event."""
         return self._outgoing.submit(record)
 
     def open_period(self, start_ns: int) -> int:
@@ -288,11 +289,14 @@ class ChannelStore:
     def presentation(
         self, name: str, window_ns: int, start_ns: int | None = None, end_ns: int | None = None, *, ended: bool = False
     ) -> Presentation:
-        """The newest `window_ns` of the channel, or the part of it from `start_ns` to `end_ns` (media time), at segment borders."""
+        """What the channel published since its last reset: the newest `window_ns`, or the part from `start_ns` to `end_ns` (media time).
+
+        It is cut at segment borders.
+        """
         view = self._views.get(name)
         if view is None:
             view = self._views[name] = View(name, self.ledger, self.blobs)
-        return view.present(Bounds(window_ns, start_ns=start_ns, end_ns=end_ns), ended=ended)
+        return view.present(Bounds(window_ns, self.ledger.since, start_ns=start_ns, end_ns=end_ns), ended=ended)
 
     # --- inside
 

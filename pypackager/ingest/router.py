@@ -305,6 +305,8 @@ class Router:
         except PackagerError:
             # The operator's will is no alert of the channel.
             self._leave(connection)
+            # A stop may have waited for nothing but this.
+            channel.advance()
             raise
 
     def _leave(self, connection: Connection) -> None:

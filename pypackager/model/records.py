@@ -142,6 +142,13 @@ class Peak(Record, frozen=True, tag="peak"):
     bps: int
 
 
+class Reset(Record, frozen=True, tag="reset"):
+    """The operator reset the channel: what encoders said of themselves is forgotten, and the preview begins anew. Times go on."""
+
+    utc_ns: int
+    """When it was told to: names the command."""
+
+
 class Event(Record, frozen=True, tag="event"):
     """Something an operator wants to know: an alert raised or cleared."""
 
@@ -162,5 +169,6 @@ AnyRecord = (
     | Published
     | TargetRaised
     | Peak
+    | Reset
     | Event
 )

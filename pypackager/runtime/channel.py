@@ -19,13 +19,13 @@ from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_GAP, Event, Published, Row
-from pypackager.runtime.decisions import Unwritten
+from pypackager.runtime.decisions import Kept, Unwritten
 from pypackager.runtime.lifecycle import Lifecycle
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.programs import Programs
 from pypackager.runtime.resume import resume_timeline
 from pypackager.timeline.feeds import Feed, Now
-from pypackager.timeline.ports import Decision, Options
+from pypackager.timeline.ports import Options
 from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS, to_ns
 
@@ -52,12 +52,21 @@ class LiveChannel:
         now: the clock.
         metrics: the daemon's instruments.
         log: a bound structured logger.
+        reset_ns: when it was last told to reset; None: never.
 
     Raises (from `open`): PackagerError when the journal can't be taken over.
     """
 
     def __init__(
-        self, config: Channel, tuning: Tuning, store: ChannelStore, assets: Path, now: Callable[[], Now], metrics: Metrics, log: Any
+        self,
+        config: Channel,
+        tuning: Tuning,
+        store: ChannelStore,
+        assets: Path,
+        now: Callable[[], Now],
+        metrics: Metrics,
+        log: Any,
+        reset_ns: int | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -79,8 +88,9 @@ class LiveChannel:
         """Who waits for something of this channel looks again when it has moved on."""
         self.timeline = self._take_over()
         self.programs = Programs(config.name, store, self, assets, self._log)
-        self.programs.apply(config.program, now().utc_ns, begin=config.state == "running")
-        self.life = Lifecycle(self.programs, self, store, self._log, config.state)
+        begin = config.state == "running" and reset_ns in (None, store.ledger.reset_ns)
+        self.programs.apply(config.program, now().utc_ns, begin=begin)
+        self.life = Lifecycle(self.programs, self, store, self._log, config.state, reset_ns)
         # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
         self.advance()
 
@@ -103,13 +113,21 @@ class LiveChannel:
 
     @classmethod
     def open(
-        cls, config: Channel, tuning: Tuning, data_dir: Path, writer: Writer, now: Callable[[], Now], metrics: Metrics, log: Any
+        cls,
+        config: Channel,
+        tuning: Tuning,
+        data_dir: Path,
+        writer: Writer,
+        now: Callable[[], Now],
+        metrics: Metrics,
+        log: Any,
+        reset_ns: int | None = None,
     ) -> LiveChannel:
         """Takes over the channel's directory and replays its journal; reads much, call it in a thread."""
         store = ChannelStore.open(data_dir / "channels" / config.name, writer, now().utc_ns)
         if store.report.damage or store.report.lost:
             log.warning("journal repaired", channel=config.name, **msgspec.structs.asdict(store.report))
-        return cls(config, tuning, store, data_dir / ASSETS, now, metrics, log)
+        return cls(config, tuning, store, data_dir / ASSETS, now, metrics, log, reset_ns)
 
     # --- what ingest sees
 
@@ -187,6 +205,10 @@ class LiveChannel:
             # It has just become Running: programs that waited for it begin.
             self.programs.apply(self.config.program, self._now().utc_ns, begin=True)
 
+    def begin_anew(self) -> None:
+        """Behind a reset: a timeline that knows of the times that are used, and of no encoder."""
+        self.timeline = self._take_over()
+
     def _guard(self, what: str, act: Callable[[], object]) -> None:
         """Does something for this channel; a fault of ours, or of its disk, must not end the others."""
         try:
@@ -237,7 +259,7 @@ class LiveChannel:
                 for feed in self.timeline.feeds.values():
                     feed.lossy |= completion.ticket in feed.unwritten
             self.timeline.written(completion.ticket, completion.errno or (22 if completion.reason else 0))
-            if isinstance(completion.record, Decision):
+            if isinstance(completion.record, Kept):
                 self._unwritten.answered(completion.record, written=not completion.errno)
             if completion.fine and isinstance(completion.record, Published):
                 self._count(completion.record.rows)
@@ -303,8 +325,11 @@ class LiveChannel:
         self.programs.trim()
         self.store.trim(max([self._preview_ns, *self.programs.windows_ns()]) + KEPT_NS)
 
-    def apply(self, config: Channel) -> None:
-        """Takes over what may change in its state: all of it when it is stopped, else allow-lists, programs and the state."""
+    def apply(self, config: Channel, reset_ns: int | None = None) -> None:
+        """Takes over what may change in its state: all of it when it is stopped, else allow-lists, programs and the state.
+
+        Then it resets, if it was told to and has not.
+        """
         self._lists += config.ingest_allow != self.config.ingest_allow
         before = self.config
         if self.life.state != "Stopped":
@@ -316,12 +341,13 @@ class LiveChannel:
         if any(getattr(before, name) != getattr(config, name) for name in ChannelSettings.__struct_fields__ if name not in AT_ANY_TIME):
             self.timeline = self._take_over()
         if config.state == "running":
-            self.life.ask("running")
-        self.programs.apply(config.program, self._now().utc_ns, begin=self.running and config.state == "running")
+            self.life.ask("running", reset_ns)
+        self.programs.apply(config.program, self._now().utc_ns, begin=self.life.begins and config.state == "running")
         if config.state == "stopped":
-            self.life.ask("stopped")
+            self.life.ask("stopped", reset_ns)
+        if not self.life.settled:
             # Without an encoder nothing else comes that would move it on.
-            self.life.settle()
+            self._go_on()
 
     def depth_ns(self) -> int:
         """Media time that it keeps."""

@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from pypackager.dvr.ledger import KEPT_CLOCKS
-from pypackager.model.records import ClockPlaced, Peak, TrackPlaced
+from pypackager.model.records import ClockPlaced, Peak, Reset, TrackPlaced
 from pypackager.timeline.ports import Decision
+
+Kept = Decision | Reset
 
 
 class Unwritten:
     """The newest decision on each thing, as long as the journal does not have it."""
 
     def __init__(self) -> None:
-        self._decisions: dict[Hashable, Decision] = {}
+        self._decisions: dict[Hashable, Kept] = {}
 
     def __len__(self) -> int:
         return len(self._decisions)
 
-    def answered(self, decision: Decision, *, written: bool) -> None:
+    def answered(self, decision: Kept, *, written: bool) -> None:
         """The writer has answered for a decision: one that is written stands above those on the same thing that were not."""
         thing = _thing(decision)
         self._decisions.pop(thing, None)
@@ -33,13 +35,13 @@ class Unwritten:
         for oldest in clocks[:-KEPT_CLOCKS]:
             del self._decisions[oldest]
 
-    def take(self) -> list[Decision]:
+    def take(self) -> list[Kept]:
         """All of them, to be recorded again in this order; what fails comes back."""
         taken, self._decisions = [*self._decisions.values()], {}
         return taken
 
 
-def _thing(decision: Decision) -> Hashable:
+def _thing(decision: Kept) -> Hashable:
     """What it decides."""
     match decision:
         case ClockPlaced():

@@ -100,7 +100,7 @@ class Fleet:
         """Brings a channel in line with the registry: opens it, has it take over what may change, removes it."""
         wanted = self.registry.resources.channels.get(name)
         if wanted is not None and wanted.desired != "deleted" and (channel := self.channels.get(name)) is not None:
-            channel.apply(self._table(wanted))
+            channel.apply(self._table(wanted), wanted.reset_ns)
         elif wanted is not None:
             async with self._turn:
                 await (self._remove(name) if wanted.desired == "deleted" else self._open(name))
@@ -172,7 +172,8 @@ class Fleet:
         if wanted is None or name in self.channels:
             return
         table = self._table(wanted)
-        opening = partial(LiveChannel.open, table, self._tuning, self._data_dir, self._writer, self._now, self._metrics, self._log)
+        instruments = (self._now, self._metrics, self._log)
+        opening = partial(LiveChannel.open, table, self._tuning, self._data_dir, self._writer, *instruments, wanted.reset_ns)
         try:
             channel = await trio.to_thread.run_sync(opening)
         except (PackagerError, OSError) as error:
@@ -184,7 +185,7 @@ class Fleet:
             self.channels[name] = channel
             # Something may have changed while the journal was read.
             if (wanted := self.registry.resources.channels.get(name)) is not None:
-                channel.apply(self._table(wanted))
+                channel.apply(self._table(wanted), wanted.reset_ns)
 
     def _fail(self, name: str, reason: str, trace: str) -> None:
         if self.failed.get(name) != reason:

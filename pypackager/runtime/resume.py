@@ -27,14 +27,24 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now) -> None:
     ends = [to_ns(track.last_end, track.info.timescale) for track in ledger.tracks.values() if track.segment >= 0]
     publisher.last_end_ns = max(ends, default=None)
     for track in ledger.tracks.values():
-        timeline.lines[track.info.id] = _line(track, publisher.period, publisher.last_end_ns, now)
+        line = _line(track, now)
+        if track.columns.end <= ledger.since.get(track.info.number, -1):
+            # Before the last reset: it is known, and nobody waits for it.
+            line.retired, line.left_ns, line.last_time = True, None, track.last_time
+        elif track.segment >= 0:
+            _go_on(line, track, publisher.period)
+        if line.edge is None and publisher.last_end_ns is not None:
+            line.edge = from_ns(publisher.last_end_ns, track.info.timescale)
+        _wait(line, track, now)
+        timeline.lines[track.info.id] = line
     timeline.reach_ns = max((end for line in timeline.lines.values() if (end := line.newest_ns()) is not None), default=None)
     timeline.tracks.placed(ledger.places.values())
     for placed in ledger.clocks.values():
         # How far the encoder was from the wall clock is known from the edge only: the next connection is compared with both.
         source_ns = (publisher.last_end_ns or 0) - placed.offset_s * SECOND_NS
         timeline.clocks.all.append(Clock(placed.clock, placed.side, placed.offset_s, 0, max(0, source_ns)))
-    if ledger.measured is not None:
+    publisher.first_segment = 1 + max((track.segment for track in ledger.tracks.values()), default=-1)
+    if ledger.measured is not None and not ledger.fresh:
         measured = ledger.measured
         publisher.rhythm = Segmenter(Measured(measured.interval_ns, measured.fragments_per_segment, ledger.target_duration_s))
         _resume_segment(publisher.rhythm, ledger)
@@ -43,27 +53,27 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now) -> None:
                 _resume_place(timeline.lines[track.info.id], track, publisher.rhythm)
 
 
-def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> TrackLine:
-    line = TrackLine(
-        track.info,
-        config=track.config or None,
-        newest_config=track.config or None,
-        peak_bps=track.peak_bps,
-        configs={config.hash: number for number, config in track.configs.items()},
-        left_ns=now.mono_ns,
-    )
-    if track.segment >= 0:
-        line.edge, line.last_time, line.segment = track.last_end, track.last_time, track.segment
-        line.period = _last_period(track)
-        line.closed, line.gap = bool(_last_flags(track) & FLAG_CLOSES), bool(_last_flags(track) & FLAG_GAP)
-        line.held_ns = to_ns(_held(track), track.info.timescale)
-        line.keyless = track.info.kind == "video" and _is_keyless(track)
-        # A period in which it has no row began without it.
-        line.retired = line.period < period
-        for duration in _last_durations(track):
-            line.went_on(to_ns(duration, track.info.timescale))
-    elif last_end_ns is not None:
-        line.edge = from_ns(last_end_ns, track.info.timescale)
+def _line(track: Track, now: Now) -> TrackLine:
+    configs = {config.hash: number for number, config in track.configs.items()}
+    return TrackLine(track.info, peak_bps=track.peak_bps, configs=configs, left_ns=now.mono_ns)
+
+
+def _go_on(line: TrackLine, track: Track, period: int) -> None:
+    """The line stands where the track's last row ends."""
+    line.config = line.newest_config = track.config or None
+    line.edge, line.last_time, line.segment = track.last_end, track.last_time, track.segment
+    line.period = _last_period(track)
+    line.closed, line.gap = bool(_last_flags(track) & FLAG_CLOSES), bool(_last_flags(track) & FLAG_GAP)
+    line.held_ns = to_ns(_held(track), track.info.timescale)
+    line.keyless = track.info.kind == "video" and _is_keyless(track)
+    # A period in which it has no row began without it.
+    line.retired = line.period < period
+    for duration in _last_durations(track):
+        line.went_on(to_ns(duration, track.info.timescale))
+
+
+def _wait(line: TrackLine, track: Track, now: Now) -> None:
+    """What was written and not published waits again."""
     for waiting in sorted(track.pending.values(), key=lambda f: f.time):
         if line.edge is not None and waiting.time < line.edge - line.tolerance:
             continue
@@ -71,7 +81,6 @@ def _line(track: Track, period: int, last_end_ns: int | None, now: Now) -> Track
         # Of which clock it was the journal does not say: one that was placed anew starts behind a hole, which tells as much.
         fragment = Fragment(waiting.time, waiting.duration, waiting.config, waiting.flags, waiting.size, None, partial, now.mono_ns)
         line.waiting.append(fragment)
-    return line
 
 
 def _last_period(track: Track) -> int:

@@ -17,6 +17,8 @@ Mode = Literal["utc", "source"]
 
 LEAD_TOLERANCE_NS = 3 * SECOND_NS
 """How far a new connection may be off its clock's distance to UTC and still be of the same encoder session."""
+NEAR_NS = 10 * SECOND_NS
+"""Times so near to the wall clock's are an encoder's that keeps it: a fragment arrives when it has ended, or a few seconds later."""
 GUARD_NS = SECOND_NS // 2
 """Audio of a restarted encoder may start this much before its video."""
 EPOCH_TOLERANCE_NS = 86_400 * SECOND_NS
@@ -68,6 +70,11 @@ def next_offset_s(source_ns: int, end_ns: int, published_end_ns: int, media_now_
     after_published = -((source_ns - GUARD_NS - published_end_ns) // SECOND_NS)
     by_wall_clock = (media_now_ns - end_ns) // SECOND_NS
     return max(after_published, by_wall_clock)
+
+
+def keeps_time(source_ns: int, end_ns: int, published_end_ns: int, media_now_ns: int) -> bool:
+    """Whether a source's own times lie behind everything published, and where the wall clock is: it needs no offset."""
+    return source_ns - GUARD_NS >= published_end_ns and abs(end_ns - media_now_ns) <= NEAR_NS
 
 
 def matching(clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns: int) -> Clock | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from pypackager._core import Chunk, TrackHeader
 from pypackager.model.errors import PackagerError
-from pypackager.timeline.clocks import Clock, Mode, first_offset_s, matching, next_offset_s
+from pypackager.timeline.clocks import Clock, Mode, first_offset_s, keeps_time, matching, next_offset_s
 from pypackager.timeline.times import SECOND_NS
 
 KEPT_CLOCKS = 8
@@ -113,6 +113,9 @@ class Clocks:
         """A new clock for a connection that fits none."""
         if published_end_ns is None or anchor_ns is None:
             offset = first_offset_s(self.mode, source_ns, end_ns, utc_ns)
+        elif not self.all and self.mode == "source" and keeps_time(source_ns, end_ns, published_end_ns, utc_ns - anchor_ns):
+            # The first one since a reset: two data centres go on alike.
+            offset = 0
         else:
             offset = next_offset_s(source_ns, end_ns, published_end_ns, utc_ns - anchor_ns)
         lead = source_ns + offset * SECOND_NS - (utc_ns - (anchor_ns or 0))

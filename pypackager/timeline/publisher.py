@@ -39,6 +39,9 @@ class Publisher:
         self, options: Options, store: Store, alert: Alert, lines: Mapping[str, TrackLine], finish: Callable[[TrackLine, Fragment], None]
     ) -> None:
         self.rhythm: Segmenter | None = None
+        """None until the first publication, of all or since a reset."""
+        self.first_segment = 0
+        """The number of the first segment is not below this."""
         self.period = -1
         self.last_end_ns: int | None = None
         """End of what is published, of all tracks."""
@@ -58,7 +61,7 @@ class Publisher:
             now: the instant of the call.
             until_ns: media time up to which is published now (pace.py); None: all of it.
         """
-        if self.period < 0 and (until := self._start_held_ns(feeds)) is not None and now.mono_ns < until:
+        if self.rhythm is None and (until := self._start_held_ns(feeds)) is not None and now.mono_ns < until:
             return until
         while True:
             # A fragment that broke off is short: the deadline is one usual fragment all the same.
@@ -78,7 +81,7 @@ class Publisher:
 
     def _publish(self, slot: Slot, now: Now) -> None:
         lines = list(self._lines.values())
-        new_period = opens_period(slot, self.last_end_ns, lines, self.period)
+        new_period = self.rhythm is None or opens_period(slot, self.last_end_ns, lines, self.period)
         if not new_period and not self._hold_back(slot, lines):
             return
         if self.rhythm is None:
@@ -123,7 +126,7 @@ class Publisher:
         longest = max(slot.leader.ns(fragment.duration) for fragment in whole)
         measured = measure(longest, self._options.interval_ns, self._options.fragments_per_segment)
         self._store.append(measured)
-        return Segmenter(measured)
+        return Segmenter(measured, self.first_segment)
 
     def _raise_target(self, rhythm: Segmenter, slot: Slot) -> None:
         lengths = [line.ns(f.duration) for line in self._lines.values() for f in slot.members.get(line.info.number, [])]

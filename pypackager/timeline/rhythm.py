@@ -39,10 +39,16 @@ def measure(first_duration_ns: int, interval_ns: int | None, per_segment: int | 
 
 
 class Segmenter:
-    """Decides which slots open an HLS segment, numbers the segments, and says which of them holds a time."""
+    """Decides which slots open an HLS segment, numbers the segments, and says which of them holds a time.
 
-    def __init__(self, rhythm: Measured) -> None:
+    Args:
+        rhythm: of the channel.
+        first: what the number of the first segment is at least.
+    """
+
+    def __init__(self, rhythm: Measured, first: int = 0) -> None:
         self.rhythm = rhythm
+        self._first = first
         self._count = 0
         self._openings: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         """(start, number) of the last segments of the open period."""
@@ -71,7 +77,7 @@ class Segmenter:
         # An eighth of the interval keeps a key frame that a rounding put just before its grid point on that point.
         position = (start_ns + interval // 8) // interval
         if not self._openings:
-            number, opens = position // per_segment, True
+            number, opens = max(position // per_segment, self._first), True
         else:
             opened_ns, number = self._openings[-1]
             opens = (

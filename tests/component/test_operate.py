@@ -47,6 +47,7 @@ async def test_an_event_by_commands(tmp_path: Path, capsys: Capture) -> None:
         for command in (
             "program stop ch/show --wait",
             "program set ch/show archive_window=20m",
+            "channel reset ch --wait",
             "program delete ch/show",
             "channel stop ch --wait",
             "channel set ch description=null",

@@ -106,6 +106,33 @@ async def test_what_was_told_stands_after_a_restart(tmp_path: Path) -> None:
             assert now | {"ingest": 0, "preview": 0} == was | {"ingest": 0, "preview": 0}
 
 
+async def test_a_reset_needs_stopped_programs_which_can_then_be_started_again(tmp_path: Path) -> None:
+    life = api(tmp_path)
+    async with life.running():
+        await made(life)
+        assert await life.refused("POST", "channels/ch/reset") == (409, "CHANNEL_STATE")
+        await life.carried_out("POST", "channels/ch/start")
+        await life.carried_out("POST", "channels/ch/programs/show/start")
+        assert (await life.push()).startswith(b"HTTP/1.1 200")
+        assert await life.refused("POST", "channels/ch/reset") == (409, "PROGRAMS_RUNNING")
+        await life.carried_out("POST", "channels/ch/programs/show/stop")
+        before = await life.fine("GET", "channels/ch")
+        operation = await life.fine("POST", "channels/ch/reset", status=202)
+        assert (operation["command"], operation["target"]) == ("reset", "channels/ch")
+        while (await life.fine("GET", f"operations/{operation['id']}"))["status"] == "running":
+            pass
+        after = await life.fine("GET", "channels/ch")
+        assert (after["state"], after["tracks"]) == ("Running", [])
+        assert [after[urls] for urls in ("ingest", "preview")] == [before[urls] for urls in ("ingest", "preview")]
+        assert (await life.client.get(after["preview"][0])).status_code == 404
+        await life.carried_out("POST", "channels/ch/programs/show/start")
+        assert (await life.push()).startswith(b"HTTP/1.1 200")
+        await life.until(lambda: len(life.daemon.fleet.channels["ch"].incoming.tracks) == 3)
+    life = api(tmp_path)
+    async with life.running():
+        assert len((await life.fine("GET", "channels/ch"))["tracks"]) == 3, "it was reset once"
+
+
 async def test_what_the_state_forbids_is_a_conflict_with_its_code(tmp_path: Path) -> None:
     life = api(tmp_path)
     async with life.running():

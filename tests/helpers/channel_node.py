@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,13 +31,15 @@ class ChannelNode:
         self.directory = directory
         self.config = Channel(name="news", protocol=protocol, ingest_allow=["192.0.2.1"], program=list(programs))
         self.now = Now(UTC0, 1_000 * SECOND_NS)
+        self.reset_ns: int | None = None
         self._start()
 
     def _start(self) -> None:
         self.writer = FakeWriter()
         store = ChannelStore.open(self.directory / "channel", cast(Any, self.writer), self.now.utc_ns)
         log = structlog.get_logger()
-        self.channel = LiveChannel(self.config, Tuning(), store, self.directory / "assets", lambda: self.now, Metrics(), log)
+        assets = self.directory / "assets"
+        self.channel = LiveChannel(self.config, Tuning(), store, assets, lambda: self.now, Metrics(), log, self.reset_ns)
 
     def settle(self) -> None:
         """The writer does everything, and what follows from it."""
@@ -80,12 +83,23 @@ class ChannelNode:
 
     def _apply(self, table: Program) -> None:
         self.config = msgspec.structs.replace(self.config, program=[table])
-        self.channel.apply(self.config)
+        self.channel.apply(self.config, self.reset_ns)
+
+    def reset(self) -> None:
+        """The operator asks for it."""
+        self.reset_ns = self.now.utc_ns
+        self.channel.apply(self.config, self.reset_ns)
 
     def ask(self, state: Switch, program: Switch = "running") -> None:
         """The configuration says so from now on."""
         self.config = msgspec.structs.replace(self.config, state=state, program=[msgspec.structs.replace(SHOW, state=program)])
-        self.channel.apply(self.config)
+        self.channel.apply(self.config, self.reset_ns)
+
+    def crash(self) -> None:
+        """A new process on what the disk has: whatever was under way is gone."""
+        # As the kernel does when a process ends.
+        os.close(self.channel.store._lock)
+        self._start()
 
     def restart(self) -> None:
         """An orderly end, and a new process."""

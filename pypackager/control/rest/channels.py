@@ -23,6 +23,7 @@ Of = Annotated[ProgramState | None, QueryParameter(name="state", description="Th
 In = Annotated[State | None, QueryParameter(name="state", description="Those in a state only")]
 Changes = JSONBody[dict[str, Any]]
 Told = Literal["start", "stop"]
+ToldChannel = Literal["start", "stop", "reset"]
 After = Annotated[str, QueryParameter(description="Names behind this one: `next` of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Items of a page")]
 
@@ -65,11 +66,11 @@ class Channels(Controller):
         """Only when it is Stopped and has no programs. Assets stay."""
         return accepted(await desk.command_channel(channel, "delete", if_match))
 
-    @post("/{channel:str}/{command:str}", summary="Start or stop a channel", status_code=202)
+    @post("/{channel:str}/{command:str}", summary="Start, stop or reset a channel", status_code=202)
     async def command(
-        self, desk: TheDesk, channel: FromPath[str], command: FromPath[Told], if_match: IfMatch = None
+        self, desk: TheDesk, channel: FromPath[str], command: FromPath[ToldChannel], if_match: IfMatch = None
     ) -> Response[Operation]:
-        """The operation has ended when the channel is Running, or Stopped."""
+        """The operation has ended when the channel is Running, or Stopped. A reset forgets encoders and preview and keeps URLs."""
         return accepted(await desk.command_channel(channel, command, if_match))
 
 
