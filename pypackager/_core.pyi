@@ -1,6 +1,7 @@
 """The native core: the ingest pump, the writer, remuxing and small exact helpers. Media bytes stay on that side of the border."""
 
 from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from typing import Literal, Self, TypeAlias, final
 
@@ -21,6 +22,7 @@ __all__ = [
     "FoldedTrack",
     "FrontAnswer",
     "FrontDoor",
+    "Gate",
     "MuxedFragment",
     "NeedClock",
     "Networks",
@@ -46,6 +48,8 @@ __all__ = [
     "read_init",
     "read_movie",
     "read_recording",
+    "sign_token",
+    "split_token",
 ]
 
 class CoreError(ValueError):
@@ -110,6 +114,32 @@ class Chunk:
 
         Raises:
             CoreError: TIME_NEGATIVE when a time would be below zero.
+        """
+
+@final
+class Gate:
+    """What stands before a publication: who may have it, and when. Its secrets are in no repr."""
+
+    def __new__(
+        cls, root: str, keys: list[tuple[str, bytes]], *, starts: int | None = None, expires: int | None = None, signed: bool = False
+    ) -> Self:
+        """A gate.
+
+        Args:
+            root: of the presentation, `/{locator}/{asset}.ism`.
+            keys: id and secret of those whose tokens are good.
+            starts: nobody is admitted before; microseconds since 1970.
+            expires: nobody is admitted from then on.
+            signed: nobody is admitted without a token. One that is there has to be good even if none is demanded.
+        """
+
+    def judge(self, now: int, token: str | None, viewer: str) -> str | None:
+        """None, or why not: LOCATOR_EARLY, LOCATOR_EXPIRED, TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED.
+
+        Args:
+            now: microseconds since 1970.
+            token: of the path.
+            viewer: address of who asks; what is none is that of no token.
         """
 
 @final
@@ -193,6 +223,9 @@ class FrontDoor:
         Raises:
             OSError: no thread, or no descriptor.
         """
+
+    def guard(self, root: str, gate: Gate) -> None:
+        """Puts a gate before a presentation; what was published behind another one goes."""
 
     def put(self, root: str, target: str, answer: FrontAnswer, lifetime_s: float) -> None:
         """Gives a segment of the presentation at `root` to whoever asks for `target`, byte for byte, until its lifetime ends."""
@@ -583,3 +616,16 @@ class Networks:
 
     def allows(self, address: str) -> bool: ...
     def empty(self) -> bool: ...
+
+def sign_token(key: tuple[str, bytes], root: str, expires: int, viewer: IPv4Address | IPv6Address | None = None) -> str:
+    """A token for what is below `root`, the last element of which is to stand behind it, as `~{token}`.
+
+    Args:
+        key: id and secret.
+        root: as a gate's.
+        expires: seconds since 1970.
+        viewer: for requests from this address only.
+    """
+
+def split_token(path: str) -> tuple[str, str, str] | None:
+    """What stands before the token of a path, the token, and what stands behind it; None without one."""

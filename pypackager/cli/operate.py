@@ -1,4 +1,4 @@
-"""`pypackager channel|program|locator|asset …`: what an operator tells a running daemon, over its REST API."""
+"""`pypackager channel|program|locator|key|asset …`: what an operator tells a running daemon, over its REST API."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from pypackager.cli import sign
 from pypackager.model.errors import PackagerError
 
 POLL_S = 0.1
@@ -45,7 +46,8 @@ KINDS = {
         ("start", "stop"),
         set=True,
     ),
-    "locator": Kind("locators", ("path", "asset", "urls"), "PATH"),
+    "locator": Kind("locators", ("path", "asset", "starts", "expires", "signed", "urls"), "PATH", set=True),
+    "key": Kind("signing-keys", ("id", "created"), "ID"),
     "asset": Kind("assets", ("name", "program", "locators"), "NAME", made=False),
 }
 
@@ -63,8 +65,13 @@ def add_to(commands: Any) -> None:
         _verb(verbs, name, "show", f"show one {name}").add_argument("name", metavar=kind.named)
         if kind.made:
             create = _verb(verbs, name, "create", f"make a {name}")
-            create.add_argument("name", metavar="ASSET" if name == "locator" else kind.named)
+            # A key's name says nothing, and one that is free will do.
+            free: dict[str, Any] = {"nargs": "?"} if name == "key" else {}
+            create.add_argument("name", metavar="ASSET" if name == "locator" else kind.named, **free)
             if name == "locator":
+                signing = _verb(verbs, name, "sign", "make a URL with a token")
+                signing.add_argument("name", metavar=kind.named)
+                sign.add_arguments(signing)
                 create.add_argument("--path", help="URL path (default: a new GUID)")
             if name == "program":
                 create.add_argument("--asset", help="asset that it records to (default: its name)")
@@ -119,6 +126,8 @@ def _told(options: argparse.Namespace, kind: Kind, ask: _Api) -> Any:
             return ask("POST", *_creation(options, kind))
         case "set":
             return ask("PATCH", _place(options, kind), _settings(options.settings))
+        case "sign":
+            return ask("POST", f"{_place(options, kind)}/sign", sign.body(options))
         case "show":
             return ask("GET", _place(options, kind))
         case "delete":
@@ -183,7 +192,9 @@ class _Api:
 
 def _creation(options: argparse.Namespace, kind: Kind) -> tuple[str, dict[str, Any]]:
     if options.kind == "locator":
-        return kind.path, {"asset": options.name} | ({"path": options.path} if options.path else {})
+        return kind.path, {"asset": options.name, **_settings(options.settings)} | ({"path": options.path} if options.path else {})
+    if options.kind == "key":
+        return kind.path, {"id": options.name} if options.name else {}
     where, _, name = _place(options, kind).rpartition("/")
     asset = {"asset": options.asset} if getattr(options, "asset", None) else {}
     return where, {"name": name, **asset, **_settings(options.settings)}

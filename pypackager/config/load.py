@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from pypackager.config.scalars import parse_address
-from pypackager.config.schema import Channel, Config
-from pypackager.control.settings import MAX_RUNNING, RESERVED, channel_faults, program_faults
+from pypackager.config.schema import Channel, Config, Locator, Program
+from pypackager.control.settings import MAX_RUNNING, RESERVED, channel_faults, locator_faults, program_faults
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 
@@ -62,7 +62,7 @@ def _faults(config: Config) -> list[tuple[str, str]]:
     for name, count in Counter(channel.name for channel in config.channel).items():
         if count > 1:
             found.append(("channel", f"two channels are called {name!r}"))
-    locators = Counter(p.locator for c in config.channel for p in c.program if isinstance(p.locator, str))
+    locators = Counter(path for c in config.channel for p in c.program if (path := _path(p)) is not None)
     assets = Counter(p.asset or p.name for c in config.channel for p in c.program)
     for value, what in ((locators, "locators"), (assets, "assets")):
         found.extend(("channel", f"two {what} are called {name!r}") for name, count in value.items() if count > 1)
@@ -80,10 +80,18 @@ def _program_faults(at: str, channel: Channel) -> list[tuple[str, str]]:
     if sum(program.state == "running" for program in channel.program) > MAX_RUNNING:
         found.append((f"{at}.program", f"at most {MAX_RUNNING} programs of a channel can run at once"))
     for number, program in enumerate(channel.program):
-        if program.locator in RESERVED:
-            found.append((f"{at}.program[{number}].locator", f"{program.locator!r} is a path of the daemon's own"))
+        if (path := _path(program)) in RESERVED:
+            found.append((f"{at}.program[{number}].locator", f"{path!r} is a path of the daemon's own"))
+        if isinstance(program.locator, Locator):
+            found.extend((f"{at}.program[{number}].locator.{key}", fault) for key, fault in locator_faults(program.locator))
         found.extend((f"{at}.program[{number}].{key}", fault) for key, fault in program_faults(program))
     return found
+
+
+def _path(program: Program) -> str | None:
+    """The path that is chosen for its locator."""
+    path = program.locator.path if isinstance(program.locator, Locator) else program.locator
+    return path if isinstance(path, str) else None
 
 
 def _split(error: str) -> tuple[str, str]:

@@ -19,10 +19,10 @@ from msgspec.structs import replace
 
 from pypackager.config import schema
 from pypackager.control.resources import Channel, Locator, Program, Resource, Resources, key, touched
-from pypackager.control.settings import AT_ANY_TIME, MAX_RUNNING, ChannelSettings, ProgramSettings, Switch
+from pypackager.control.settings import AT_ANY_TIME, MAX_RUNNING, ChannelSettings, LocatorSettings, ProgramSettings, Switch
 from pypackager.control.states import State
 
-_Settings = TypeVar("_Settings", ChannelSettings, ProgramSettings)
+_Settings = TypeVar("_Settings", ChannelSettings, ProgramSettings, LocatorSettings)
 Action = Literal["create", "change", "start", "stop", "delete", "defer", "keep"]
 _LOCATORS = uuid.UUID("6f0a1f3c-6d7e-5d0e-9c1b-3b7a51d3b0f4")
 
@@ -46,9 +46,12 @@ class Plan(msgspec.Struct, frozen=True):
 
 def locator_of(program: schema.Program) -> str | None:
     """The URL path of a program's locator; a GUID is derived from the asset's name, so that it is the same after every restart."""
-    if program.locator is True:
+    locator = program.locator
+    if isinstance(locator, schema.Locator):
+        locator = locator.path or True
+    if locator is True:
         return str(uuid.uuid5(_LOCATORS, program.asset or program.name))
-    return program.locator or None
+    return locator or None
 
 
 def plan(
@@ -144,18 +147,20 @@ class _Making:
                 desired = self._room(what, channel, table, desired)
             self._change(old, replace(old, settings=new, desired=desired, filed=table.state))
         if (path := locator_of(table)) is not None:
-            self._locator(path, asset if old is None else old.asset)
+            terms = _part(table.locator, LocatorSettings) if isinstance(table.locator, schema.Locator) else LocatorSettings()
+            self._locator(path, asset if old is None else old.asset, terms)
 
-    def _locator(self, path: str, asset: str) -> None:
+    def _locator(self, path: str, asset: str, settings: LocatorSettings) -> None:
         what = f"locator {path}"
         old = self._old.locators.get(path)
         if old is None:
             self._say("create", what, f"it publishes asset {asset!r}")
-            self._put(Locator(path=path, asset=asset, filed=True, created=self._now, modified=self._now))
+            self._put(Locator(path=path, asset=asset, settings=settings, filed=True, created=self._now, modified=self._now))
             return
         if old.asset != asset:
             self._say("change", what, f"it published asset {old.asset!r}, now {asset!r}")
-        self._change(old, replace(old, asset=asset, filed=True))
+        settings = self._set(what, old.settings, settings, free=True, hint="")
+        self._change(old, replace(old, asset=asset, settings=settings, filed=True))
 
     def prune(self, config: schema.Config) -> None:
         """What came from the file and is gone from it."""
@@ -231,7 +236,7 @@ def lines(made: Plan) -> Iterable[str]:
         yield f"{line.action:6}  {line.what}: {line.reason}"
 
 
-def _part(table: schema.Channel | schema.Program, kind: type[_Settings]) -> _Settings:
+def _part(table: schema.Channel | schema.Program | schema.Locator, kind: type[_Settings]) -> _Settings:
     """What a table says of the settings."""
     return kind(**{name: getattr(table, name) for name in kind.__struct_fields__})
 

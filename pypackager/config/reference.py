@@ -20,6 +20,7 @@ _TABLES = (
     (schema.Channel, "[[channel]]"),
     (Track, "[[channel.track]]"),
     (schema.Program, "[[channel.program]]"),
+    (schema.Locator, "[channel.program.locator]"),
     (schema.StreamingEndpoint, "[[streaming_endpoint]]"),
 )
 _OWN_SECTION = ("listen", "tuning", "channel", "streaming_endpoint", "track", "program")
@@ -93,7 +94,7 @@ def _of(info: msgspec.inspect.Type) -> str:
     if isinstance(info, msgspec.inspect.LiteralType):
         return " or ".join(f"`{value}`" for value in sorted(map(str, info.values)))
     name = info.__class__.__name__.removesuffix("Type").lower()
-    return {"str": "text", "int": "number", "bool": "true or false"}.get(name, name)
+    return {"struct": "table", "datetime": "date-time", "str": "text", "int": "number", "bool": "true or false"}.get(name, name)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

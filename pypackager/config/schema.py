@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from pypackager.control.settings import ChannelSettings, Name, ProgramSettings, Switch
+from pypackager.control.settings import ChannelSettings, LocatorSettings, Name, ProgramSettings, Switch
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -27,6 +27,13 @@ class Listen(_Table, frozen=True):
     """The default streaming endpoint: published presentations, preview, player page, /healthz."""
 
 
+class Locator(LocatorSettings, frozen=True, kw_only=True):
+    """`locator` of a program as a table: `locator = { path = "show", expires = 2027-01-01T00:00:00Z, signed = true }`."""
+
+    path: Name | None = None
+    """URL path under which it is published; default: a GUID."""
+
+
 class Program(ProgramSettings, frozen=True, kw_only=True):
     """A recorded and, with a locator, published part of the channel."""
 
@@ -34,8 +41,8 @@ class Program(ProgramSettings, frozen=True, kw_only=True):
     """Name, unique in its channel."""
     asset: Name | None = None
     """Asset that holds the content; default: the program's name."""
-    locator: Name | bool | None = None
-    """URL path under which it is published; true: a GUID; left out: recorded, not published."""
+    locator: Name | bool | Locator | None = None
+    """URL path under which it is published; true: a GUID; a table: with instants or tokens; left out: recorded, not published."""
     state: Switch = "running"
     """Whether it records; a stopped program is video on demand. Applied when the program is new, and when this value changes."""
 

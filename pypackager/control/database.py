@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager.control.resources import Channel, Key, Locator, Program, Resource, Resources, key
+from pypackager.control.resources import Channel, Key, Locator, Program, Resource, Resources, SigningKey, key
 from pypackager.model.errors import PackagerError
 
 STEPS: tuple[str, ...] = (
@@ -21,7 +21,7 @@ STEPS: tuple[str, ...] = (
     "CREATE TABLE resource (kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
 )
 """What makes each version of the file of the one before; `user_version` counts them. A step that was released is never changed."""
-_KINDS: dict[str, type[Resource]] = {"channel": Channel, "program": Program, "locator": Locator}
+_KINDS: dict[str, type[Resource]] = {"channel": Channel, "program": Program, "locator": Locator, "signing-key": SigningKey}
 
 
 class Database:
@@ -41,11 +41,14 @@ class Database:
             uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
             self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
             self._prepare(read_only=read_only)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise self._unusable(str(error)) from error
 
     def _prepare(self, *, read_only: bool) -> None:
         connection = self._connection
+        if not read_only:
+            # Secrets are in it; SQLite gives its log the rights of the file.
+            self._path.chmod(0o600)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(STEPS) or (read_only and version < len(STEPS)):
             connection.close()

@@ -87,6 +87,10 @@ class Runner(Protocol):
         """A locator of an asset is gone: who was shown it is shown it no more."""
         ...
 
+    def review(self) -> None:
+        """Who may see what has changed: viewers are shown what the registry says now."""
+        ...
+
     async def until(self, channel: str, done: Callable[[], bool]) -> None:
         """Waits until something is so of a channel; what is no longer there is waited for no more."""
         ...

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
-from pypackager.control.settings import ChannelSettings, Name, ProgramSettings, Switch
+from pypackager.control.settings import ChannelSettings, LocatorSettings, Name, ProgramSettings, Switch
 from pypackager.model.errors import PackagerError
 
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound="Resource")
+KeyId = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,16}$")]
 Desired = Literal["running", "stopped", "deleted"]
 
 
@@ -67,11 +69,28 @@ class Locator(Stamp, frozen=True, kw_only=True):
 
     path: Name
     asset: Name
+    settings: LocatorSettings = LocatorSettings()
     filed: bool = False
     """Whether it came from the configuration file."""
 
+    @property
+    def root(self) -> str:
+        """The path below which its URLs are, for which tokens are signed."""
+        return f"/{self.path}/{self.asset}.ism"
 
-Resource = Channel | Program | Locator
+
+class SigningKey(Stamp, frozen=True, kw_only=True):
+    """Signs the tokens of locators."""
+
+    id: KeyId
+    secret: bytes
+
+    def __repr__(self) -> str:
+        """Without the secret: what is shown may be logged."""
+        return f"SigningKey({self.id})"
+
+
+Resource = Channel | Program | Locator | SigningKey
 Key = tuple[str, ...]
 """Of a resource: its kind, then what names it."""
 
@@ -85,6 +104,8 @@ def key(resource: Resource) -> Key:
             return "program", resource.channel, resource.name
         case Locator():
             return "locator", resource.path
+        case SigningKey():
+            return "signing-key", resource.id
 
 
 def touched(resource: _R, now: datetime) -> _R:
@@ -99,6 +120,7 @@ class Resources(msgspec.Struct, frozen=True):
     programs: Mapping[tuple[str, str], Program] = {}
     """By channel and name."""
     locators: Mapping[str, Locator] = {}
+    signing_keys: Mapping[str, SigningKey] = {}
 
     def of(self, channel: str) -> list[Program]:
         """The programs of a channel."""
@@ -129,6 +151,20 @@ class Resources(msgspec.Struct, frozen=True):
         """
         return _found(self.locators.get(path), "LOCATOR_UNKNOWN", f"there is no locator {path[:64]!r}")
 
+    def signing_key(self, name: str | None) -> SigningKey:
+        """A key, or the newest.
+
+        Raises:
+            PackagerError: SIGNING_KEY_UNKNOWN (404), NO_SIGNING_KEY (409).
+        """
+        if name is not None:
+            return _found(self.signing_keys.get(name), "SIGNING_KEY_UNKNOWN", f"there is no signing key {name[:64]!r}")
+        newest = max(self.signing_keys.values(), key=lambda each: each.created, default=None)
+        if newest is None:
+            detail = "there is no key to sign with; make one: `pypackager key create`"
+            raise PackagerError("NO_SIGNING_KEY", detail, status=409, fault="operator")
+        return newest
+
     def user(self, asset: str) -> Program | None:
         """The program that refers to an asset, running or not."""
         return next((program for program in self.programs.values() if program.asset == asset), None)
@@ -142,6 +178,7 @@ class Resources(msgspec.Struct, frozen=True):
         yield from self.channels.values()
         yield from self.programs.values()
         yield from self.locators.values()
+        yield from self.signing_keys.values()
 
     def changed(self, put: Iterator[Resource] | list[Resource], drop: list[Resource]) -> Resources:
         """These and others: what is put stands in the place of what has its key."""
@@ -154,6 +191,7 @@ class Resources(msgspec.Struct, frozen=True):
             {each.name: each for each in values if isinstance(each, Channel)},
             {(each.channel, each.name): each for each in values if isinstance(each, Program)},
             {each.path: each for each in values if isinstance(each, Locator)},
+            {each.id: each for each in values if isinstance(each, SigningKey)},
         )
 
 

@@ -6,6 +6,7 @@ In: values. Out: which of them are impossible. Never: a look at what runs.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -78,6 +79,21 @@ class ProgramSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """How long content is kept and how far viewers can seek back: 5m .. 25h."""
 
 
+Instant = Annotated[datetime, Meta(tz=True)]
+"""RFC 3339, with its offset from UTC."""
+
+
+class LocatorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What can be set of a locator."""
+
+    starts: Instant | None = None
+    """Its URLs are 404 before; default: they hold at once."""
+    expires: Instant | None = None
+    """Its URLs are 404 from then on; default: they hold until it is deleted."""
+    signed: bool = False
+    """Whether viewers need a URL with a token (`pypackager locator sign`)."""
+
+
 def channel_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
     """What is impossible: (key, why)."""
     for key in ("ingest_allow", "preview_allow"):
@@ -103,3 +119,9 @@ def program_faults(settings: ProgramSettings) -> Iterator[tuple[str, str]]:
         return
     if not _WINDOW_NS[0] <= window <= _WINDOW_NS[1]:
         yield "archive_window", f"{settings.archive_window!r} is not between 5m and 25h"
+
+
+def locator_faults(settings: LocatorSettings) -> Iterator[tuple[str, str]]:
+    """What is impossible: (key, why)."""
+    if settings.starts is not None and settings.expires is not None and settings.expires <= settings.starts:
+        yield "expires", "it is over before it starts"

@@ -15,11 +15,13 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from pypackager._core import Gate
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
 from pypackager.origin.answers import Answers
-from pypackager.origin.ports import Catalog, Packager
+from pypackager.origin.ports import Catalog, Packager, Publication
+from pypackager.origin.reply import Terms
 
 WATCHED_NS = 30 * 1_000_000_000
 """How long after its last request a stream or manifest is still made ready: several target durations."""
@@ -34,6 +36,10 @@ A_contra = TypeVar("A_contra", contravariant=True)
 
 class Front(Protocol[A_contra]):
     """The native front: what it holds is found by the path of a request, byte for byte."""
+
+    def guard(self, root: str, gate: Gate) -> None:
+        """Puts a gate before a presentation; nothing stays of what was there behind another one."""
+        ...
 
     def put(self, root: str, target: str, answer: A_contra, lifetime_s: float) -> None:
         """Gives a segment until its lifetime ends."""
@@ -67,7 +73,7 @@ class _Root(msgspec.Struct):
     """A presentation that is watched."""
 
     name: str
-    asset: str
+    publication: Publication
     version: tuple[int, int]
     manifests: dict[str, _Watched] = {}
     """By target."""
@@ -79,7 +85,7 @@ class Ahead(Generic[A]):
 
     Args:
         front: where answers are put.
-        wrap: an answer as the front takes it; arguments are what was published and the presentation's interval in nanoseconds.
+        wrap: an answer as the front takes it; arguments are what was published and how long it may be kept.
         answers: renders, and keeps what it rendered.
         packager: knows what follows a segment.
         catalog: finds presentations.
@@ -89,7 +95,7 @@ class Ahead(Generic[A]):
     def __init__(
         self,
         front: Front[A],
-        wrap: Callable[[Published, int], A],
+        wrap: Callable[[Published, Terms], A],
         answers: Answers,
         packager: Packager,
         catalog: Catalog,
@@ -103,29 +109,32 @@ class Ahead(Generic[A]):
         self._mono_ns = mono_ns
         self._roots: dict[str, _Root] = {}
 
-    def offer(self, root: str, name: str, asset: str, target: str, path: str, presentation: Presentation, published: Published) -> None:
-        """Takes an answer that was given to a GET of `target`, which is `path` below `root`: locator `name`, asset `asset`."""
+    def offer(
+        self, root: str, name: str, publication: Publication, target: str, path: str, presentation: Presentation, published: Published
+    ) -> None:
+        """Takes an answer that was given to a GET of `target`, which is `path` below `root`, published by locator `name`."""
         known = self._roots.get(root)
-        if known is None:
-            known = self._roots[root] = _Root(name, asset, _version(presentation))
+        if known is None or known.publication != publication:
+            self._front.guard(root, publication.gate)
+            known = self._roots[root] = _Root(name, publication, _version(presentation))
         elif known.version != _version(presentation):
             self._turn(root, known, presentation)
         now = self._mono_ns()
         if published.lifetime == "immutable":
-            self._front.put(root, target, self._wrap(published, presentation.interval_ns), SEGMENT_S)
+            self._front.put(root, target, self._wrapped(known, published, presentation), SEGMENT_S)
             self._watch(known, path, now)
         elif published.lifetime == "manifest":
-            self._front.add(root, target, self._wrap(published, presentation.interval_ns))
+            self._front.add(root, target, self._wrapped(known, published, presentation))
             known.manifests[target] = _Watched(path, now)
 
     def turn(self) -> None:
         """Brings everything up to date; costs little when nothing was published."""
         for root, known in list(self._roots.items()):
             try:
-                presentation = self._catalog.located(known.name, known.asset)
+                presentation = self._catalog.located(known.name, known.publication.asset)
             except PackagerError:
                 presentation = None
-            if presentation is None:
+            if presentation is None or self._catalog.publication(known.name) != known.publication:
                 self._front.withdraw(root)
                 del self._roots[root]
             elif known.version != _version(presentation):
@@ -142,26 +151,29 @@ class Ahead(Generic[A]):
         known.manifests = {target: seen for target, seen in known.manifests.items() if now - seen.asked_ns < WATCHED_NS}
         known.streams = {key: seen for key, seen in known.streams.items() if now - seen.asked_ns < WATCHED_NS}
         for key, seen in known.streams.items():
-            self._put_following(root, presentation, key, seen)
+            self._put_following(root, known, presentation, key, seen)
         manifests: list[tuple[str, A]] = []
         for target, seen in known.manifests.items():
             try:
                 published = self._answers.ask(root, presentation, seen.path, "")
             except PackagerError:
                 continue
-            manifests.append((target, self._wrap(published, presentation.interval_ns)))
+            manifests.append((target, self._wrapped(known, published, presentation)))
         self._front.turn(root, manifests)
 
-    def _put_following(self, root: str, presentation: Presentation, key: tuple[str, ...], seen: _Watched) -> None:
+    def _put_following(self, root: str, known: _Root, presentation: Presentation, key: tuple[str, ...], seen: _Watched) -> None:
         for path in list(self._packager.following(presentation, key, seen.path))[-CATCH_UP:]:
             try:
                 published = self._answers.ask(root, presentation, path, "")
             except PackagerError:
                 # A hole in the media; the stream goes on behind it.
                 continue
-            self._front.put(root, f"{root}/{path}", self._wrap(published, presentation.interval_ns), SEGMENT_S)
+            self._front.put(root, f"{root}/{path}", self._wrapped(known, published, presentation), SEGMENT_S)
             found = self._packager.stream(path)
             seen.path, seen.place = path, found[1] if found else seen.place
+
+    def _wrapped(self, known: _Root, published: Published, presentation: Presentation) -> A:
+        return self._wrap(published, terms_of(known.publication, presentation))
 
     def _watch(self, known: _Root, path: str, now: int) -> None:
         found = self._packager.stream(path)
@@ -175,6 +187,11 @@ class Ahead(Generic[A]):
         seen.asked_ns = now
         if place > seen.place:
             seen.path, seen.place = path, place
+
+
+def terms_of(publication: Publication, presentation: Presentation) -> Terms:
+    """How long answers about a publication may be kept, and for whom."""
+    return Terms(presentation.interval_ns, shared=not publication.signed, until=publication.expires)
 
 
 def _version(presentation: Presentation) -> tuple[int, int]:

@@ -16,12 +16,13 @@ import msgspec
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
-from pypackager.origin.ahead import Ahead, Front
+from pypackager.origin.admission import admit, shown, without_token
+from pypackager.origin.ahead import Ahead, Front, terms_of
 from pypackager.origin.answers import Answers
 from pypackager.origin.bodies import Bodies
 from pypackager.origin.downloads import DOWNLOAD, Downloads, send_parts
-from pypackager.origin.ports import AccessLog, Catalog, Core, Packager, Pages, Recorder
-from pypackager.origin.reply import METHODS, Headers, Reply, answer, preflight, problem
+from pypackager.origin.ports import AccessLog, Catalog, Core, Packager, Pages, Publication, Recorder
+from pypackager.origin.reply import METHODS, Headers, Reply, Terms, answer, preflight, problem
 from pypackager.origin.target import Route, parse_target, presentation_root, preview_root
 
 Scope = MutableMapping[str, Any]
@@ -36,8 +37,8 @@ Report = tuple[list[tuple[str, str, str, str, int, str, int, float, str]], int, 
 
 _KINDS = {"locator": "presentation", "preview": "presentation", "play": "page", "play-preview": "page", "static": "page", "time": "time"}
 """What a request is counted as when it finds nothing."""
-_PAGE_NS = 120 * 1_000_000_000
-"""Half of it is how long a page or a policy file may be kept."""
+_PAGE = Terms(120 * 1_000_000_000)
+"""A page or a policy file may be kept for half of it."""
 _CROSSDOMAIN = (
     b'<?xml version="1.0"?>\n<cross-domain-policy><allow-access-from domain="*" secure="false"/>'
     b'<allow-http-request-headers-from domain="*" headers="*" secure="false"/></cross-domain-policy>\n'
@@ -52,13 +53,14 @@ _CLIENTACCESS = (
 class _Found(msgspec.Struct, frozen=True):
     published: Published
     kind: str
-    interval_ns: int = _PAGE_NS
-    shared: bool = True
+    terms: Terms = _PAGE
 
 
 class _Request(msgspec.Struct, frozen=True):
     method: str
     path: str
+    shown: str
+    """The path without its token."""
     query: str
     headers: dict[str, str]
     client: str
@@ -92,7 +94,7 @@ class Origin:
         self._packager = packager
         self._ahead: Ahead[Any] | None = None
 
-    def stand_behind(self, front: Front[F], wrap: Callable[[Published, int], F]) -> None:
+    def stand_behind(self, front: Front[F], wrap: Callable[[Published, Terms], F]) -> None:
         """Gives what it answers, and what will be asked for next, to a native front as well."""
         self._ahead = Ahead(front, wrap, self._answers, self._packager, self._catalog, time.monotonic_ns)
 
@@ -135,9 +137,8 @@ class Origin:
         begun = time.perf_counter()
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        request = _Request(
-            scope["method"], raw_path.decode("latin-1"), scope["query_string"].decode("latin-1"), headers, self._client(scope, headers)
-        )
+        path, query = raw_path.decode("latin-1"), scope["query_string"].decode("latin-1")
+        request = _Request(scope["method"], path, shown(path), query, headers, self._client(scope, headers))
         kind, reply = await self._reply(request)
         took = time.perf_counter() - begun
         await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
@@ -151,7 +152,7 @@ class Origin:
             "request",
             client=request.client,
             method=request.method,
-            path=request.path,
+            path=request.shown,
             query=request.query,
             status=reply.status,
             code=reply.code,
@@ -168,33 +169,28 @@ class Origin:
                 return kind, preflight()
             if request.method not in ("GET", "HEAD"):
                 return kind, problem(
-                    PackagerError("METHOD_NOT_ALLOWED", f"this resource knows {METHODS}", status=405), request.path, shared=True
+                    PackagerError("METHOD_NOT_ALLOWED", f"this resource knows {METHODS}", status=405), request.shown, shared=True
                 )
             route = parse_target(request.path.encode("latin-1"), request.query.encode("latin-1"))
-            shared = route.place != "preview"
+            shared = route.place != "preview" and route.token is None
             kind = _KINDS.get(route.place, "other")
             if route.place == "locator" and route.rest == DOWNLOAD:
-                movie = self._packager.movie(self._located(route), request.query)
-                return "download", await self._downloads.answer(movie, request.headers, head=request.method == "HEAD")
+                publication, presentation = self._located(route, request)
+                movie = self._packager.movie(presentation, request.query)
+                head, shared = request.method == "HEAD", not publication.signed
+                return "download", await self._downloads.answer(movie, request.headers, head=head, shared=shared)
             found = self._find(route, request)
             kind = found.kind
-            reply = await answer(
-                found.published,
-                self._bodies,
-                request.headers,
-                head=request.method == "HEAD",
-                interval_ns=found.interval_ns,
-                shared=found.shared,
-            )
+            reply = await answer(found.published, self._bodies, request.headers, head=request.method == "HEAD", terms=found.terms)
         except PackagerError as error:
             if error.fault == "us":
-                self._log.error("answer_failed", path=request.path, code=error.code, detail=error.detail)
-            return kind, problem(error, request.path, shared=shared)
+                self._log.error("answer_failed", path=request.shown, code=error.code, detail=error.detail)
+            return kind, problem(error, request.shown, shared=shared)
         except Exception as error:  # noqa: BLE001 - the border of one request: see below
             # A failure is logged with its traceback and ends nobody else's stream.
-            self._log.exception("answer_failed", path=request.path, code="INTERNAL", detail=repr(error))
+            self._log.exception("answer_failed", path=request.shown, code="INTERNAL", detail=repr(error))
             return kind, problem(
-                PackagerError("INTERNAL", "the origin failed on this request", status=500, fault="us"), request.path, shared=False
+                PackagerError("INTERNAL", "the origin failed on this request", status=500, fault="us"), request.shown, shared=False
             )
         else:
             return kind, reply
@@ -202,13 +198,23 @@ class Origin:
     def _find(self, route: Route, request: _Request) -> _Found:
         match route.place:
             case "locator":
-                return self._below(presentation_root(route.name, route.asset), self._located(route), route, request)
+                publication, presentation = self._located(route, request)
+                root = presentation_root(route.name, route.asset)
+                published = self._answers.ask(root, presentation, route.rest, request.query)
+                if self._ahead is not None and not request.query and published.status == HTTPStatus.OK:
+                    target = without_token(request.path)
+                    self._ahead.offer(root, route.name, publication, target, route.rest, presentation, published)
+                return _Found(published, _kind(published), terms_of(publication, presentation))
             case "preview":
                 presentation = _present(self._catalog.preview(route.name, request.client), f"no channel {route.name!r}")
-                return self._below(preview_root(route.name), presentation, route, request)
+                published = self._answers.ask(preview_root(route.name), presentation, route.rest, request.query)
+                return _Found(published, _kind(published), Terms(presentation.interval_ns, shared=False))
             case "play":
-                asset = _present(self._catalog.asset(route.name), f"no locator {route.name!r}")
-                return self._player(presentation_root(route.name, asset), asset, folders=route.name.count("/") + 1)
+                publication = self._admitted(route, request)
+                # The page and the presentation inherit the token alike.
+                name = route.name if route.token is None else f"{route.name}/~{route.token}"
+                page = self._player(presentation_root(name, publication.asset), publication.asset, folders=name.count("/") + 1)
+                return msgspec.structs.replace(page, terms=msgspec.structs.replace(_PAGE, shared=not publication.signed))
             case "play-preview":
                 return self._player(preview_root(route.name), f"{route.name} (preview)", folders=2)
             case "static":
@@ -224,19 +230,19 @@ class Origin:
             case "none":
                 raise _missing("nothing lives at this path")
 
-    def _located(self, route: Route) -> Presentation:
-        return _present(self._catalog.located(route.name, route.asset), f"no presentation {route.asset!r} under {route.name!r}")
+    def _admitted(self, route: Route, request: _Request) -> Publication:
+        publication = _present(self._catalog.publication(route.name), f"no locator {route.name!r}")
+        admit(publication, route.token, request.client, self._utc_ns() // 1000)
+        return publication
+
+    def _located(self, route: Route, request: _Request) -> tuple[Publication, Presentation]:
+        publication = self._admitted(route, request)
+        found = self._catalog.located(route.name, route.asset)
+        return publication, _present(found, f"no presentation {route.asset!r} under {route.name!r}")
 
     def _player(self, root: str, title: str, *, folders: int) -> _Found:
         # Relative, so that the page works below any path that a CDN puts in front of ours.
         return _Found(self._pages.player("../" * folders, root.removeprefix("/"), title), "page")
-
-    def _below(self, root: str, presentation: Presentation, route: Route, request: _Request) -> _Found:
-        published = self._answers.ask(root, presentation, route.rest, request.query)
-        if self._ahead is not None and not request.query and route.place == "locator" and published.status == HTTPStatus.OK:
-            self._ahead.offer(root, route.name, route.asset, request.path, route.rest, presentation, published)
-        kind = "segment" if published.lifetime == "immutable" else "manifest"
-        return _Found(published, kind, presentation.interval_ns, shared=route.place != "preview")
 
     def _health(self, *, ready: bool) -> _Found:
         health = self._catalog.health()
@@ -283,7 +289,7 @@ def create_app(
         log: takes one line per request.
         recorder: counts requests.
         trusted_proxy: whether X-Forwarded-For of this peer is believed.
-        utc_ns: the clock behind /time.
+        utc_ns: the clock behind /time, and of what is published from or until an instant.
         cache_bytes: media that is kept for viewers of the same segment; half as much is kept of manifests.
     """
     return Origin(
@@ -305,6 +311,10 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+def _kind(published: Published) -> str:
+    return "segment" if published.lifetime == "immutable" else "manifest"
 
 
 def _present(value: _T | None, detail: str) -> _T:

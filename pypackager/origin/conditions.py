@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.utils import formatdate
 
 from pypackager.model.plan import Lifetime
 
@@ -90,3 +91,12 @@ def cache_control(lifetime: Lifetime, interval_ns: int, *, shared: bool) -> str:
         return "max-age=1" if shared else "no-store"
     age = max(1, interval_ns // 2_000_000_000)
     return f"{scope}, max-age={age}, stale-while-revalidate={age}"
+
+
+def lifetimes(lifetime: Lifetime, interval_ns: int, *, shared: bool, until: int | None) -> list[tuple[str, str]]:
+    """The header fields of an answer that say how long it may be kept: never beyond `until`, in seconds since 1970."""
+    control = cache_control(lifetime, interval_ns, shared=shared)
+    if until is None or lifetime != "immutable":
+        return [("cache-control", control)]
+    # An age would have to be counted anew for every viewer; max-age would have precedence (RFC 9111 5.3).
+    return [("cache-control", f"{'public' if shared else 'private'}, immutable"), ("expires", formatdate(until, usegmt=True))]

@@ -47,7 +47,7 @@ class Downloads:
         self._laying = trio.Lock()
         self._open = 0
 
-    async def answer(self, movie: Movie, asked: Headers, *, head: bool) -> Reply:
+    async def answer(self, movie: Movie, asked: Headers, *, head: bool, shared: bool) -> Reply:
         """The reply to a GET or HEAD.
 
         Raises:
@@ -57,7 +57,7 @@ class Downloads:
             ("content-type", "video/mp4"),
             ("content-disposition", movie.disposition),
             # Its program may be started again: then the URL shows nothing, and later another file.
-            ("cache-control", cache_control("manifest", 0, shared=True)),
+            ("cache-control", cache_control("manifest", 0, shared=shared)),
             ("accept-ranges", "bytes"),
             ("etag", quoted(movie.etag)),
         ]

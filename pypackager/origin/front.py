@@ -19,15 +19,15 @@ from pypackager.model.plan import Published
 from pypackager.origin.app import Origin
 from pypackager.origin.conditions import quoted
 from pypackager.origin.ports import AccessLog
-from pypackager.origin.reply import standing
+from pypackager.origin.reply import Terms, standing
 from pypackager.origin.serve import address_of, open_listeners, serve_sockets
 
 
-def wrap(published: Published, interval_ns: int) -> FrontAnswer:
+def wrap(published: Published, terms: Terms) -> FrontAnswer:
     """An answer as the front takes it."""
     kind = "segment" if published.lifetime == "immutable" else "manifest"
     etags = quoted(published.etag), quoted(published.etag, "gzip")
-    return FrontAnswer(kind, list(standing(published, interval_ns)), *etags, published.body, published.gzip)
+    return FrontAnswer(kind, list(standing(published, terms)), *etags, published.body, published.gzip)
 
 
 async def serve_front(

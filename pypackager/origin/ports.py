@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pypackager._core import Gate
 from pypackager.model.plan import Body, Movie, MoviePiece, Published
 from pypackager.model.presentation import Presentation
 
@@ -21,6 +22,18 @@ class Health(msgspec.Struct, frozen=True):
     """Journals are replayed and what is published can be asked for."""
     detail: dict[str, Any] = {}
     """Shown as it is; JSON values only."""
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """What a locator publishes, and on which terms."""
+
+    asset: str
+    """Name of the asset."""
+    gate: Gate
+    expires: int | None = None
+    """Seconds since 1970: no cache may give it for longer."""
+    signed: bool = False
+    """Viewers need tokens: no cache may give one's answer to another."""
 
 
 class Catalog(Protocol):
@@ -38,8 +51,8 @@ class Catalog(Protocol):
         """What a locator publishes under the asset's name; None when there is no such locator or it is another asset's."""
         ...
 
-    def asset(self, locator: str) -> str | None:
-        """Name of the asset that a locator publishes; None when there is no such locator."""
+    def publication(self, locator: str) -> Publication | None:
+        """What a locator publishes; None when there is no such locator."""
         ...
 
     def health(self) -> Health:

@@ -14,7 +14,16 @@ import msgspec
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published, Stored
 from pypackager.origin.bodies import Bodies, cut, stored_size
-from pypackager.origin.conditions import RangeNotSatisfiableError, accepts_gzip, cache_control, none_match, parse_range, quoted, range_holds
+from pypackager.origin.conditions import (
+    RangeNotSatisfiableError,
+    accepts_gzip,
+    cache_control,
+    lifetimes,
+    none_match,
+    parse_range,
+    quoted,
+    range_holds,
+)
 
 METHODS = "GET, HEAD, OPTIONS"
 
@@ -51,7 +60,18 @@ class Reply(msgspec.Struct, frozen=True):
     """The body, when it is sent as it is read."""
 
 
-async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: bool, interval_ns: int, shared: bool) -> Reply:
+class Terms(msgspec.Struct, frozen=True):
+    """How long an answer may be kept, and for whom."""
+
+    interval_ns: int
+    """Usual duration of a fragment, for the lifetime of manifests."""
+    shared: bool = True
+    """Caches may keep it for other viewers."""
+    until: int | None = None
+    """Seconds since 1970: nobody may keep it for longer."""
+
+
+async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: bool, terms: Terms) -> Reply:
     """The reply to a GET or HEAD.
 
     Args:
@@ -59,13 +79,12 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
         bodies: who executes its plan.
         asked: request headers, names in lower case.
         head: only the headers are wanted: a plan is executed only when its size cannot be told otherwise.
-        interval_ns: usual duration of a fragment, for the lifetime of manifests.
-        shared: caches may keep the answer for other viewers.
+        terms: how long it may be kept.
 
     Raises:
         PackagerError: the body could not be made, or the range is outside of it.
     """
-    headers = _fields(published, interval_ns, shared=shared)
+    headers = _fields(published, terms)
     wanted = asked.get("range")
     zipped = published.gzip is not None and wanted is None and accepts_gzip(asked.get("accept-encoding", ""))
     plain = published.status == HTTPStatus.OK
@@ -85,15 +104,15 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
     return _full(published.status, headers, await bodies.fetch(published.body))
 
 
-def standing(published: Published, interval_ns: int) -> tuple[tuple[bytes, bytes], ...]:
-    """The header fields that all forms of a shared answer have: whole, a part, deflated, unchanged."""
-    return make_reply(published.status, _fields(published, interval_ns, shared=True)).headers
+def standing(published: Published, terms: Terms) -> tuple[tuple[bytes, bytes], ...]:
+    """The header fields that all forms of an answer have: whole, a part, deflated, unchanged."""
+    return make_reply(published.status, _fields(published, terms)).headers
 
 
-def _fields(published: Published, interval_ns: int, *, shared: bool) -> list[tuple[str, str]]:
+def _fields(published: Published, terms: Terms) -> list[tuple[str, str]]:
     fields = [
         ("content-type", published.content_type),
-        ("cache-control", cache_control(published.lifetime, interval_ns, shared=shared)),
+        *lifetimes(published.lifetime, terms.interval_ns, shared=terms.shared, until=terms.until),
         *((name.lower(), value) for name, value in published.headers),
     ]
     if published.gzip is not None:

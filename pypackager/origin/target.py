@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
+from pypackager._core import split_token
 from pypackager.model.errors import PackagerError
 
 MAX_TARGET = 4096
@@ -43,6 +44,8 @@ class Route(msgspec.Struct, frozen=True):
     """Locator paths: the asset's name."""
     rest: str = ""
     """What follows the presentation's root."""
+    token: str | None = None
+    """Between the locator and the asset's name."""
 
 
 def parse_target(path: bytes, query: bytes) -> Route:
@@ -57,7 +60,8 @@ def parse_target(path: bytes, query: bytes) -> Route:
     """
     if len(path) + len(query) > MAX_TARGET:
         raise PackagerError("URI_TOO_LONG", f"a request target has at most {MAX_TARGET} bytes", status=414)
-    segments = _decode(path).split("/")
+    text = _decode(path)
+    segments = text.split("/")
     if segments[0]:
         raise PackagerError("URI_MALFORMED", "a path starts with a slash", status=400)
     segments = segments[1:]
@@ -65,7 +69,7 @@ def parse_target(path: bytes, query: bytes) -> Route:
         raise PackagerError("URI_MALFORMED", "a path has no dot segments", status=400)
     if len(segments) == 1:
         return Route("static", "favicon.svg") if segments[0].startswith("favicon.") else Route(_FIXED.get(segments[0], "none"))
-    return _route(segments)
+    return _signed(text) or _route(segments)
 
 
 def presentation_root(locator: str, asset: str) -> str:
@@ -89,6 +93,20 @@ def _decode(path: bytes) -> str:
     if _FORBIDDEN.search(text):
         raise PackagerError("URI_MALFORMED", "a path has no control characters and no backslash", status=400)
     return text
+
+
+def _signed(text: str) -> Route | None:
+    """The route of a path with a token: it stands behind a locator, and nowhere else."""
+    found = split_token(text)
+    if found is None:
+        return None
+    before, token, behind = found
+    segments = (before + behind).split("/")[1:]
+    if len(segments) == 1:
+        return None
+    route = _route(segments)
+    place = {"locator": f"/{route.name}", "play": f"/play/{route.name}"}.get(route.place, before if route.place == "time" else "")
+    return msgspec.structs.replace(route, token=token) if before == place else None
 
 
 def _route(segments: list[str]) -> Route:

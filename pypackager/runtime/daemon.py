@@ -127,7 +127,7 @@ class Daemon:
         catalog = LiveCatalog(self.fleet, self._streams, self.health)
         access = structlog.get_logger().bind(log="access")
         if self.config.listen.origin:
-            self._origin = make_origin(catalog, access, self.metrics)
+            self._origin = make_origin(catalog, access, self.metrics, lambda: self.clock.now().utc_ns)
             tuning = self.config.tuning
             if tuning.front_threads:
                 front = partial(serve_front, threads=tuning.front_threads, cache_bytes=tuning.front_cache)

@@ -148,6 +148,10 @@ class Fleet:
         """A locator of an asset is gone: it need not be open when that was the last."""
         if not self.registry.resources.published(asset):
             self.shelf.pop(asset, None)
+        self.review()
+
+    def review(self) -> None:
+        """Has viewers and encoders get what the registry says now."""
         self._changed()
 
     def utc(self) -> datetime:

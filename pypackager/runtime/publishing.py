@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pypackager import _core, packaging
@@ -12,6 +13,6 @@ from pypackager.runtime.catalog import LiveCatalog
 from pypackager.runtime.metrics import Metrics
 
 
-def make_origin(catalog: LiveCatalog, log: Any, metrics: Metrics) -> Origin:
+def make_origin(catalog: LiveCatalog, log: Any, metrics: Metrics, utc_ns: Callable[[], int]) -> Origin:
     """The origin's application."""
-    return create_app(catalog, packaging, _core, Pages(), log=log, recorder=metrics)
+    return create_app(catalog, packaging, _core, Pages(), log=log, recorder=metrics, utc_ns=utc_ns)

@@ -31,6 +31,7 @@ class Running:
         self.bring = fleet.bring
         self.shelve = fleet.shelve
         self.unshelve = fleet.unshelve
+        self.review = fleet.review
         self.utc = fleet.utc
 
     @property

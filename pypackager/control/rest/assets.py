@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Controller, Response, delete, get, post
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from pypackager.control.desk import Desk
 from pypackager.control.operations import Operation
 from pypackager.control.publications import Publications
-from pypackager.control.rest.bodies import NewLocator
-from pypackager.control.rest.channels import After, Call, IfMatch, Limit, TheDesk, host
+from pypackager.control.rest.bodies import NewLocator, NewToken
+from pypackager.control.rest.channels import After, Call, Changes, IfMatch, Limit, TheDesk, host
 from pypackager.control.rest.replies import made, tagged
-from pypackager.control.rest.views import LocatorView, Page, locator_view, page
+from pypackager.control.rest.signing import TheSigning
+from pypackager.control.rest.views import LocatorView, Page, SignedView, locator_view, page, signed_view
+from pypackager.control.settings import LocatorSettings
 from pypackager.dvr.measure import Measure
 
 ThePublications = NamedDependency[Publications]
@@ -39,13 +41,30 @@ class Locators(Controller):
         self, desk: TheDesk, publications: ThePublications, request: Call, data: JSONBody[NewLocator]
     ) -> Response[LocatorView]:
         """Under a path of choice, or a new GUID; an asset can have several locators."""
-        locator = await publications.create_locator(data.path, data.asset)
+        settings = LocatorSettings(**{name: getattr(data, name) for name in LocatorSettings.__struct_fields__})
+        locator = await publications.create_locator(data.path, data.asset, settings)
         return made(locator_view(desk.runner, locator, host(request)), f"/v1/locators/{locator.path}")
 
     @get("/{path:str}", summary="A locator")
     async def show(self, desk: TheDesk, request: Call, path: FromPath[str]) -> Response[LocatorView]:
         """With its URLs."""
         return tagged(locator_view(desk.runner, desk.resources.locator(path), host(request)))
+
+    @patch("/{path:str}", summary="Change settings")
+    async def change(
+        self, desk: TheDesk, publications: ThePublications, request: Call, path: FromPath[str], data: Changes, if_match: IfMatch = None
+    ) -> Response[LocatorView]:
+        """JSON merge patch (RFC 7396), at any time; it holds for the next request."""
+        changed = await publications.change_locator(path, data, if_match)
+        return tagged(locator_view(desk.runner, changed, host(request)))
+
+    @post("/{path:str}/sign", summary="Sign a URL", status_code=200)
+    async def sign(
+        self, desk: TheDesk, signing: TheSigning, request: Call, path: FromPath[str], data: JSONBody[NewToken]
+    ) -> Response[SignedView]:
+        """A token, which is kept nowhere: it ends with its time, or with its key."""
+        signed = signing.sign(path, lifetime=data.lifetime, expires=data.expires, viewer=data.viewer, key=data.key)
+        return Response(signed_view(desk.runner, signed, host(request)), headers={"Cache-Control": "no-store"})
 
     @delete("/{path:str}", summary="End a publication", status_code=204)
     async def delete(self, publications: ThePublications, path: FromPath[str], if_match: IfMatch = None) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from pypackager.control.settings import ChannelSettings, Name, ProgramSettings
+import msgspec
+from msgspec import Meta
+
+from pypackager.control.resources import KeyId
+from pypackager.control.settings import ChannelSettings, Instant, LocatorSettings, Name, ProgramSettings
 
 
 class NewChannel(ChannelSettings, frozen=True, kw_only=True):
@@ -23,10 +27,32 @@ class NewProgram(ProgramSettings, frozen=True, kw_only=True):
     """Asset that holds the content; default: the program's name."""
 
 
-class NewLocator(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class NewLocator(LocatorSettings, frozen=True, kw_only=True):
     """A locator that is to be made."""
 
     asset: Name
     """What it publishes."""
     path: Name | None = None
     """URL path; default: a new GUID."""
+
+
+class NewToken(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A token that is to be made."""
+
+    lifetime: str = "1h"
+    """How long it is good: 90s, 2h, …"""
+    expires: Instant | None = None
+    """Until when it is good, instead of that."""
+    viewer: str | None = None
+    """The only address that it is good for; default: any."""
+    key: KeyId | None = None
+    """Id of the key that signs; default: the newest."""
+
+
+class NewSigningKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A signing key that is to be made."""
+
+    id: KeyId | None = None
+    """Default: one that is free."""
+    secret: Annotated[str, Meta(pattern="^([0-9a-f]{2}){16,128}$")] | None = None
+    """In hexadecimal digits; default: a new one of 32 bytes."""

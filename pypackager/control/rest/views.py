@@ -15,7 +15,8 @@ from msgspec.structs import asdict
 from pypackager.control.desk import Desk
 from pypackager.control.ports import AlertView, Runner, TrackView
 from pypackager.control.resources import Channel, Locator, Program
-from pypackager.control.settings import ChannelSettings, ProgramSettings
+from pypackager.control.settings import ChannelSettings, LocatorSettings, ProgramSettings
+from pypackager.control.signing import Signed
 from pypackager.control.states import ProgramState, State, Status, status
 
 Item = TypeVar("Item")
@@ -72,7 +73,7 @@ class ProgramView(ProgramSettings, frozen=True, kw_only=True):
     etag: str
 
 
-class LocatorView(msgspec.Struct, frozen=True, kw_only=True):
+class LocatorView(LocatorSettings, frozen=True, kw_only=True):
     """A locator."""
 
     path: str
@@ -82,6 +83,18 @@ class LocatorView(msgspec.Struct, frozen=True, kw_only=True):
     created: datetime
     modified: datetime
     etag: str
+
+
+class SignedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A token for a locator."""
+
+    token: str
+    """It stands behind the locator: `/{locator}/~{token}/{asset}.ism/…`."""
+    urls: list[str]
+    """The Smooth manifest; other formats by its siblings."""
+    expires: datetime
+    viewer: str | None
+    key: str
 
 
 def channel_view(desk: Desk, channel: Channel, host: str) -> ChannelView:
@@ -126,9 +139,22 @@ def program_view(desk: Desk, program: Program) -> ProgramView:
 
 def locator_view(runner: Runner, locator: Locator, host: str) -> LocatorView:
     """A locator with its URLs."""
-    urls = [f"{root}/{locator.path}/{locator.asset}.ism/manifest" for root in _roots(runner, host)]
-    stamp = {"created": locator.created, "modified": locator.modified}
-    return LocatorView(path=locator.path, asset=locator.asset, urls=urls, etag=locator.etag, **stamp)
+    return LocatorView(
+        **asdict(locator.settings),
+        path=locator.path,
+        asset=locator.asset,
+        urls=[f"{root}{locator.root}/manifest" for root in _roots(runner, host)],
+        created=locator.created,
+        modified=locator.modified,
+        etag=locator.etag,
+    )
+
+
+def signed_view(runner: Runner, signed: Signed, host: str) -> SignedView:
+    """A token with its URLs."""
+    locator = signed.locator
+    urls = [f"{root}/{locator.path}/~{signed.token}/{locator.asset}.ism/manifest" for root in _roots(runner, host)]
+    return SignedView(token=signed.token, urls=urls, expires=signed.expires, viewer=signed.viewer, key=signed.key)
 
 
 def page(names: Sequence[str], after: str, limit: int) -> tuple[list[str], str | None]:

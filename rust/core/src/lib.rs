@@ -4,6 +4,7 @@
 //! [`error::Error`]s that say where. Never: a socket, a file, a clock, a thread, Python.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod bmff;
 pub mod codec;
 pub mod demux;

@@ -5,6 +5,7 @@ use crate::conditions::{Asked, accepts_gzip, none_match, parse_range, range_hold
 use crate::shelf::{Entry, Shelf};
 use crate::tally::{Line, Tally};
 use crate::upstream::{Lease, Unanswered, Upstream};
+use crate::wanted::{FORWARDED_FOR, Wanted};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -17,6 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -64,12 +66,13 @@ impl Door {
         let begun = Instant::now();
         let published = matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().query().is_none();
         if published {
-            if let Some(response) = self.on_shelf(&request, peer, begun).await {
+            let wanted = Wanted::of(request.uri().path());
+            if let Some(response) = self.on_shelf(&request, &wanted, peer, begun).await {
                 return response;
             }
-            let Some(_flight) = self.take_off(request.uri().path()).await else {
+            let Some(_flight) = self.take_off(&wanted.target).await else {
                 // Somebody asked while we waited.
-                return match self.on_shelf(&request, peer, begun).await {
+                return match self.on_shelf(&request, &wanted, peer, begun).await {
                     Some(response) => response,
                     None => self.ask(&request, peer).await,
                 };
@@ -79,9 +82,19 @@ impl Door {
         self.ask(&request, peer).await
     }
 
-    async fn on_shelf(&self, request: &Request<Incoming>, peer: IpAddr, begun: Instant) -> Option<Response<Answered>> {
-        let target = request.uri().path();
-        let entry = self.shared.shelf.find(target)?;
+    /// What was published, for who is admitted; else the application has the word.
+    async fn on_shelf(
+        &self,
+        request: &Request<Incoming>,
+        wanted: &Wanted<'_>,
+        peer: IpAddr,
+        begun: Instant,
+    ) -> Option<Response<Answered>> {
+        let entry = self.shared.shelf.find(&wanted.target)?;
+        if !wanted.admitted(&entry.gate, request.headers(), peer) {
+            return None;
+        }
+        entry.asked.store(true, Ordering::Relaxed);
         let head = request.method() == Method::HEAD;
         let response = self.published(&entry, request.headers(), head).await?;
         let bytes = response.body().size();
@@ -92,7 +105,7 @@ impl Door {
             peer: peer.to_string(),
             forwarded: text(&FORWARDED_FOR),
             method: request.method().to_string(),
-            target: target.to_owned(),
+            target: wanted.shown(request.uri().path()),
             status,
             kind,
             bytes,
@@ -305,8 +318,6 @@ fn header(text: &str) -> HeaderValue {
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
 }
-
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// RFC 9110 7.6.1, and the length of the body that is not passed on.
 const HOP_BY_HOP: [&str; 9] = [

@@ -20,3 +20,4 @@ pub mod server;
 pub mod shelf;
 pub mod tally;
 mod upstream;
+mod wanted;

@@ -7,6 +7,7 @@
 use crate::answer::Answer;
 use crate::plan::{Fault, Plan};
 use bytes::Bytes;
+use pypackager_core::access::Gate;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
@@ -18,10 +19,13 @@ use tokio::sync::OnceCell;
 pub struct Entry {
     /// What is answered.
     pub answer: Answer,
+    /// What stands before it.
+    pub gate: Arc<Gate>,
     target: Box<str>,
     /// Until when it may be given; a manifest: until it is replaced.
     expires: Option<Instant>,
-    asked: AtomicBool,
+    /// Somebody was given it since the last look.
+    pub asked: AtomicBool,
     body: Mutex<Arc<OnceCell<Bytes>>>,
     /// What it adds to the shelf's `made`.
     weight: AtomicUsize,
@@ -48,6 +52,7 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Root {
+    gate: Arc<Gate>,
     manifests: Vec<Arc<Entry>>,
     /// Those that left before their time are gone, with their bodies.
     segments: Vec<Weak<Entry>>,
@@ -77,6 +82,14 @@ impl Shelf {
         Self { inner: RwLock::default(), made: AtomicUsize::new(0), capacity }
     }
 
+    /// Puts a gate before a presentation. Nothing stays of what was there behind another one.
+    pub fn guard(&self, root: &str, gate: Gate) {
+        if self.read().roots.get(root).is_some_and(|known| *known.gate != gate) {
+            self.withdraw(root);
+        }
+        self.write().roots.entry(root.into()).or_default().gate = Arc::new(gate);
+    }
+
     /// Publishes a segment of the presentation at `root`, to be given until `expires`.
     pub fn put(&self, root: &str, target: &str, answer: Answer, expires: Instant) {
         let mut inner = self.write();
@@ -84,9 +97,10 @@ impl Shelf {
             // It never changes: what is there, and what was made of it, stays.
             return;
         }
-        let entry = Arc::new(Entry::new(target, answer, Some(expires)));
+        let known = inner.roots.entry(root.into()).or_default();
+        let entry = Arc::new(Entry::new(target, answer, Some(expires), &known.gate));
+        known.segments.push(Arc::downgrade(&entry));
         inner.entries.insert(target.into(), Arc::clone(&entry));
-        inner.roots.entry(root.into()).or_default().segments.push(Arc::downgrade(&entry));
         inner.order.push_back(entry);
         while inner.order.len() > MAX_SEGMENTS {
             let Some(oldest) = inner.order.pop_front() else { break };
@@ -97,9 +111,9 @@ impl Shelf {
     /// Replaces all manifests of a presentation.
     pub fn turn(&self, root: &str, manifests: Vec<(String, Answer)>) {
         let mut inner = self.write();
-        let entries: Vec<_> =
-            manifests.into_iter().map(|(target, answer)| Arc::new(Entry::new(&target, answer, None))).collect();
         let known = inner.roots.entry(root.into()).or_default();
+        let entry = |(target, answer): (String, _)| Arc::new(Entry::new(&target, answer, None, &known.gate));
+        let entries: Vec<_> = manifests.into_iter().map(entry).collect();
         let old = std::mem::replace(&mut known.manifests, entries.clone());
         for entry in old {
             self.remove(&mut inner, &entry);
@@ -115,8 +129,8 @@ impl Shelf {
         if let Some(old) = inner.entries.get(target).cloned() {
             self.remove(&mut inner, &old);
         }
-        let entry = Arc::new(Entry::new(target, answer, None));
         let known = inner.roots.entry(root.into()).or_default();
+        let entry = Arc::new(Entry::new(target, answer, None, &known.gate));
         known.manifests.retain(|old| &*old.target != target);
         known.manifests.push(Arc::clone(&entry));
         inner.entries.insert(target.into(), entry);
@@ -155,11 +169,7 @@ impl Shelf {
 
     /// What is published at a target.
     pub fn find(&self, target: &str) -> Option<Arc<Entry>> {
-        let found = self.read().entries.get(target).filter(|entry| !entry.expired(Instant::now())).cloned();
-        if let Some(entry) = &found {
-            entry.asked.store(true, Ordering::Relaxed);
-        }
-        found
+        self.read().entries.get(target).filter(|entry| !entry.expired(Instant::now())).cloned()
     }
 
     /// Takes away one entry: its plan can't be carried out any more.
@@ -209,9 +219,10 @@ impl Shelf {
 }
 
 impl Entry {
-    fn new(target: &str, answer: Answer, expires: Option<Instant>) -> Self {
+    fn new(target: &str, answer: Answer, expires: Option<Instant>, gate: &Arc<Gate>) -> Self {
         Self {
             answer,
+            gate: Arc::clone(gate),
             target: target.into(),
             expires,
             asked: AtomicBool::new(false),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use pypackager_core::access::{Gate, Key, Terms};
 use pypackager_frontdoor::answer::{Answer, Kind};
 use pypackager_frontdoor::plan::Plan;
 use pypackager_frontdoor::server::{Options, Server};
@@ -11,7 +12,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 const ROOT: &str = "/show/show.ism";
@@ -211,6 +212,67 @@ fn a_turn_replaces_manifests_and_keeps_segments() {
     assert_eq!(world.ask("GET /v/1 HTTP/1.1").1, b"nothing");
     assert_eq!(world.ask("GET /o HTTP/1.1").1, b"o");
     assert_eq!(shelf.load().0, 1);
+}
+
+fn gate(terms: Terms) -> Gate {
+    Gate::new(ROOT, terms, vec![Key::new("k1", b"secret")])
+}
+
+/// Seconds since 1970, and so many later.
+fn in_seconds(seconds: i64) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right");
+    now.as_secs() as i64 + seconds
+}
+
+#[test]
+fn who_has_a_token_shares_what_was_published_without_it() {
+    let world = World::new(|_| ());
+    world.server.shelf().guard(ROOT, gate(Terms { signed: true, ..Terms::default() }));
+    segment(&world, "/show/show.ism/v/1", bytes(b"media"));
+    let sign = |expires, address: Option<&str>| {
+        let address = address.map(|address| address.parse().expect("an address"));
+        Key::new("k1", b"secret").sign(ROOT, in_seconds(expires) as u64, address)
+    };
+    let cases = [
+        (format!("/show/~{}/show.ism/v/1", sign(60, None)), true),
+        (format!("/show/~{}/show.ism/v/1", sign(60, Some("127.0.0.1"))), true),
+        (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.1", sign(60, None)), true),
+        (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.1", sign(60, Some("127.0.0.1"))), false),
+        (format!("/show/~{}/show.ism/v/1", sign(60, Some("127.0.0.2"))), false),
+        (format!("/show/~{}/show.ism/v/1", sign(-1, None)), false),
+        (format!("/show/show.ism/~{}/v/1", sign(60, None)), false),
+        (format!("/show/~{}/show.ism/v/2", sign(60, None)), false),
+        ("/show/~x/show.ism/v/1".into(), false),
+        ("/show/show.ism/v/1".into(), false),
+    ];
+    for (target, given) in &cases {
+        let head = if target.contains(" HTTP") { format!("GET {target}") } else { format!("GET {target} HTTP/1.1") };
+        assert_eq!(world.ask(&head).1, if *given { b"media".as_slice() } else { b"nothing" }, "{target}");
+    }
+    assert_eq!(world.questions().len(), 7, "whoever is refused is told why by the application");
+    let shown: Vec<_> = world.server.tally().take().lines.into_iter().map(|line| line.target).collect();
+    assert_eq!(shown, ["/show/~/show.ism/v/1"; 3], "no token is logged");
+    assert_eq!(world.server.shelf().asked(ROOT), ["/show/show.ism/v/1"]);
+}
+
+#[test]
+fn what_is_over_is_given_no_more() {
+    let world = World::new(|_| ());
+    let soon = Terms { expires: Some((in_seconds(1) + 1) * 1_000_000), ..Terms::default() };
+    world.server.shelf().guard(ROOT, gate(soon));
+    segment(&world, "/show/show.ism/v/1", bytes(b"media"));
+    assert_eq!(world.ask("GET /show/show.ism/v/1 HTTP/1.1").1, b"media");
+    while in_seconds(0) * 1_000_000 < soon.expires.expect("an end") {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(world.ask("GET /show/show.ism/v/1 HTTP/1.1").1, b"nothing");
+    let later = Terms { starts: Some(in_seconds(60) * 1_000_000), ..Terms::default() };
+    world.server.shelf().guard(ROOT, gate(later));
+    assert_eq!(world.server.shelf().load().0, 0, "another gate begins with nothing behind it");
+    segment(&world, "/show/show.ism/v/1", bytes(b"media"));
+    assert_eq!(world.ask("GET /show/show.ism/v/1 HTTP/1.1").1, b"nothing", "not yet");
+    world.server.shelf().guard(ROOT, gate(later));
+    assert_eq!(world.server.shelf().load().0, 1, "the same gate changes nothing");
 }
 
 #[test]

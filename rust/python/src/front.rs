@@ -1,5 +1,6 @@
 //! The front door.
 
+use crate::access::Gate;
 use crate::plan::{Body, Pieces};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -93,6 +94,10 @@ impl FrontDoor {
             max_lines,
         };
         Ok(Self(Server::start(&listeners, &options)?))
+    }
+
+    fn guard(&self, root: &str, gate: &Gate) {
+        self.0.shelf().guard(root, gate.0.clone());
     }
 
     fn put(&self, root: &str, target: &str, answer: &FrontAnswer, lifetime_s: f64) {

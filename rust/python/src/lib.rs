@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 #![allow(clippy::needless_pass_by_value)] // converted arguments belong to the call
 
+mod access;
 mod checksum;
 mod chunk;
 mod error;
@@ -27,6 +28,8 @@ use pyo3::prelude::*;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::access::{Gate, sign_token, split_token};
     #[pymodule_export]
     use super::checksum::crc32c;
     #[pymodule_export]

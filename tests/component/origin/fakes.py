@@ -9,14 +9,16 @@ from typing import Any
 import msgspec
 import trio
 
+from pypackager._core import Gate
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Body, Movie, MoviePiece, Published, Range, SmoothFragment, Source, Stored, TsSegment
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import Origin, create_app
-from pypackager.origin.ports import Health
+from pypackager.origin.ports import Health, Publication
 
 SEGMENT = bytes(range(256)) * 400
 PLAYLIST = b"#EXTM3U\n" + b"#EXTINF:2.0,\nseg.m4s\n" * 100
+KEYS = [("k1", b"secret")]
 NOW_NS = 1_700_000_000_123_456_789
 
 
@@ -48,6 +50,10 @@ class FakeCatalog:
         self.fault: PackagerError | None = None
         self.ready = True
         self.preview_clients: list[str] = []
+        self.terms: dict[str, Any] = {}
+        """Of the gate."""
+        self.kept: dict[str, Any] = {}
+        """How long answers may be kept."""
 
     def preview(self, channel: str, client: str) -> Presentation | None:
         self.preview_clients.append(client)
@@ -60,8 +66,9 @@ class FakeCatalog:
             raise self.fault
         return self.presentation if (locator, asset) in {("show", "show"), ("a/b", "Größe (1)")} else None
 
-    def asset(self, locator: str) -> str | None:
-        return "show" if locator == "show" else None
+    def publication(self, locator: str) -> Publication | None:
+        asset = {"show": "show", "a/b": "Größe (1)"}.get(locator)
+        return None if asset is None else Publication(asset, Gate(f"/{locator}/{asset}.ism", KEYS, **self.terms), **self.kept)
 
     def health(self) -> Health:
         return Health(self.ready, {"channels": 1})

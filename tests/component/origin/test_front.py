@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,12 +14,13 @@ import pytest
 import trio
 
 from pypackager import _core
+from pypackager._core import sign_token
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published, Stored, Text
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import create_app
 from pypackager.origin.front import serve_front
-from tests.component.origin.fakes import FakePackager, FakePages, World, presentation
+from tests.component.origin.fakes import KEYS, FakePackager, FakePages, World, presentation
 
 ROOT = "/show/show.ism"
 MANIFEST = f"{ROOT}/manifest(format=m3u8-cmaf)"
@@ -173,6 +175,40 @@ async def test_a_stopped_endpoint_stops_at_once(fronted: Fronted) -> None:
     assert (await fronted.get(f"{ROOT}/v/0.m4s")).status_code == 503
     fronted.world.catalog.fault = None
     assert (await fronted.get(MANIFEST)).status_code == 200
+
+
+async def test_who_has_a_token_is_answered_by_the_front(fronted: Fronted) -> None:
+    catalog = fronted.world.catalog
+    catalog.terms, catalog.kept = {"signed": True}, {"signed": True}
+    until = time.time_ns() // 1_000_000_000 + 60
+    first, second, bad = (f"/show/~{sign_token(key, ROOT, until)}/show.ism" for key in (KEYS[0], KEYS[0], ("k1", b"guess")))
+    for path in ("manifest(format=m3u8-cmaf)", "v/0.m4s"):
+        told, asked = await fronted.asked_by(f"{first}/{path}")
+        assert (told.status_code, len(asked)) == (200, 1)
+        again, asked = await fronted.asked_by(f"{second}/{path}")
+        assert (again.content, asked) == (told.content, [])
+        assert again.headers["cache-control"] == told.headers["cache-control"]
+        assert told.headers["cache-control"].startswith("private, ")
+        for target, code in ((f"{bad}/{path}", "TOKEN_INVALID"), (f"{ROOT}/{path}", "TOKEN_MISSING")):
+            refused, asked = await fronted.asked_by(target)
+            assert (refused.status_code, refused.json()["code"], asked) == (403, code, [])
+    with trio.fail_after(5):
+        await fronted.world.notes.wait_for_lines(8)
+    paths = [line["path"] for line in fronted.world.notes.lines]
+    assert all(paths.count(path) == 3 for path in ("/show/~/show.ism/v/0.m4s", "/show/~/show.ism/manifest(format=m3u8-cmaf)")), paths
+    catalog.terms = {"signed": True, "starts": 2**62}
+    fronted.world.app.turn()
+    assert (await fronted.get(f"{second}/v/0.m4s")).json()["code"] == "LOCATOR_EARLY", "at once, whatever the front had"
+
+
+async def test_what_is_over_leaves_the_front_at_its_instant(fronted: Fronted) -> None:
+    over = time.time_ns() // 1000 + 700_000
+    fronted.world.catalog.terms = {"expires": over}
+    assert (await fronted.get(MANIFEST)).status_code == 200
+    assert (await fronted.asked_by(MANIFEST))[1] == []
+    await trio.sleep(max(0.0, over / 1e6 - time.time()) + 0.01)
+    refused, asked = await fronted.asked_by(MANIFEST)
+    assert (refused.status_code, refused.json()["code"], asked) == (404, "LOCATOR_EXPIRED", [])
 
 
 async def test_every_answer_is_logged_and_counted(fronted: Fronted) -> None:

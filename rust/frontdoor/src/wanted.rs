@@ -1,0 +1,45 @@
+//! What a request is for, and whether who asks may have it.
+
+use hyper::header::{HeaderMap, HeaderName};
+use pypackager_core::access::{Gate, Split, split_token};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a request is for: all who want one thing share it, whatever their tokens.
+pub struct Wanted<'a> {
+    /// The path under which it is published.
+    pub target: Cow<'a, str>,
+    split: Option<Split<'a>>,
+}
+
+impl<'a> Wanted<'a> {
+    /// What a path asks for.
+    pub fn of(path: &'a str) -> Self {
+        let split = split_token(path);
+        Self { target: split.map_or(Cow::Borrowed(path), |split| split.target().into()), split }
+    }
+
+    /// Whether the front may give it by itself.
+    pub fn admitted(&self, gate: &Gate, asked: &HeaderMap, peer: IpAddr) -> bool {
+        let Some(split) = self.split else {
+            return gate.is_open() || gate.judge(now(), None, Some(peer)).is_ok();
+        };
+        // Which proxies are believed about a viewer's address the application knows.
+        let unsure = asked.contains_key(FORWARDED_FOR) && Gate::is_bound(split.token);
+        !unsure && gate.has_token_at(split.before) && gate.judge(now(), Some(split.token), Some(peer)).is_ok()
+    }
+
+    /// The path for the log, which has no token.
+    pub fn shown(&self, path: &str) -> String {
+        self.split.map_or_else(|| path.to_owned(), |split| split.shown())
+    }
+}
+
+/// Microseconds since 1970.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
+
+/// The addresses that proxies have seen.
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
