@@ -75,9 +75,9 @@ class Life:
         return await trio.open_tcp_stream(host, int(port))
 
     def listed(self) -> bool:
-        """Whether the channel lists something, and the writer has answered for everything."""
-        store = self.daemon.fleet.channels["ch"].store
-        return store.edge_ns() > 0 and store.settled(store.newest)
+        """Whether the channel lists all that it got, and the writer has answered for everything."""
+        channel = self.daemon.fleet.channels["ch"]
+        return channel.store.edge_ns() > 0 and not channel.timeline.behind() and channel.store.settled(channel.store.newest)
 
     async def until(self, fine: Callable[[], bool]) -> None:
         """Asks a hundred times a second: the daemon tells no test what it did."""
