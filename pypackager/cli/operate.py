@@ -1,4 +1,4 @@
-"""`pypackager channel|program|locator|key|asset …`: what an operator tells a running daemon, over its REST API."""
+"""`pypackager channel|program|locator|key|token|asset …`: what an operator tells a running daemon, over its REST API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from contextlib import closing
 from typing import Any, cast
 from urllib.parse import quote
@@ -14,10 +13,8 @@ from urllib.parse import quote
 import msgspec
 
 from pypackager.cli import sign
+from pypackager.cli.api import Api
 from pypackager.model.errors import PackagerError
-
-POLL_S = 0.1
-"""How often `--wait` asks."""
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -33,6 +30,8 @@ class Kind(msgspec.Struct, frozen=True):
     """Whether an operator makes it."""
     set: bool = False
     """Whether it has settings."""
+    fixed: bool = False
+    """Whether these stay as they were made."""
 
 
 KINDS = {
@@ -47,6 +46,7 @@ KINDS = {
         set=True,
     ),
     "locator": Kind("locators", ("path", "asset", "starts", "expires", "signed", "urls"), "PATH", set=True),
+    "token": Kind("tokens", ("name", "role", "expires", "created"), "NAME", set=True, fixed=True),
     "key": Kind("signing-keys", ("id", "created"), "ID"),
     "asset": Kind("assets", ("name", "program", "locators"), "NAME", made=False),
 }
@@ -77,7 +77,7 @@ def add_to(commands: Any) -> None:
                 create.add_argument("--asset", help="asset that it records to (default: its name)")
             if kind.set:
                 create.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="as in the file; JSON, or text")
-        if kind.set:
+        if kind.set and not kind.fixed:
             change = _verb(verbs, name, "set", "change settings")
             change.add_argument("name", metavar=kind.named)
             change.add_argument("settings", nargs="+", metavar="KEY=VALUE", help="as in the file; JSON, or text; null: the default")
@@ -103,7 +103,7 @@ def _verb(verbs: Any, kind: str, verb: str, text: str) -> argparse.ArgumentParse
 def run(options: argparse.Namespace) -> int:
     """Asks the daemon, and prints what it says."""
     kind = KINDS[options.kind]
-    with closing(_Api(options.control)) as ask:
+    with closing(Api(options.control)) as ask:
         answer = _told(options, kind, ask)
         if getattr(options, "wait", False) and answer is not None:
             answer = ask.ended(answer)
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _told(options: argparse.Namespace, kind: Kind, ask: _Api) -> Any:
+def _told(options: argparse.Namespace, kind: Kind, ask: Api) -> Any:
     match options.verb:
         case "list":
             return ask.pages(kind.path.format(quote(options.name, safe="")) if "{}" in kind.path else kind.path)
@@ -134,60 +134,6 @@ def _told(options: argparse.Namespace, kind: Kind, ask: _Api) -> Any:
             return ask("DELETE", _place(options, kind))
         case command:
             return ask("POST", f"{_place(options, kind)}/{command}")
-
-
-class _Api:
-    """The API of a daemon: the body of an answer, or its problem as an error."""
-
-    def __init__(self, control: str) -> None:
-        import httpx
-
-        self._control = control
-        self._client = httpx.Client(base_url=f"{control.rstrip('/')}/v1/", timeout=30.0, trust_env=False)
-
-    def __call__(self, method: str, path: str, body: Any = None) -> Any:
-        import httpx
-
-        try:
-            answer = self._client.request(method, path, json=body)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            detail = f"no daemon answers there: {error}; start it with `pypackager serve`, or name its control listener with --control"
-            raise PackagerError("CONTROL_UNREACHABLE", detail, where=self._control, fault="operator") from None
-        if answer.is_success:
-            return answer.json() if answer.content else None
-        try:
-            problem = answer.json()
-            raise PackagerError(problem["code"], problem["detail"], status=answer.status_code, fault="operator")
-        except (ValueError, KeyError, TypeError):
-            detail = f"what answers there is no control listener: HTTP {answer.status_code}"
-            raise PackagerError("CONTROL_UNREACHABLE", detail, where=self._control, fault="operator") from None
-
-    def close(self) -> None:
-        """Closes its connections."""
-        self._client.close()
-
-    def pages(self, path: str) -> list[Any]:
-        """All items of a list."""
-        items: list[Any] = []
-        after: str | None = ""
-        while after is not None:
-            found = self("GET", f"{path}?after={quote(after, safe='')}")
-            items += found["items"]
-            after = found["next"]
-        return items
-
-    def ended(self, operation: Any) -> Any:
-        """An operation, when it has ended.
-
-        Raises:
-            PackagerError: it failed.
-        """
-        while operation["status"] == "running":
-            time.sleep(POLL_S)
-            operation = self("GET", f"operations/{operation['id']}")
-        if operation["error"] is not None:
-            raise PackagerError(operation["error"]["code"], operation["error"]["detail"], where=operation["target"], fault="operator")
-        return operation
 
 
 def _creation(options: argparse.Namespace, kind: Kind) -> tuple[str, dict[str, Any]]:

@@ -22,7 +22,8 @@ class Listen(_Table, frozen=True):
     ingest: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0:8088"])
     """Fragmented MP4 ingest over HTTP."""
     control: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:8090"])
-    """/metrics, /healthz and /readyz for the operator."""
+    """REST API, /metrics, /healthz and /readyz for the operator; from another machine the first two take a token. Keep a loopback address
+    in the list: tokens are made there."""
     origin: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0:8080"])
     """The default streaming endpoint: published presentations, preview, player page, /healthz."""
 

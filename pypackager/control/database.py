@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager.control.resources import Channel, Key, Locator, Program, Resource, Resources, SigningKey, key
+from pypackager.control.resources import ApiToken, Channel, Key, Locator, Program, Resource, Resources, SigningKey, key
 from pypackager.model.errors import PackagerError
 
 STEPS: tuple[str, ...] = (
@@ -21,7 +21,13 @@ STEPS: tuple[str, ...] = (
     "CREATE TABLE resource (kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
 )
 """What makes each version of the file of the one before; `user_version` counts them. A step that was released is never changed."""
-_KINDS: dict[str, type[Resource]] = {"channel": Channel, "program": Program, "locator": Locator, "signing-key": SigningKey}
+_KINDS: dict[str, type[Resource]] = {
+    "channel": Channel,
+    "program": Program,
+    "locator": Locator,
+    "signing-key": SigningKey,
+    "api-token": ApiToken,
+}
 
 
 class Database:

@@ -19,6 +19,7 @@ from pypackager.model.errors import PackagerError
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound="Resource")
 KeyId = Annotated[str, Meta(pattern=r"^[a-z0-9]{1,16}$")]
+Role = Literal["viewer", "operator", "admin"]
 Desired = Literal["running", "stopped", "deleted"]
 
 
@@ -90,7 +91,17 @@ class SigningKey(Stamp, frozen=True, kw_only=True):
         return f"SigningKey({self.id})"
 
 
-Resource = Channel | Program | Locator | SigningKey
+class ApiToken(Stamp, frozen=True, kw_only=True):
+    """Lets its bearer ask the API."""
+
+    name: Name
+    role: Role
+    digest: bytes
+    """Of the token, which is nowhere."""
+    expires: datetime | None = None
+
+
+Resource = Channel | Program | Locator | SigningKey | ApiToken
 Key = tuple[str, ...]
 """Of a resource: its kind, then what names it."""
 
@@ -106,6 +117,8 @@ def key(resource: Resource) -> Key:
             return "locator", resource.path
         case SigningKey():
             return "signing-key", resource.id
+        case ApiToken():
+            return "api-token", resource.name
 
 
 def touched(resource: _R, now: datetime) -> _R:
@@ -121,6 +134,7 @@ class Resources(msgspec.Struct, frozen=True):
     """By channel and name."""
     locators: Mapping[str, Locator] = {}
     signing_keys: Mapping[str, SigningKey] = {}
+    tokens: Mapping[str, ApiToken] = {}
 
     def of(self, channel: str) -> list[Program]:
         """The programs of a channel."""
@@ -165,6 +179,14 @@ class Resources(msgspec.Struct, frozen=True):
             raise PackagerError("NO_SIGNING_KEY", detail, status=409, fault="operator")
         return newest
 
+    def token(self, name: str) -> ApiToken:
+        """A token for the API.
+
+        Raises:
+            PackagerError: API_TOKEN_UNKNOWN (404).
+        """
+        return _found(self.tokens.get(name), "API_TOKEN_UNKNOWN", f"there is no token {name[:64]!r}")
+
     def user(self, asset: str) -> Program | None:
         """The program that refers to an asset, running or not."""
         return next((program for program in self.programs.values() if program.asset == asset), None)
@@ -179,6 +201,7 @@ class Resources(msgspec.Struct, frozen=True):
         yield from self.programs.values()
         yield from self.locators.values()
         yield from self.signing_keys.values()
+        yield from self.tokens.values()
 
     def changed(self, put: Iterator[Resource] | list[Resource], drop: list[Resource]) -> Resources:
         """These and others: what is put stands in the place of what has its key."""
@@ -192,6 +215,7 @@ class Resources(msgspec.Struct, frozen=True):
             {(each.channel, each.name): each for each in values if isinstance(each, Program)},
             {each.path: each for each in values if isinstance(each, Locator)},
             {each.id: each for each in values if isinstance(each, SigningKey)},
+            {each.name: each for each in values if isinstance(each, ApiToken)},
         )
 
 

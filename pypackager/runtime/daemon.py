@@ -20,6 +20,7 @@ import trio
 from pypackager._core import Pump, Writer
 from pypackager.config.scalars import parse_address
 from pypackager.config.schema import Config
+from pypackager.control.authority import Asked, authorize
 from pypackager.control.desk import Desk
 from pypackager.control.registry import Registry
 from pypackager.dvr.library import ASSETS
@@ -145,9 +146,12 @@ class Daemon:
 
                 return cast("App", make_rest(desk, self._log))
 
-            control = ControlApp(self.health, self._render_metrics, rest, self._log)
+            control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log)
             serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)
             self.addresses["control"] = await nursery.start(serve)
+
+    def _admit(self, asked: Asked) -> None:
+        authorize(asked, self.fleet.registry.resources.tokens.values(), self.fleet.utc())
 
     def _streams(self) -> bool:
         return any(endpoint.state == "running" for endpoint in self.config.streaming_endpoint)

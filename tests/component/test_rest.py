@@ -247,6 +247,8 @@ async def test_the_description_of_the_api_names_every_path(tmp_path: Path) -> No
         "/v1/locators/{path}/sign",
         "/v1/signing-keys",
         "/v1/signing-keys/{key}",
+        "/v1/tokens",
+        "/v1/tokens/{token}",
         "/v1/assets",
         "/v1/assets/{asset}",
         "/v1/operations/{operation}",

@@ -17,7 +17,9 @@ from pypackager.control.rest.assets import Assets, Locators, show_operation
 from pypackager.control.rest.channels import Channels, Programs
 from pypackager.control.rest.replies import misunderstood, refused
 from pypackager.control.rest.signing import SigningKeys
+from pypackager.control.rest.tokens import ApiTokens
 from pypackager.control.signing import Signing
+from pypackager.control.tokens import Tokens
 from pypackager.model.errors import PackagerError
 
 
@@ -30,16 +32,18 @@ def make_rest(desk: Desk, log: Any) -> Litestar:
     """
     publications = Publications(desk.runner)
     signing = Signing(desk.runner)
+    tokens = Tokens(desk.runner)
 
     def failed(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
         log.error("request failed", path=request.url.path, code="INTERNAL", detail=repr(error), exc_info=error)
         return refused(request, PackagerError("INTERNAL", "the control plane failed on this request", status=500, fault="us"))
 
     return Litestar(
-        [Channels, Programs, Locators, Assets, SigningKeys, show_operation],
+        [Channels, Programs, Locators, Assets, SigningKeys, ApiTokens, show_operation],
         dependencies={
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "signing": Provide(lambda: signing, sync_to_thread=False),
+            "tokens": Provide(lambda: tokens, sync_to_thread=False),
             "publications": Provide(lambda: publications, sync_to_thread=False),
         },
         exception_handlers={PackagerError: refused, HTTPException: misunderstood, Exception: failed},

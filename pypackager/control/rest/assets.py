@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from pypackager.control.desk import Desk
 from pypackager.control.operations import Operation
 from pypackager.control.publications import Publications
-from pypackager.control.rest.bodies import NewLocator, NewToken
+from pypackager.control.rest.bodies import NewLocator, NewSignature
 from pypackager.control.rest.channels import After, Call, Changes, IfMatch, Limit, TheDesk, host
 from pypackager.control.rest.replies import made, tagged
 from pypackager.control.rest.signing import TheSigning
@@ -60,7 +60,7 @@ class Locators(Controller):
 
     @post("/{path:str}/sign", summary="Sign a URL", status_code=200)
     async def sign(
-        self, desk: TheDesk, signing: TheSigning, request: Call, path: FromPath[str], data: JSONBody[NewToken]
+        self, desk: TheDesk, signing: TheSigning, request: Call, path: FromPath[str], data: JSONBody[NewSignature]
     ) -> Response[SignedView]:
         """A token, which is kept nowhere: it ends with its time, or with its key."""
         signed = signing.sign(path, lifetime=data.lifetime, expires=data.expires, viewer=data.viewer, key=data.key)

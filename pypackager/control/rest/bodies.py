@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pypackager.control.resources import KeyId
+from pypackager.control.resources import KeyId, Role
 from pypackager.control.settings import ChannelSettings, Instant, LocatorSettings, Name, ProgramSettings
 
 
@@ -36,8 +36,8 @@ class NewLocator(LocatorSettings, frozen=True, kw_only=True):
     """URL path; default: a new GUID."""
 
 
-class NewToken(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A token that is to be made."""
+class NewSignature(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A URL that is to be signed."""
 
     lifetime: str = "1h"
     """How long it is good: 90s, 2h, …"""
@@ -56,3 +56,14 @@ class NewSigningKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     """Default: one that is free."""
     secret: Annotated[str, Meta(pattern="^([0-9a-f]{2}){16,128}$")] | None = None
     """In hexadecimal digits; default: a new one of 32 bytes."""
+
+
+class NewToken(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A token for this API that is to be made."""
+
+    name: Name
+    """By which it is known."""
+    role: Role = "viewer"
+    """viewer: may look. operator: may do everything but make tokens and signing keys. admin: everything."""
+    expires: Instant | None = None
+    """Until when it is good; default: until it is deleted."""

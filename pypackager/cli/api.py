@@ -1,0 +1,78 @@
+"""The REST API of a running daemon, for commands.
+
+In: requests. Out: the bodies of answers. Never: an answer that is a problem; that is raised.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+from urllib.parse import quote
+
+from pypackager.model.errors import PackagerError
+
+POLL_S = 0.1
+"""How often `--wait` asks."""
+TOKEN = "PYPACKAGER_TOKEN"  # noqa: S105 (the name of a variable: what stands on a command line everybody here can read)
+
+
+class Api:
+    """The API of a daemon: the body of an answer, or its problem as an error."""
+
+    def __init__(self, control: str) -> None:
+        import httpx
+
+        self._control = control
+        token = os.environ.get(TOKEN)
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(base_url=f"{control.rstrip('/')}/v1/", headers=headers, timeout=30.0, trust_env=False)
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Any:
+        """The body of an answer.
+
+        Raises:
+            PackagerError: it is a problem, or there is none.
+        """
+        import httpx
+
+        try:
+            answer = self._client.request(method, path, json=body)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            detail = f"no daemon answers there: {error}; start it with `pypackager serve`, or name its control listener with --control"
+            raise PackagerError("CONTROL_UNREACHABLE", detail, where=self._control, fault="operator") from None
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        try:
+            problem = answer.json()
+            raise PackagerError(problem["code"], problem["detail"], status=answer.status_code, fault="operator")
+        except (ValueError, KeyError, TypeError):
+            detail = f"what answers there is no control listener: HTTP {answer.status_code}"
+            raise PackagerError("CONTROL_UNREACHABLE", detail, where=self._control, fault="operator") from None
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
+    def pages(self, path: str) -> list[Any]:
+        """All items of a list."""
+        items: list[Any] = []
+        after: str | None = ""
+        while after is not None:
+            found = self("GET", f"{path}?after={quote(after, safe='')}")
+            items += found["items"]
+            after = found["next"]
+        return items
+
+    def ended(self, operation: Any) -> Any:
+        """An operation, when it has ended.
+
+        Raises:
+            PackagerError: it failed.
+        """
+        while operation["status"] == "running":
+            time.sleep(POLL_S)
+            operation = self("GET", f"operations/{operation['id']}")
+        if operation["error"] is not None:
+            raise PackagerError(operation["error"]["code"], operation["error"]["detail"], where=operation["target"], fault="operator")
+        return operation
