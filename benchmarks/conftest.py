@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 
 from benchmarks.report import table, write_section
+from pypackager.runtime.allocator import keep_memory
 
 _failed: list[str] = []
+
+
+def pytest_configure() -> None:
+    """Memory is kept as the daemon keeps it: what one suite leaves of the allocator's settings is not the next one's cost."""
+    keep_memory()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -71,7 +71,7 @@ class StreamingEndpoint(_Table, frozen=True):
 class Tuning(_Table, frozen=True):
     """Limits and rhythms that rarely need a change."""
 
-    ingest_tick: str = "80ms"
+    ingest_tick: str = "100ms"
     """How often ingest sockets are drained; those that bring little, every other time."""
     ingest_idle: str = "60s"
     """A POST or publish that sends nothing for so long is closed."""

@@ -15,7 +15,8 @@ from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
 from pypackager.origin.ports import Packager
 
-_Key = tuple[str, int, int, str, str]
+_Key = tuple[str, str, str]
+_Version = tuple[int, int]
 
 _SMALLEST_GZIP = 512
 _LARGEST_GZIP = 256 * 2**10
@@ -33,7 +34,7 @@ class Answers:
     def __init__(self, packager: Packager, *, capacity: int = 8 * 2**20) -> None:
         self._packager = packager
         self._capacity = capacity
-        self._kept: OrderedDict[_Key, Published] = OrderedDict()
+        self._kept: OrderedDict[_Key, tuple[_Version, Published]] = OrderedDict()
         self._size = 0
 
     def ask(self, root: str, presentation: Presentation, path: str, query: str) -> Published:
@@ -43,24 +44,28 @@ class Answers:
             PackagerError: packaging has none.
         """
         # The time of publication tells a presentation from another of the same name that was deleted before it.
-        key = (root, presentation.version, presentation.published_ns, path, query)
+        version = (presentation.version, presentation.published_ns)
+        key = (root, path, query)
         kept = self._kept.get(key)
-        if kept is not None:
+        if kept is not None and kept[0] == version:
             self._kept.move_to_end(key)
-            return kept
+            return kept[1]
         published = self._packager.answer(presentation, path, query)
         if published.lifetime == "manifest" and isinstance(published.body, bytes):
             published = deflated(published, published.body)
-            self._keep(key, published)
+            self._keep(key, version, published)
         return published
 
-    def _keep(self, key: _Key, published: Published) -> None:
+    def _keep(self, key: _Key, version: _Version, published: Published) -> None:
+        # Nobody is given an older version any more.
+        if (old := self._kept.pop(key, None)) is not None:
+            self._size -= _weight(old[1])
         if _weight(published) > self._capacity // 4:
             return
-        self._kept[key] = published
+        self._kept[key] = (version, published)
         self._size += _weight(published)
         while self._size > self._capacity:
-            _, dropped = self._kept.popitem(last=False)
+            _, (_, dropped) = self._kept.popitem(last=False)
             self._size -= _weight(dropped)
 
 

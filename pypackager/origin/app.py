@@ -97,6 +97,8 @@ class Origin:
     def stand_behind(self, front: Front[F], wrap: Callable[[Published, Terms], F]) -> None:
         """Gives what it answers, and what will be asked for next, to a native front as well."""
         self._ahead = Ahead(front, wrap, self._answers, self._packager, self._catalog, time.monotonic_ns)
+        # What came by here once would stay for ever: the next who ask are answered by the front.
+        self._bodies.only_share()
 
     def turn(self) -> None:
         """Something may have been published: the front gets it before it is asked for."""

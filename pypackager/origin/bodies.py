@@ -44,6 +44,11 @@ class Bodies:
         self._size = 0
         self._flights: dict[Body, _Flight] = {}
 
+    def only_share(self) -> None:
+        """Keeps nothing: a front of ours does, and a body is shared while it is made."""
+        self._capacity = self._size = 0
+        self._kept.clear()
+
     @property
     def kept_bytes(self) -> int:
         """Bytes of the bodies that are kept now."""

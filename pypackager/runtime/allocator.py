@@ -12,7 +12,7 @@ import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Of mallopt(3)."""
-_KEPT = 16 * 2**20
+_KEPT = 48 * 2**20
 """Bytes of free memory that the process may hold on to."""
 _LARGEST = 32 * 2**20
 """Larger blocks are still asked for and given back one by one; glibc takes no higher value."""

@@ -72,6 +72,14 @@ async def test_a_version_of_a_manifest_is_rendered_once() -> None:
     assert world.packager.asked == [(1, path, ""), (1, path, "start=1"), (2, path, ""), (2, path, "")]
 
 
+async def test_of_a_manifest_the_newest_version_is_kept_and_no_other() -> None:
+    world = World()
+    for number in (1, 2, 1):
+        world.catalog.presentation = presentation(number)
+        await world.ask(MANIFEST)
+    assert [version for version, _, _ in world.packager.asked] == [1, 2, 1]
+
+
 async def test_segments_are_immutable_and_read_once() -> None:
     world = World()
     first, second = await world.ask("/show/show.ism/v/1.m4s"), await world.ask("/preview/news.isml/v/1.m4s", accept_encoding="gzip")
@@ -302,3 +310,14 @@ async def test_what_is_kept_is_bounded() -> None:
     assert bodies.kept_bytes == 4 * len(SEGMENT)
     await bodies.fetch(Stored((("/blob", 0, len(SEGMENT) + 1),)))
     assert bodies.kept_bytes == 4 * len(SEGMENT), "what is too large is not kept"
+
+
+async def test_behind_a_front_no_body_is_kept_twice() -> None:
+    world = World()
+    bodies = Bodies(world.core, capacity=4 * len(SEGMENT))
+    body = Stored((("/blob", 0, len(SEGMENT)),))
+    await bodies.fetch(body)
+    bodies.only_share()
+    assert bodies.kept_bytes == 0
+    await bodies.fetch(body)
+    assert bodies.kept_bytes == 0
