@@ -15,7 +15,7 @@ from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.packaging import cache
 from pypackager.packaging.rows import Page, Strip
-from pypackager.packaging.segments import complete, independent, listed, next_open, split
+from pypackager.packaging.segments import complete, independent, is_broken, listed, next_open, split
 from pypackager.packaging.timing import extinf, to_ns, utc_text
 from pypackager.packaging.urls import Flavour, Init, build, media_path, ts_path
 from pypackager.packaging.window import audio_rows, config_at, default_audio, end_time, first_media, is_gap, target_duration_s
@@ -110,7 +110,7 @@ def _segment(playlist: _Playlist, start: int, stop: int, *, head: bool = False) 
         text += f'#EXT-X-MAP:URI="../{build(Init(track.info.id, config_at(track, media).hash))}"\n'
     if apart or time != end_time(track, start - 1):
         text += f"#EXT-X-PROGRAM-DATE-TIME:{utc_text(playlist.presentation.anchor_ns + to_ns(time, timescale))}\n"
-    if media is None and not _sounds(playlist, start, stop):
+    if is_broken(track, start, stop) or (media is None and not _sounds(playlist, start, stop)):
         text += "#EXT-X-GAP\n"
     uri = _uri(playlist, time, stop - start)
     return f"{text}#EXTINF:{extinf(time, end_time(track, stop - 1), timescale)},\n../{uri}\n"

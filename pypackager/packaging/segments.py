@@ -15,7 +15,7 @@ import numpy as np
 
 from pypackager.model.presentation import Column, Presentation, TrackWindow
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_SYNC
-from pypackager.packaging.window import muxed_start, muxed_stop, opens
+from pypackager.packaging.window import is_gap, muxed_start, muxed_stop, opens
 
 
 def listed(presentation: Presentation, track: TrackWindow, audio: TrackWindow | None = None) -> tuple[int, int]:
@@ -60,13 +60,18 @@ def split(track: TrackWindow, start: int, stop: int) -> Iterator[tuple[int, int]
     yield from zip(openings, [*openings[1:], stop], strict=True)
 
 
+def is_broken(track: TrackWindow, start: int, stop: int) -> bool:
+    """The disk lost a part of a segment that was listed before: there is no word for half of one, and its URL meant other bytes."""
+    return len({is_gap(track, row) for row in range(start, stop)}) > 1
+
+
 def is_segment(presentation: Presentation, track: TrackWindow, start: int, count: int, audio: TrackWindow | None = None) -> bool:
-    """With `audio` muxed, the `count` rows from `start` on are exactly one listed segment."""
+    """With `audio` muxed, the `count` rows from `start` on are exactly one listed segment, and nothing of it is lost."""
     if not opens(track, start):
         return False
     stop = next_open(track, start + 1)
     first, last = listed(presentation, track, audio)
-    return stop - start == count and first <= start and stop <= last
+    return stop - start == count and first <= start and stop <= last and not is_broken(track, start, stop)
 
 
 def independent(presentation: Presentation, track: TrackWindow, start: int, stop: int) -> bool:

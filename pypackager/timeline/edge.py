@@ -4,8 +4,7 @@ Theory of operation. Fragments wait in their track's line. The next fragment of 
 [start, end); where the reference has a hole, or there is no video, the earliest fragment does. Every track's fragments whose middle lies
 before the slot's end belong to it: aligned layers give one each, audio that is cut elsewhere gives the nearest ones. The slot is published
 when every live track has reached its end, or at a deadline of one fragment after the first of it arrived; a track that should have had a
-fragment there gets a gap row. What is published is frozen. Fragments need not be on the disk yet: the store writes in order, and a row
-whose fragment fails becomes a gap there.
+fragment there gets a gap row. What is published is frozen, and on the disk: a fragment that could not be written is a gap of its length.
 """
 
 from __future__ import annotations

@@ -45,6 +45,10 @@ class Fragment(msgspec.Struct):
     """Other connections that brought the same."""
     owed: set[int] = msgspec.field(default_factory=set)
     """Connections that brought a part of it otherwise, which was dropped as a duplicate."""
+    unwritten: bool = False
+    """The store has it, and has not said yet what became of it."""
+    lost: bool = False
+    """The disk did not take it: it is a gap, unless it comes again before it is published."""
 
     def covers(self, time: int, slack: int) -> bool:
         """Whether what starts at a time is in it."""
@@ -158,7 +162,7 @@ class TrackLine(msgspec.Struct):
             return "late"
         there = self._there(time, duration)
         if there is not None:
-            if not partial and (there.partial or (there.held and there.duration < duration)):
+            if not partial and (there.partial or there.lost or (there.held and there.duration < duration)):
                 return "replaces"
             return "duplicate" if partial or there.duration == duration else "differs"
         return "overlaps" if any(self._overlap(f, time, duration) for f in self.waiting) else "new"

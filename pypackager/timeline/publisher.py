@@ -13,7 +13,7 @@ from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.periods import held_back, hole_ns, opens_period
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.rhythm import Segmenter, measure
-from pypackager.timeline.rows import row_of, rows_of, turns
+from pypackager.timeline.rows import flags_of, row_of, rows_of, turns
 from pypackager.timeline.sessions import MAX_TIME_NS
 from pypackager.timeline.times import SECOND_NS
 
@@ -70,8 +70,12 @@ class Publisher:
             if not isinstance(slot, Slot):
                 return slot.until_ns if isinstance(slot, Held) else None
             # What is listed is written, and where that fails the slot is another one.
-            if not self._finish_all(slot):
-                self._publish(slot, now)
+            if self._finish_all(slot):
+                continue
+            if any(fragment.unwritten for fragments in slot.members.values() for fragment in fragments):
+                # Only the disk knows whether it is a fragment or a gap; when it has said so we are called.
+                return None
+            self._publish(slot, now)
 
     def _finish_all(self, slot: Slot) -> bool:
         held = [(line, f) for line in self._lines.values() for f in slot.members.get(line.info.number, ()) if f.held]
@@ -149,7 +153,7 @@ class Publisher:
             before = [f for f in inside if line.segment is not None and line.ns(f.time) < border_ns]
             rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS]
             for fragment in rest:
-                rows.append(row_of(line, rhythm, line.period, fragment.time, fragment.duration, fragment.flags))
+                rows.append(row_of(line, rhythm, line.period, fragment.time, fragment.duration, flags_of(fragment)))
                 line.published(fragment)
             if rest:
                 slot.members[line.info.number] = inside[len(rest) :]
@@ -184,7 +188,7 @@ class Publisher:
             for fragment in slot.members.get(line.info.number, []):
                 bps = fragment.size * 8 * line.info.timescale // max(1, fragment.duration)
                 # Half a fragment at a cut says nothing of the rate; a twentieth above keeps the manifest from changing at every fragment.
-                if bps > line.peak_bps and not fragment.partial:
+                if bps > line.peak_bps and not fragment.partial and not fragment.lost:
                     line.peak_bps = bps + bps // 20
                     self._store.append(Peak(line.info.number, line.peak_bps))
 

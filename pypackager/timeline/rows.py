@@ -48,7 +48,7 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: i
                     rows.append(row_of(line, rhythm, period, first, last - first, FLAG_GAP))
                     line.last_time, line.edge = first, last
             for fragment in fragments[n : n + 1]:
-                rows.append(row_of(line, rhythm, period, fragment.time, fragment.duration, fragment.flags))
+                rows.append(row_of(line, rhythm, period, fragment.time, fragment.duration, flags_of(fragment)))
                 line.published(fragment)
         if fragments:
             line.retired = False
@@ -63,7 +63,13 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: i
 def turns(slot: Slot, lines: Iterable[TrackLine]) -> bool:
     """Whether a gap begins or ends in a track with the slot."""
     missing = {id(line) for line in slot.missing}
-    return any(line.gap != (id(line) in missing) for line in lines if id(line) in missing or line.info.number in slot.members)
+    heads = ((line, slot.members.get(line.info.number)) for line in lines)
+    return any(line.gap != (not inside or inside[0].lost) for line, inside in heads if inside or id(line) in missing)
+
+
+def flags_of(fragment: Fragment) -> int:
+    """Of its row: what the disk did not take is a gap."""
+    return FLAG_GAP if fragment.lost else fragment.flags
 
 
 def row_of(line: TrackLine, rhythm: Segmenter, period: int, time: int, duration: int, flags: int) -> Row:

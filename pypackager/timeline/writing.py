@@ -118,7 +118,7 @@ class Writing:
             line.remove(fragment)
             self._not_taken(line, fragment.time, error, fragment.conn, *fragment.peers, *fragment.owed)
             return
-        fragment.size = muxed.size
+        fragment.size, fragment.unwritten = muxed.size, True
         self._tickets[ticket] = (line, fragment)
         for conn in {fragment.conn, *fragment.peers, *fragment.owed} & self._feeds.keys():
             self._feeds[conn].unwritten.add(ticket)
@@ -130,8 +130,8 @@ class Writing:
         line, fragment = self._tickets.pop(ticket)
         for feed in self._feeds.values():
             feed.unwritten.discard(ticket)
+        fragment.unwritten, fragment.lost = False, bool(errno)
         if errno:
-            line.remove(fragment)
             self._alert("DISK_WRITE_FAILED", f"track {line.info.id}: fragment at {fragment.time} could not be written (errno {errno})")
         return True
 

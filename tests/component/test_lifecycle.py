@@ -124,5 +124,6 @@ def test_a_stop_of_both_that_a_restart_interrupts_is_carried_on(tmp_path: Path) 
     node.restart()
     node.wait(10)
     node.channel.advance()
+    node.settle()
     assert (shown(node), node.ended()) == ("Stopped", True)
     assert node.times("v1") == [100, 102, 104, 106]

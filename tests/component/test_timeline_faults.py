@@ -263,3 +263,50 @@ def test_a_fragment_of_a_minute_holds_nobody_beyond_the_deadline(first: bool) ->
                 rig.send(conn, Chunk(1, (100 + 2 * slot) * 90_000, 180_000))
         assert len(rig.rows("v1")) >= slot - 3, slot
     assert not any(row.flags & FLAG_GAP for row in rig.rows("v1"))
+
+
+# --- what the disk did not take
+
+
+def _with_a_lost_write(*, again: bool) -> Rig:
+    """Two layers; the write of the third fragment of the second one fails before the first one's is there."""
+    rig = Rig()
+    conn = ladder(rig, 2)
+    for start in range(102, 114, 2):
+        rig.wait(2)
+        rig.receive(conn, Chunk(2, start * VIDEO, GOP))
+        rig.flush(28 if start == 106 else 0)
+        if start == 106 and again:
+            rig.receive(conn, Chunk(2, start * VIDEO, GOP))
+        rig.send(conn, Chunk(1, start * VIDEO, GOP))
+    return rig
+
+
+def test_a_gap_that_the_disk_makes_is_a_segment_of_its_own_in_every_layer() -> None:
+    rig = _with_a_lost_write(again=False)
+    assert [bool(row.flags & FLAG_GAP) for row in rig.rows("v2")] == [False, False, True, False, False, False]
+    assert not any(row.flags & FLAG_GAP for row in rig.rows("v1"))
+    segments = [[row.segment for row in rig.rows(layer)] for layer in ("v1", "v2")]
+    assert segments[0] == segments[1]
+    steps = [after - before for before, after in pairwise(segments[0])]
+    assert steps[:3] == [0, 1, 1]
+    assert "DISK_WRITE_FAILED" in rig.codes()
+
+
+def test_what_the_disk_did_not_take_may_come_again_until_it_is_published() -> None:
+    rig = _with_a_lost_write(again=True)
+    for layer in ("v1", "v2"):
+        assert [bool(row.flags & FLAG_GAP) for row in rig.rows(layer)] == [False] * 6
+
+
+def test_nothing_is_decided_before_the_disk_has_answered() -> None:
+    rig = Rig()
+    conn = ladder(rig, 1)
+    for start in (102, 104):
+        rig.wait(2)
+        rig.receive(conn, Chunk(1, start * VIDEO, GOP))
+    rig.timeline.advance(rig.now)
+    assert not rig.store.rows
+    rig.flush()
+    rig.timeline.advance(rig.now)
+    assert len(rig.rows("v1")) == 2

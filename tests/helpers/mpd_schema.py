@@ -1,7 +1,7 @@
 """The published schema of MPDs (ISO/IEC 23009-1), for the tests that ask it.
 
-ISO's terms keep it out of this project: it is where PYPACKAGER_DASH_SCHEMA says, or in the material beside the checkout. CI fails without it,
-unless it says by an empty PYPACKAGER_DASH_SCHEMA that it has none.
+ISO's terms keep it out of this project: it is where PYPACKAGER_DASH_SCHEMA says, or in the material beside the checkout. CI fails without
+it, unless it says by an empty PYPACKAGER_DASH_SCHEMA that it has none.
 """
 
 from __future__ import annotations

@@ -181,9 +181,9 @@ class Rig:
         while self.timeline.wake_ns is not None and self.timeline.wake_ns <= target:
             step = max(0, self.timeline.wake_ns - self.now.mono_ns)
             self._shift(step)
-            self.timeline.advance(self.now)
+            self.advance()
         self._shift(target - self.now.mono_ns)
-        self.timeline.advance(self.now)
+        self.advance()
 
     def connect(self, headers: Sequence[Header], stream: str = "ladder", side: str = "primary") -> int:
         """A connection that announces tracks."""
@@ -201,7 +201,8 @@ class Rig:
     def disconnect(self, conn: int) -> None:
         """The connection is gone."""
         self.timeline.close_feed(conn, self.now)
-        self.timeline.advance(self.now)
+        self.flush()
+        self.advance()
 
     def receive(self, conn: int, chunk: Chunk) -> None:
         """A chunk arrives; it is not written yet."""
@@ -212,7 +213,16 @@ class Rig:
         for chunk in chunks:
             self.receive(conn, chunk)
         self.flush(errno)
+        self.advance()
+
+    def advance(self) -> None:
+        """The edge moves as far as it goes; what it has the store write is written at once."""
+        before, self.store.queued = self.store.queued, []
         self.timeline.advance(self.now)
+        while self.store.queued:
+            self.flush()
+            self.timeline.advance(self.now)
+        self.store.queued = before
 
     def flush(self, errno: int = 0) -> None:
         """The writer finishes everything."""

@@ -150,6 +150,25 @@ def _muxed_audio(presentation: Presentation) -> list[list[int]]:
     return found
 
 
+def test_a_segment_that_the_disk_lost_a_part_of_is_a_gap() -> None:
+    rows = [replace(row, gap=n == 4) for n, row in enumerate(regular(9))]
+    presentation = present(Spec([video(1, rows), audio(2, cut_at_frames(9))]))
+    for playlist, url in (
+        ("hls/video-1.m3u8", "video-1/540000-3.m4s"),
+        ("ts/video-1.m3u8", "video-1/540000-3.ts"),
+        ("ts3/video-1.m3u8", "video-1+audio-2/540000-3.ts"),
+    ):
+        text = _text(presentation, playlist)
+        assert text.count("#EXT-X-GAP") == 1
+        assert f"#EXT-X-GAP\n#EXTINF:6.000000,\n../{url}\n" in text
+        # It was listed before, with other bytes; and nobody is to make up a count.
+        for path in (url, url.replace("-3.", "-3000.")):
+            with pytest.raises(PackagerError, match="NO_SUCH_SEGMENT"):
+                answer(presentation, path, "")
+    # Where a fragment is a segment, what is there is listed.
+    assert answer(presentation, "video-1/540000.m4s", "").lifetime == "immutable"
+
+
 def test_a_gap_in_muxed_audio_stays_a_stream_of_the_segment() -> None:
     sound = [replace(row, gap=n < 4) for n, row in enumerate(cut_at_frames(9))]
     presentation = present(Spec([video(1, regular(9)), audio(2, sound)]))
