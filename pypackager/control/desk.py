@@ -21,6 +21,7 @@ from pypackager.control.resources import Channel, Program, Resources, touched
 from pypackager.control.settings import AT_ANY_TIME, MAX_RUNNING, ChannelSettings, ProgramSettings, channel_faults, program_faults
 from pypackager.control.states import Command, ProgramCommand, ProgramState, program_way, way
 from pypackager.model.errors import PackagerError
+from pypackager.model.news import Tell
 
 
 class Desk:
@@ -30,11 +31,12 @@ class Desk:
         runner: the channels that run.
         nursery: where operations are carried out.
         quota: channels that there may be.
+        tell: tells of operations.
     """
 
-    def __init__(self, runner: Runner, nursery: trio.Nursery, quota: int) -> None:
+    def __init__(self, runner: Runner, nursery: trio.Nursery, quota: int, tell: Tell) -> None:
         self.runner = runner
-        self.operations = Operations()
+        self.operations = Operations(tell)
         self._nursery = nursery
         self._quota = quota
 

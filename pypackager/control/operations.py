@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pypackager.model.errors import PackagerError
+from pypackager.model.news import Tell, silent
 
 KEPT = 256
 """Operations that have ended and can still be asked for."""
@@ -39,9 +40,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operations:
-    """All of them since the start, as far as they are kept."""
+    """All of them since the start, as far as they are kept; beginnings and ends are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell = silent) -> None:
+        self._tell = tell
         self._by_id: dict[str, Operation] = {}
 
     def get(self, name: str) -> Operation:
@@ -73,6 +75,7 @@ class Operations:
         """A command was accepted."""
         made = Operation(id=secrets.token_hex(8), command=command, target=target, created=now)
         self._by_id[made.id] = made
+        self._tell("operation", made.target, id=made.id, command=command, status=made.status)
         return made
 
     def end(self, operation: Operation, now: datetime, error: Fault | None = None) -> None:
@@ -81,6 +84,7 @@ class Operations:
         # The newest of those that have ended stands last.
         self._by_id.pop(operation.id)
         self._by_id[operation.id] = ended
+        self._tell("operation", ended.target, id=ended.id, command=ended.command, status=ended.status, error=error)
         old = [name for name, each in self._by_id.items() if each.status != "running"]
         for name in old[:-KEPT]:
             del self._by_id[name]

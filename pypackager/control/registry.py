@@ -11,7 +11,8 @@ from pathlib import Path
 import trio
 
 from pypackager.control.database import Database
-from pypackager.control.resources import Resource
+from pypackager.control.resources import Resource, key, place
+from pypackager.model.news import Tell, silent
 
 FILE = "control.db"
 
@@ -19,20 +20,21 @@ FILE = "control.db"
 class Registry:
     """All resources; made by `open`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tell: Tell) -> None:
         self._database = database
+        self._tell = tell
         self.resources = database.load()
         self.lock = trio.Lock()
         """Held by who reads, decides and commits: no other change comes in between."""
 
     @classmethod
-    def open(cls, directory: Path) -> Registry:
-        """Opens the file in a data directory, or makes it; blocks.
+    def open(cls, directory: Path, tell: Tell = silent) -> Registry:
+        """Opens the file in a data directory, or makes it; blocks. Changes are told.
 
         Raises:
             PackagerError: REGISTRY_UNUSABLE.
         """
-        return cls(Database(directory / FILE))
+        return cls(Database(directory / FILE), tell)
 
     async def commit(self, put: Sequence[Resource] = (), drop: Sequence[Resource] = ()) -> None:
         """Puts and drops all of them, or none: what is put stands in the place of what has its key. The lock is held.
@@ -46,7 +48,12 @@ class Registry:
             return
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._database.write, put, drop)
+        known = {key(resource) for resource in self.resources.all()}
         self.resources = self.resources.changed(list(put), list(drop))
+        for resource in drop:
+            self._tell("resource", place(resource), change="deleted")
+        for resource in put:
+            self._tell("resource", place(resource), change="changed" if key(resource) in known else "created")
 
     def close(self) -> None:
         """Closes the file."""

@@ -121,6 +121,21 @@ def key(resource: Resource) -> Key:
             return "api-token", resource.name
 
 
+def place(resource: Resource) -> str:
+    """Its path in the API, below /v1."""
+    match resource:
+        case Channel():
+            return f"channels/{resource.name}"
+        case Program():
+            return f"channels/{resource.channel}/programs/{resource.name}"
+        case Locator():
+            return f"locators/{resource.path}"
+        case SigningKey():
+            return f"signing-keys/{resource.id}"
+        case ApiToken():
+            return f"tokens/{resource.name}"
+
+
 def touched(resource: _R, now: datetime) -> _R:
     """The next version of a resource."""
     return replace(resource, modified=now, version=resource.version + 1)

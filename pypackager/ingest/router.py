@@ -27,6 +27,7 @@ from pypackager._core import (
 )
 from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
+from pypackager.model.news import Tell, silent
 
 CLOCK_BITS = 32
 """Room for a channel's clocks in the numbers that the pump knows them by."""
@@ -162,16 +163,24 @@ class Router:
         log: one line per connection and refusal.
         refused: counts a refusal by its code.
         failed: why a channel could not be opened, by name.
+        tell: tells of encoders that begin and end.
     """
 
     def __init__(
-        self, pump: Answers, channels: Mapping[str, Intake], log: Log, refused: Callable[[str], None], failed: Mapping[str, str]
+        self,
+        pump: Answers,
+        channels: Mapping[str, Intake],
+        log: Log,
+        refused: Callable[[str], None],
+        failed: Mapping[str, str],
+        tell: Tell = silent,
     ) -> None:
         self._pump = pump
         self._channels = channels
         self._log = log
         self._refused = refused
         self._failed = failed
+        self._tell = tell
         self._numbers: dict[str, int] = {}
         self.connections: dict[int, Connection] = {}
 
@@ -290,6 +299,7 @@ class Router:
         self._log.info(
             "push", conn=connection.conn, peer=connection.peer, channel=target.channel, side=target.side, stream=target.stream, agent=agent
         )
+        self._publish(connection, target, "begun")
 
     def review(self) -> None:
         """Ends the connections that their channel takes no longer: it was stopped, or its allow-list has changed."""
@@ -313,6 +323,12 @@ class Router:
         if connection.channel is not None:
             connection.channel.close_feed(connection.conn)
             connection.channel = None
+            if connection.target is not None:
+                self._publish(connection, connection.target, "ended")
+
+    def _publish(self, connection: Connection, target: Target, change: str) -> None:
+        where = {"side": target.side, "stream": target.stream, "peer": connection.peer}
+        self._tell("publish", f"channels/{target.channel}", change=change, **where)
 
     def _closed(self, connection: Connection, event: Closed) -> None:
         channel = connection.channel

@@ -12,11 +12,13 @@ import trio
 from pypackager._core import Budget, Chunk, Networks, TrackHeader, Writer
 from pypackager.config.schema import Channel, Tuning
 from pypackager.control.settings import AT_ANY_TIME, ChannelSettings
+from pypackager.control.states import ProgramState, State
 from pypackager.dvr.clip import KEPT_NS
 from pypackager.dvr.library import ASSETS
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
+from pypackager.model.news import Tell, silent
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_GAP, Event, Published, Row
 from pypackager.runtime.decisions import Kept, Unwritten
@@ -53,6 +55,7 @@ class LiveChannel:
         metrics: the daemon's instruments.
         log: a bound structured logger.
         reset_ns: when it was last told to reset; None: never.
+        tell: tells of states and alerts.
 
     Raises (from `open`): PackagerError when the journal can't be taken over.
     """
@@ -67,8 +70,10 @@ class LiveChannel:
         metrics: Metrics,
         log: Any,
         reset_ns: int | None = None,
+        tell: Tell = silent,
     ) -> None:
         self.config = config
+        self._tell = tell
         self.store = store
         self.budget = Budget(tuning.max_held)
         """What its open fragments may hold in memory, whatever connections bring them."""
@@ -87,10 +92,10 @@ class LiveChannel:
         self._waiting = trio.lowlevel.ParkingLot()
         """Who waits for something of this channel looks again when it has moved on."""
         self.timeline = self._take_over()
-        self.programs = Programs(config.name, store, self, assets, self._log)
+        self.programs = Programs(config.name, store, self, assets, self._log, self._program_became)
         begin = config.state == "running" and reset_ns in (None, store.ledger.reset_ns)
         self.programs.apply(config.program, now().utc_ns, begin=begin)
-        self.life = Lifecycle(self.programs, self, store, self._log, config.state, reset_ns)
+        self.life = Lifecycle(self.programs, self, store, self._log, config.state, reset_ns, self._became)
         # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
         self.advance()
 
@@ -122,12 +127,13 @@ class LiveChannel:
         metrics: Metrics,
         log: Any,
         reset_ns: int | None = None,
+        tell: Tell = silent,
     ) -> LiveChannel:
         """Takes over the channel's directory and replays its journal; reads much, call it in a thread."""
         store = ChannelStore.open(data_dir / "channels" / config.name, writer, now().utc_ns)
         if store.report.damage or store.report.lost:
             log.warning("journal repaired", channel=config.name, **msgspec.structs.asdict(store.report))
-        return cls(config, tuning, store, data_dir / ASSETS, now, metrics, log, reset_ns)
+        return cls(config, tuning, store, data_dir / ASSETS, now, metrics, log, reset_ns, tell)
 
     # --- what ingest sees
 
@@ -231,8 +237,15 @@ class LiveChannel:
             return False
         alert.detail, alert.last_ns = detail, now.mono_ns
         self._log.warning("alert", code=code, detail=detail, count=alert.count)
+        self._tell("alert", f"channels/{self.config.name}", code=code, detail=detail, count=alert.count)
         self.store.append(Event(now.utc_ns, code, detail))
         return True
+
+    def _became(self, state: State) -> None:
+        self._tell("state", f"channels/{self.config.name}", state=state)
+
+    def _program_became(self, program: str, state: ProgramState) -> None:
+        self._tell("state", f"channels/{self.config.name}/programs/{program}", state=state)
 
     # --- what its state and its programs see
 

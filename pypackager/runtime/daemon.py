@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,7 @@ from pypackager.config.scalars import parse_address
 from pypackager.config.schema import Config
 from pypackager.control.authority import Asked, authorize
 from pypackager.control.desk import Desk
+from pypackager.control.events import Events
 from pypackager.control.registry import Registry
 from pypackager.dvr.library import ASSETS
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
@@ -81,9 +83,10 @@ class Daemon:
         """
         self._make_data_dir()
         tuning = self.config.tuning
-        registry = Registry.open(self._data_dir)
+        events = Events(lambda: datetime.fromtimestamp(self.clock.now().utc_ns / 1e9, UTC))
+        registry = Registry.open(self._data_dir, events.tell)
         writer = Writer()
-        self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._changed)
+        self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._changed, events.tell)
         pump = Pump(
             tick_ms=parse_duration(tuning.ingest_tick) // 1_000_000,
             idle_timeout_ms=parse_duration(tuning.ingest_idle) // 1_000_000,
@@ -91,12 +94,12 @@ class Daemon:
             max_fragment=tuning.max_fragment,
             spill_directory=self._data_dir,
         )
-        router = Router(pump, self.fleet.channels, self._log, lambda code: self.metrics.refusals.labels(code).inc(), self.fleet.failed)
+        router = Router(pump, self.fleet.channels, self._log, self._refused, self.fleet.failed, events.tell)
         try:
             async with trio.open_nursery() as nursery:
                 await self.fleet.reconcile(self.config)
                 nursery.start_soon(self._watch_signals, nursery)
-                await self._serve_http(nursery)
+                await self._serve_http(nursery, events)
                 await self.fleet.clear_assets()
                 await self.fleet.bring_all()
                 self._ready = True
@@ -124,7 +127,7 @@ class Daemon:
         except OSError as error:
             raise PackagerError("DATA_DIR_UNUSABLE", f"cannot use {self._data_dir}: {error}", fault="operator") from error
 
-    async def _serve_http(self, nursery: trio.Nursery) -> None:
+    async def _serve_http(self, nursery: trio.Nursery, events: Events) -> None:
         catalog = LiveCatalog(self.fleet, self._streams, self.health)
         access = structlog.get_logger().bind(log="access")
         if self.config.listen.origin:
@@ -138,13 +141,13 @@ class Daemon:
             self.addresses["origin"] = await nursery.start(serve)
         if self.config.listen.control:
             runner = Running(self.fleet, self.addresses, self._data_dir / ASSETS)
-            desk = Desk(runner, nursery, self.config.tuning.channels)
+            desk = Desk(runner, nursery, self.config.tuning.channels, events.tell)
 
             def rest() -> App:
                 # A framework, which who never asks need not carry: 8 MiB and half a second.
                 from pypackager.control.rest.app import make_rest  # noqa: PLC0415
 
-                return cast("App", make_rest(desk, self._log))
+                return cast("App", make_rest(desk, events, self._log))
 
             control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log)
             serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)
@@ -217,6 +220,9 @@ class Daemon:
         if self._origin is not None:
             self._origin.turn()
         self._rearm()
+
+    def _refused(self, code: str) -> None:
+        self.metrics.refusals.labels(code).inc()
 
     def _rearm(self) -> None:
         self._wake.set()

@@ -29,6 +29,7 @@ from pypackager.dvr.assets import Asset
 from pypackager.dvr.description import sync_directory
 from pypackager.dvr.library import ASSETS, Library
 from pypackager.model.errors import PackagerError
+from pypackager.model.news import Tell
 from pypackager.runtime.channel import LiveChannel
 from pypackager.runtime.metrics import Metrics
 from pypackager.timeline.feeds import Now
@@ -49,6 +50,7 @@ class Fleet:
         metrics: the daemon's instruments.
         log: a structured logger.
         changed: called after something was brought in line, for whoever has connections or answers that may stand no longer.
+        tell: tells of states and alerts.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Fleet:
         metrics: Metrics,
         log: Any,
         changed: Callable[[], None],
+        tell: Tell,
     ) -> None:
         self.registry = registry
         self.channels: dict[str, LiveChannel] = {}
@@ -75,6 +78,7 @@ class Fleet:
         self._metrics = metrics
         self._log = log
         self._changed = changed
+        self._tell = tell
         self._turn = trio.Lock()
         """Channels are opened and removed one after the other."""
 
@@ -177,7 +181,7 @@ class Fleet:
             return
         table = self._table(wanted)
         instruments = (self._now, self._metrics, self._log)
-        opening = partial(LiveChannel.open, table, self._tuning, self._data_dir, self._writer, *instruments, wanted.reset_ns)
+        opening = partial(LiveChannel.open, table, self._tuning, self._data_dir, self._writer, *instruments, wanted.reset_ns, self._tell)
         try:
             channel = await trio.to_thread.run_sync(opening)
         except (PackagerError, OSError) as error:
@@ -194,6 +198,7 @@ class Fleet:
     def _fail(self, name: str, reason: str, trace: str) -> None:
         if self.failed.get(name) != reason:
             self._log.error("channel failed", channel=name, code="CHANNEL_FAILED", detail=reason, trace=trace, retry_s=RETRY_S)
+            self._tell("alert", f"channels/{name}", code="CHANNEL_FAILED", detail=reason)
         self.failed[name] = reason
 
     async def _remove(self, name: str) -> None:

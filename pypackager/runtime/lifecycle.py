@@ -5,7 +5,7 @@ In: what the configuration asks for. Out: the state, and a count of its changes.
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from typing import Any, Protocol
 
 from pypackager.control.settings import Switch
@@ -44,9 +44,19 @@ class Lifecycle:
         log: a bound structured logger.
         switch: what the configuration asks for at the start.
         reset_ns: when it was last told to reset; None: never.
+        became: told of each state.
     """
 
-    def __init__(self, programs: Programs, line: Line, store: ChannelStore, log: Any, switch: Switch, reset_ns: int | None = None) -> None:
+    def __init__(
+        self,
+        programs: Programs,
+        line: Line,
+        store: ChannelStore,
+        log: Any,
+        switch: Switch,
+        reset_ns: int | None = None,
+        became: Callable[[State], None] = lambda _: None,
+    ) -> None:
         # A program that ran when the daemon ended is stopped first, as by any stop.
         self.state: State = "Running" if switch == "running" or programs.running else "Stopped"
         self.changes = 0
@@ -55,6 +65,7 @@ class Lifecycle:
         self._line = line
         self._store = store
         self._log = log
+        self._became = became
         self._asked = switch
         self._reset_ns = reset_ns
         self._recorded: int | None = None
@@ -132,3 +143,4 @@ class Lifecycle:
         self.state = state
         self.changes += 1
         self._log.info("channel", state=state)
+        self._became(state)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pypackager.config.schema import Program
+from pypackager.control.states import ProgramState
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.description import DESCRIPTION, read_description
 from pypackager.dvr.store import ChannelStore
@@ -29,14 +30,24 @@ class Programs:
         edge: its timeline.
         assets: directory of all assets.
         log: a bound structured logger.
+        became: told of each program that begins or ends, with its state.
     """
 
-    def __init__(self, channel: str, store: ChannelStore, edge: Edge, assets: Path, log: Any) -> None:
+    def __init__(
+        self,
+        channel: str,
+        store: ChannelStore,
+        edge: Edge,
+        assets: Path,
+        log: Any,
+        became: Callable[[str, ProgramState], None] = lambda _, __: None,
+    ) -> None:
         self._channel = channel
         self._store = store
         self._edge = edge
         self._assets = assets
         self._log = log
+        self._became = became
         self._by_name: dict[str, Asset] = {}
         self._stopping: dict[str, Taken] = {}
         """Those that were told to stop: each ends when what had been taken by then is in its asset."""
@@ -111,6 +122,7 @@ class Programs:
             window = parse_duration(table.archive_window)
             asset = Asset.start(directory, self._store, name=name, channel=self._channel, window_ns=window)
             self._log.info("program started", program=table.name, asset=name)
+            self._became(table.name, "Running")
         if asset is None:
             return
         self._by_name[table.name] = asset
@@ -122,6 +134,7 @@ class Programs:
         elif table.state == "running" and begin:
             asset.start_again(self._store, parse_duration(table.archive_window))
             self._log.info("program started again", program=table.name, asset=name)
+            self._became(table.name, "Running")
 
     def _stop(self, name: str, asset: Asset, now_ns: int) -> None:
         try:
@@ -133,6 +146,7 @@ class Programs:
         self._store.roll(now_ns)
         self._store.sync()
         self._log.info("program stopped", program=name, asset=asset.description.name)
+        self._became(name, "Stopped")
 
     def _fail(self, name: str, error: OSError | PackagerError) -> None:
         self.failed[name] = str(error)

@@ -12,9 +12,11 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from pypackager import __version__
 from pypackager.control.desk import Desk
+from pypackager.control.events import Events
 from pypackager.control.publications import Publications
 from pypackager.control.rest.assets import Assets, Locators, show_operation
 from pypackager.control.rest.channels import Channels, Programs
+from pypackager.control.rest.events import follow_events
 from pypackager.control.rest.replies import misunderstood, refused
 from pypackager.control.rest.signing import SigningKeys
 from pypackager.control.rest.tokens import ApiTokens
@@ -23,11 +25,12 @@ from pypackager.control.tokens import Tokens
 from pypackager.model.errors import PackagerError
 
 
-def make_rest(desk: Desk, log: Any) -> Litestar:
+def make_rest(desk: Desk, events: Events, log: Any) -> Litestar:
     """The application.
 
     Args:
         desk: takes commands.
+        events: what happens.
         log: a structured logger, for faults of ours.
     """
     publications = Publications(desk.runner)
@@ -39,10 +42,11 @@ def make_rest(desk: Desk, log: Any) -> Litestar:
         return refused(request, PackagerError("INTERNAL", "the control plane failed on this request", status=500, fault="us"))
 
     return Litestar(
-        [Channels, Programs, Locators, Assets, SigningKeys, ApiTokens, show_operation],
+        [Channels, Programs, Locators, Assets, SigningKeys, ApiTokens, show_operation, follow_events],
         dependencies={
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "signing": Provide(lambda: signing, sync_to_thread=False),
+            "events": Provide(lambda: events, sync_to_thread=False),
             "tokens": Provide(lambda: tokens, sync_to_thread=False),
             "publications": Provide(lambda: publications, sync_to_thread=False),
         },
