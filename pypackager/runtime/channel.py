@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
 from pypackager.model.presentation import Presentation
-from pypackager.model.records import FLAG_GAP, Event, Published, Row
+from pypackager.model.records import Event, Published
 from pypackager.runtime.decisions import Kept, Unwritten
 from pypackager.runtime.lifecycle import Lifecycle
+from pypackager.runtime.meters import Meters
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.programs import Programs
 from pypackager.runtime.resume import resume_timeline
@@ -80,14 +81,11 @@ class LiveChannel:
         self.alerts: dict[str, Alert] = {}
         self._tuning = tuning
         self._now = now
-        self._metrics = metrics
+        self._meters = Meters(metrics, config.name)
         self._log = log.bind(channel=config.name)
         self._allow = Networks(config.ingest_allow)
         self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
-        self._last_fragment_ns: int | None = None
-        self._spilled = 0
         self._lists = 0
-        self._chunks = metrics.chunks.labels(config.name)
         self._unwritten = Unwritten()
         self._waiting = trio.lowlevel.ParkingLot()
         """Who waits for something of this channel looks again when it has moved on."""
@@ -178,7 +176,7 @@ class LiveChannel:
 
     def chunk(self, conn: int, chunk: Chunk) -> None:
         """Takes a chunk."""
-        self._chunks.inc()
+        self._meters.chunk()
         self.timeline.chunk(conn, chunk, self._now())
 
     def complete(self, conn: int) -> None:
@@ -232,7 +230,7 @@ class LiveChannel:
         now = self._now()
         alert = self.alerts.setdefault(code, Alert(detail))
         alert.count += 1
-        self._metrics.alerts.labels(self.config.name, code).inc()
+        self._meters.alert(code)
         if alert.last_ns and now.mono_ns - alert.last_ns < ALERT_REPEAT_NS:
             return False
         alert.detail, alert.last_ns = detail, now.mono_ns
@@ -275,27 +273,11 @@ class LiveChannel:
             if isinstance(completion.record, Kept):
                 self._unwritten.answered(completion.record, written=not completion.errno)
             if completion.fine and isinstance(completion.record, Published):
-                self._count(completion.record.rows)
+                self._meters.published(completion.record.rows, self.store.ledger.tracks, self._now().mono_ns)
             elif not completion.fine:
                 reason = completion.reason or f"errno {completion.errno}"
                 self.alert("DISK_WRITE_FAILED", f"{type(completion.record).__name__}: {reason}")
         return bool(done)
-
-    def _count(self, rows: Sequence[Row]) -> None:
-        self._last_fragment_ns = self._now().mono_ns
-        tracks = self.store.ledger.tracks
-        for row in rows:
-            gap = bool(row.flags & FLAG_GAP)
-            self._metrics.published.labels(self.config.name, "gap" if gap else "fragment").inc()
-            if gap:
-                continue
-            track = tracks[row.track]
-            columns = track.columns
-            size = columns.size_between(columns.end - 1, columns.end)
-            labels = (self.config.name, track.info.id)
-            self._metrics.fragments.labels(*labels).inc()
-            self._metrics.ingest_bytes.labels(*labels).inc(size)
-            self._metrics.bitrate.labels(*labels).set(size * 8 * track.info.timescale / max(1, row.duration))
 
     # --- what the origin sees
 
@@ -404,21 +386,10 @@ class LiveChannel:
         rate = sum(track.average_bps for track in shown.tracks)
         first = shown.tracks[0]
         depth = to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS
-        age = (now.mono_ns - (self._last_fragment_ns or now.mono_ns)) / SECOND_NS
         gaps = self.alerts["TRACK_GAP"].count if "TRACK_GAP" in self.alerts else 0
         media = f"{len(shown.tracks)} tracks  {rate / 1e6:.2f} Mbit/s  DVR {depth:.0f} s"
-        return f"{self.config.name}: {media}  newest {age:.1f} s ago  gaps {gaps}"
+        return f"{self.config.name}: {media}  newest {self._meters.silent_s(now.mono_ns):.1f} s ago  gaps {gaps}"
 
     def gauge(self, now: Now) -> None:
         """Brings the gauges up to date before they are read."""
-        self._metrics.held.labels(self.config.name).set(self.budget.held)
-        spilled = self.budget.spilled
-        self._metrics.spilled.labels(self.config.name).inc(spilled - self._spilled)
-        self._spilled = spilled
-        shown = self.incoming
-        if shown.tracks:
-            first = shown.tracks[0]
-            depth = to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS
-            self._metrics.depth.labels(self.config.name).set(depth)
-        if self._last_fragment_ns is not None:
-            self._metrics.newest.labels(self.config.name).set((now.mono_ns - self._last_fragment_ns) / SECOND_NS)
+        self._meters.gauge(now, self.budget, self.incoming)
