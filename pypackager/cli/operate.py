@@ -1,4 +1,4 @@
-"""`pypackager channel|program|locator|key|token|asset …`: what an operator tells a running daemon, over its REST API."""
+"""`pypackager channel|program|locator|key|token|webhook|asset …`: what an operator tells a running daemon, over its REST API."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ KINDS = {
     ),
     "locator": Kind("locators", ("path", "asset", "starts", "expires", "signed", "urls"), "PATH", set=True),
     "token": Kind("tokens", ("name", "role", "expires", "created"), "NAME", set=True, fixed=True),
+    "webhook": Kind("webhooks", ("name", "url", "kinds"), "NAME", set=True, fixed=True),
     "key": Kind("signing-keys", ("id", "created"), "ID"),
     "asset": Kind("assets", ("name", "program", "locators"), "NAME", made=False),
 }

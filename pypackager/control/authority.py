@@ -21,8 +21,8 @@ from pypackager.model.errors import PackagerError
 
 _RANKS: tuple[Role, ...] = ("viewer", "operator", "admin")
 _LOOKS = ("GET", "HEAD")
-_SECRETS = ("tokens", "signing-keys")
-"""Who makes these says who may do what."""
+_SECRETS = ("tokens", "signing-keys", "webhooks")
+"""Who makes these says who may do what, or where the daemon sends."""
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager.control.resources import ApiToken, Channel, Key, Locator, Program, Resource, Resources, SigningKey, key
+from pypackager.control.resources import ApiToken, Channel, Key, Locator, Program, Resource, Resources, SigningKey, Webhook, key
 from pypackager.model.errors import PackagerError
 
 STEPS: tuple[str, ...] = (
@@ -27,6 +27,7 @@ _KINDS: dict[str, type[Resource]] = {
     "locator": Locator,
     "signing-key": SigningKey,
     "api-token": ApiToken,
+    "webhook": Webhook,
 }
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from pypackager.control.settings import ChannelSettings, LocatorSettings, Name, ProgramSettings, Switch
+from pypackager.control.settings import ChannelSettings, LocatorSettings, Name, ProgramSettings, Switch, WebhookSettings
 from pypackager.model.errors import PackagerError
 
 _T = TypeVar("_T")
@@ -101,7 +101,19 @@ class ApiToken(Stamp, frozen=True, kw_only=True):
     expires: datetime | None = None
 
 
-Resource = Channel | Program | Locator | SigningKey | ApiToken
+class Webhook(Stamp, frozen=True, kw_only=True):
+    """Is sent what happens."""
+
+    name: Name
+    settings: WebhookSettings
+    secret: bytes
+
+    def __repr__(self) -> str:
+        """Without the secret: what is shown may be logged."""
+        return f"Webhook({self.name})"
+
+
+Resource = Channel | Program | Locator | SigningKey | ApiToken | Webhook
 Key = tuple[str, ...]
 """Of a resource: its kind, then what names it."""
 
@@ -119,6 +131,8 @@ def key(resource: Resource) -> Key:
             return "signing-key", resource.id
         case ApiToken():
             return "api-token", resource.name
+        case Webhook():
+            return "webhook", resource.name
 
 
 def place(resource: Resource) -> str:
@@ -134,6 +148,8 @@ def place(resource: Resource) -> str:
             return f"signing-keys/{resource.id}"
         case ApiToken():
             return f"tokens/{resource.name}"
+        case Webhook():
+            return f"webhooks/{resource.name}"
 
 
 def touched(resource: _R, now: datetime) -> _R:
@@ -150,6 +166,7 @@ class Resources(msgspec.Struct, frozen=True):
     locators: Mapping[str, Locator] = {}
     signing_keys: Mapping[str, SigningKey] = {}
     tokens: Mapping[str, ApiToken] = {}
+    webhooks: Mapping[str, Webhook] = {}
 
     def of(self, channel: str) -> list[Program]:
         """The programs of a channel."""
@@ -202,6 +219,14 @@ class Resources(msgspec.Struct, frozen=True):
         """
         return _found(self.tokens.get(name), "API_TOKEN_UNKNOWN", f"there is no token {name[:64]!r}")
 
+    def webhook(self, name: str) -> Webhook:
+        """A webhook.
+
+        Raises:
+            PackagerError: WEBHOOK_UNKNOWN (404).
+        """
+        return _found(self.webhooks.get(name), "WEBHOOK_UNKNOWN", f"there is no webhook {name[:64]!r}")
+
     def user(self, asset: str) -> Program | None:
         """The program that refers to an asset, running or not."""
         return next((program for program in self.programs.values() if program.asset == asset), None)
@@ -217,6 +242,7 @@ class Resources(msgspec.Struct, frozen=True):
         yield from self.locators.values()
         yield from self.signing_keys.values()
         yield from self.tokens.values()
+        yield from self.webhooks.values()
 
     def changed(self, put: Iterator[Resource] | list[Resource], drop: list[Resource]) -> Resources:
         """These and others: what is put stands in the place of what has its key."""
@@ -231,6 +257,7 @@ class Resources(msgspec.Struct, frozen=True):
             {each.path: each for each in values if isinstance(each, Locator)},
             {each.id: each for each in values if isinstance(each, SigningKey)},
             {each.name: each for each in values if isinstance(each, ApiToken)},
+            {each.name: each for each in values if isinstance(each, Webhook)},
         )
 
 

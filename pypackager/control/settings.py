@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +16,7 @@ from msgspec import Meta
 from pypackager._core import Networks
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
+from pypackager.model.news import NewsKind
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 TrackId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
@@ -94,6 +96,15 @@ class LocatorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """Whether viewers need a URL with a token (`pypackager locator sign`)."""
 
 
+class WebhookSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What can be set of a webhook."""
+
+    url: str
+    """Where events are POSTed: http or https."""
+    kinds: list[NewsKind] = []
+    """Those that are sent: state, alert, publish, operation, resource; none named: all."""
+
+
 def channel_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
     """What is impossible: (key, why)."""
     for key in ("ingest_allow", "preview_allow"):
@@ -125,3 +136,14 @@ def locator_faults(settings: LocatorSettings) -> Iterator[tuple[str, str]]:
     """What is impossible: (key, why)."""
     if settings.starts is not None and settings.expires is not None and settings.expires <= settings.starts:
         yield "expires", "it is over before it starts"
+
+
+def webhook_faults(settings: WebhookSettings) -> Iterator[tuple[str, str]]:
+    """What is impossible: (key, why)."""
+    try:
+        parts = urlsplit(settings.url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        yield "url", f"{settings.url[:200]!r} is no URL with http or https"

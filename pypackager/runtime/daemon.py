@@ -25,6 +25,7 @@ from pypackager.control.authority import Asked, authorize
 from pypackager.control.desk import Desk
 from pypackager.control.events import Events
 from pypackager.control.registry import Registry
+from pypackager.control.webhooks import Webhooks, post
 from pypackager.dvr.library import ASSETS
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 from pypackager.ingest.router import Router
@@ -141,13 +142,15 @@ class Daemon:
             self.addresses["origin"] = await nursery.start(serve)
         if self.config.listen.control:
             runner = Running(self.fleet, self.addresses, self._data_dir / ASSETS)
+            webhooks = Webhooks(self.fleet.registry, events, post, self.fleet.utc, self._log)
+            nursery.start_soon(webhooks.serve)
             desk = Desk(runner, nursery, self.config.tuning.channels, events.tell)
 
             def rest() -> App:
                 # A framework, which who never asks need not carry: 8 MiB and half a second.
                 from pypackager.control.rest.app import make_rest  # noqa: PLC0415
 
-                return cast("App", make_rest(desk, events, self._log))
+                return cast("App", make_rest(desk, events, webhooks, self._log))
 
             control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log)
             serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)

@@ -253,6 +253,8 @@ async def test_the_description_of_the_api_names_every_path(tmp_path: Path) -> No
         "/v1/assets/{asset}",
         "/v1/operations/{operation}",
         "/v1/events",
+        "/v1/webhooks",
+        "/v1/webhooks/{webhook}",
     }
 
 

@@ -20,17 +20,20 @@ from pypackager.control.rest.events import follow_events
 from pypackager.control.rest.replies import misunderstood, refused
 from pypackager.control.rest.signing import SigningKeys
 from pypackager.control.rest.tokens import ApiTokens
+from pypackager.control.rest.webhooks import WebhooksApi
 from pypackager.control.signing import Signing
 from pypackager.control.tokens import Tokens
+from pypackager.control.webhooks import Webhooks
 from pypackager.model.errors import PackagerError
 
 
-def make_rest(desk: Desk, events: Events, log: Any) -> Litestar:
+def make_rest(desk: Desk, events: Events, webhooks: Webhooks, log: Any) -> Litestar:
     """The application.
 
     Args:
         desk: takes commands.
         events: what happens.
+        webhooks: to whom it is sent.
         log: a structured logger, for faults of ours.
     """
     publications = Publications(desk.runner)
@@ -42,11 +45,12 @@ def make_rest(desk: Desk, events: Events, log: Any) -> Litestar:
         return refused(request, PackagerError("INTERNAL", "the control plane failed on this request", status=500, fault="us"))
 
     return Litestar(
-        [Channels, Programs, Locators, Assets, SigningKeys, ApiTokens, show_operation, follow_events],
+        [Channels, Programs, Locators, Assets, SigningKeys, ApiTokens, WebhooksApi, show_operation, follow_events],
         dependencies={
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "signing": Provide(lambda: signing, sync_to_thread=False),
             "events": Provide(lambda: events, sync_to_thread=False),
+            "webhooks": Provide(lambda: webhooks, sync_to_thread=False),
             "tokens": Provide(lambda: tokens, sync_to_thread=False),
             "publications": Provide(lambda: publications, sync_to_thread=False),
         },

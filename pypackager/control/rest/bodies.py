@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from pypackager.control.resources import KeyId, Role
-from pypackager.control.settings import ChannelSettings, Instant, LocatorSettings, Name, ProgramSettings
+from pypackager.control.settings import ChannelSettings, Instant, LocatorSettings, Name, ProgramSettings, WebhookSettings
 
 
 class NewChannel(ChannelSettings, frozen=True, kw_only=True):
@@ -64,6 +64,13 @@ class NewToken(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     name: Name
     """By which it is known."""
     role: Role = "viewer"
-    """viewer: may look. operator: may do everything but make tokens and signing keys. admin: everything."""
+    """viewer: may look. operator: may do everything but with tokens, keys and webhooks. admin: everything."""
     expires: Instant | None = None
     """Until when it is good; default: until it is deleted."""
+
+
+class NewWebhook(WebhookSettings, frozen=True, kw_only=True):
+    """A webhook that is to be made."""
+
+    name: Name
+    """By which it is known."""

@@ -51,7 +51,7 @@ class ApiTokens(Controller):
 
     @post(summary="Make a token")
     async def create(self, tokens: TheTokens, data: JSONBody[NewToken]) -> Response[NewTokenView]:
-        """viewer: may look. operator: may do everything but make tokens and signing keys. admin: everything."""
+        """viewer: may look. operator: may do everything but with tokens, keys and webhooks. admin: everything."""
         token, text = await tokens.create(data.name, data.role, data.expires)
         view = NewTokenView(**msgspec.structs.asdict(_view(token)), token=text)
         return made(view, f"/v1/tokens/{token.name}")

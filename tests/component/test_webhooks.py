@@ -1,0 +1,45 @@
+"""A webhook over the API, with a receiver on a socket."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from tests.component.test_locators import both
+
+
+async def test_a_receiver_is_told(tmp_path: Path) -> None:
+    life = both(tmp_path)
+    got: list[dict[str, Any]] = []
+
+    async def receive(stream: trio.SocketStream) -> None:
+        text = b""
+        while b"\r\n\r\n" not in text or not text.endswith(b"}"):
+            text += await stream.receive_some()
+        head, _, body = text.partition(b"\r\n\r\n")
+        assert head.startswith(b"POST /hook HTTP/1.1")
+        assert b"\r\nwebhook-signature: v1," in head.lower()
+        # The first is not taken, and comes again.
+        got.append(json.loads(body))
+        await stream.send_all(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % (500 if len(got) == 1 else 200))
+        await stream.aclose()
+
+    async with life.running(), trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, receive, [listener])
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/hook"
+        made = await life.fine("POST", "webhooks", {"name": "ops", "url": url, "kinds": ["resource"]}, 201)
+        assert made["secret"].startswith("whsec_")
+        assert set((await life.fine("GET", "webhooks/ops")).keys()) == {"name", "url", "kinds", "created", "etag"}
+        await life.fine("POST", "channels", {"name": "ch"}, 201)
+        await life.until(lambda: sum(body["subject"] == "channels/ch" for body in got) >= 1 and len(got) >= 2)
+        assert got[0] == got[1], "what was not taken comes again"
+        assert await life.tell("webhook list") == 0
+        assert await life.refused("POST", "webhooks", {"name": "ops", "url": url}) == (409, "WEBHOOK_EXISTS")
+        assert await life.refused("POST", "webhooks", {"name": "b", "url": "x"}) == (400, "INVALID")
+        assert await life.tell("webhook delete ops") == 0
+        assert await life.refused("GET", "webhooks/ops") == (404, "WEBHOOK_UNKNOWN")
+        nursery.cancel_scope.cancel()
