@@ -57,7 +57,7 @@ def _faults(config: Config) -> list[tuple[str, str]]:
     for kind in ("rtmp", "ingest", "control", "origin"):
         for number, address in enumerate(getattr(config.listen, kind)):
             attempt(f"listen.{kind}[{number}]", parse_address, address)
-    for key in ("ingest_tick", "ingest_idle"):
+    for key in ("ingest_tick", "ingest_idle", "idle_alert"):
         attempt(f"tuning.{key}", parse_duration, getattr(config.tuning, key))
     for name, count in Counter(channel.name for channel in config.channel).items():
         if count > 1:

@@ -75,6 +75,8 @@ class Tuning(_Table, frozen=True):
     """How often ingest sockets are drained; those that bring little, every other time."""
     ingest_idle: str = "60s"
     """A POST or publish that sends nothing for so long is closed."""
+    idle_alert: str = "10m"
+    """A channel that runs for so long without data, or without a program, is told of (RUNNING_WITHOUT_DATA, RUNNING_WITHOUT_PROGRAM)."""
     max_unparsed: Annotated[int, Meta(ge=16_384, le=16_777_216)] = 262_144
     """Bytes of input held per connection beyond the fragment being received."""
     max_fragment: Annotated[int, Meta(ge=65_536, le=268_435_456)] = 33_554_432

@@ -22,6 +22,7 @@ from pypackager.model.news import Tell, silent
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import Event, Published
 from pypackager.runtime.decisions import Kept, Unwritten
+from pypackager.runtime.idle import Idle
 from pypackager.runtime.lifecycle import Lifecycle
 from pypackager.runtime.meters import Meters
 from pypackager.runtime.metrics import Metrics
@@ -82,6 +83,7 @@ class LiveChannel:
         self._tuning = tuning
         self._now = now
         self._meters = Meters(metrics, config.name)
+        self._idle = Idle(self.alert, parse_duration(tuning.idle_alert), now().mono_ns)
         self._log = log.bind(channel=config.name)
         self._allow = Networks(config.ingest_allow)
         self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
@@ -314,6 +316,7 @@ class LiveChannel:
         if not self.store.syncing:
             self._guard("sync", self.store.sync)
         self._guard("trim", self._trim)
+        self._idle.look(self._now().mono_ns, running=self.running, newest_ns=self._meters.newest_ns, recorded=bool(self.programs.running))
         self._waiting.unpark_all()
 
     def _trim(self) -> None:

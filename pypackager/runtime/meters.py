@@ -40,7 +40,8 @@ class Meters:
         self._fragments = metrics.published.labels(channel, "fragment")
         self._gaps = metrics.published.labels(channel, "gap")
         self._tracks: dict[str, _TrackMeters] = {}
-        self._newest_ns: int | None = None
+        self.newest_ns: int | None = None
+        """When the published edge moved last, by the monotonic clock; None: never."""
         self._spilled = 0
 
     def chunk(self) -> None:
@@ -53,7 +54,7 @@ class Meters:
 
     def published(self, rows: Sequence[Row], tracks: Mapping[int, Track], mono_ns: int) -> None:
         """The published edge passed rows, which the ledger has, at an instant of the monotonic clock."""
-        self._newest_ns = mono_ns
+        self.newest_ns = mono_ns
         for row in rows:
             if row.flags & FLAG_GAP:
                 self._gaps.inc()
@@ -69,7 +70,7 @@ class Meters:
 
     def silent_s(self, mono_ns: int) -> float:
         """Seconds since the published edge moved; 0 when it never did."""
-        return (mono_ns - (self._newest_ns or mono_ns)) / SECOND_NS
+        return (mono_ns - (self.newest_ns or mono_ns)) / SECOND_NS
 
     def gauge(self, now: Now, budget: Budget, shown: Presentation) -> None:
         """Brings the gauges up to date before they are read."""
@@ -80,7 +81,7 @@ class Meters:
             first = shown.tracks[0]
             depth = to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS
             self._metrics.depth.labels(self._name).set(depth)
-        if self._newest_ns is not None:
+        if self.newest_ns is not None:
             self._metrics.newest.labels(self._name).set(self.silent_s(now.mono_ns))
 
     def _of(self, track: str) -> _TrackMeters:

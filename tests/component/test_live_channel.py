@@ -222,3 +222,16 @@ def test_what_may_grow_is_stored_when_a_body_with_the_same_ends(tmp_path: Path) 
     node.settle()
     assert node.channel.settled(2)
     assert not node.channel.lost(2)
+
+
+def test_a_running_channel_without_a_program_is_told_of(tmp_path: Path) -> None:
+    node = ChannelNode(tmp_path, programs=())
+    node.connect(1, "video")
+    for start_s in range(0, 620, 2):
+        node.send(1, start_s)
+        node.settle()
+        node.wait(2)
+        node.channel.keep_house()
+        node.settle()
+    assert node.channel.alerts["RUNNING_WITHOUT_PROGRAM"].count == 1
+    assert "RUNNING_WITHOUT_DATA" not in node.channel.alerts
