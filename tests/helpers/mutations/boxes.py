@@ -26,7 +26,8 @@ def _renamed(kind: bytes) -> Callable[[bytearray], Bytes]:
     return lambda data: data.replace(kind, b"free", 1)
 
 
-def _shift(data: bytearray, seconds: float, timescale: int = 12_800) -> bytearray:
+def shift(data: bytearray, seconds: float, timescale: int = 12_800) -> bytearray:
+    """A fragment lies elsewhere in time."""
     at = data.index(b"tfdt") + 8
     form = ">Q" if data[at - 4] else ">I"
     struct.pack_into(form, data, at, struct.unpack_from(form, data, at)[0] + int(seconds * timescale))
@@ -131,13 +132,13 @@ def _init(patient: Patient, change: Callable[[bytearray], Bytes]) -> None:
 
 def _shift_track(patient: Patient) -> None:
     for url in patient.media["audio"]:
-        patient.body(url, lambda data: _shift(data, 0.3, 48_000))
+        patient.body(url, lambda data: shift(data, 0.3, 48_000))
 
 
 def _shift_from(patient: Patient) -> None:
     name, first = patient.variant(), patient.number()
     for url in patient.media[name][first:]:
-        patient.body(url, lambda data: _shift(data, 0.5))
+        patient.body(url, lambda data: shift(data, 0.5))
 
 
 def _ends_early(patient: Patient) -> None:
@@ -179,7 +180,7 @@ SEGMENTS: dict[str, Mutation] = {
     ),
     "no key frame": mutation("MEDIA-KEY-FIRST", lambda p: p.body(p.segment(), _no_key), "MP4-SYNC"),
     "a segment from elsewhere in time": mutation(
-        "MEDIA-CONTINUOUS", lambda p: p.body(p.segment(), lambda data: _shift(data, p.chance.choice([-0.5, 0.5]))), "MEDIA-TIME"
+        "MEDIA-CONTINUOUS", lambda p: p.body(p.segment(), lambda data: shift(data, p.chance.choice([-0.5, 0.5]))), "MEDIA-TIME"
     ),
     "time jumps": mutation("MEDIA-CONTINUOUS", _shift_from, "MEDIA-TIME"),
     "all sound is late": mutation("SYNC-TRACKS", _shift_track),

@@ -6,10 +6,12 @@ import re
 from datetime import datetime, timedelta
 
 from tests.helpers.made_hls import COPIES, FOLDERS
+from tests.helpers.mutations.boxes import shift
 from tests.helpers.mutations.patient import ANY, LATER, Mutation, Patient, all_of, edit, every, mutation
 from tests.helpers.recorded import with_body
 
-_NEWEST = r"#EXT-X-PROGRAM-DATE-TIME:.*\n#EXTINF:.*\n.*\n\Z"
+_SEGMENT = r"#EXT-X-PROGRAM-DATE-TIME:.*\n#EXTINF:.*\n.*\n"
+_NEWEST = rf"{_SEGMENT}\Z"
 
 
 def _changed_duration(patient: Patient) -> None:
@@ -45,11 +47,27 @@ def _date_jump(patient: Patient) -> None:
     later_dates(patient, patient.variant(), range(number, number + 1), patient.chance.uniform(0.3, 0.8))
 
 
-def gap(patient: Patient, *names: str) -> None:
-    """A segment of some playlists is listed as a gap."""
-    number = patient.number()
+def gap(patient: Patient, *names: str) -> int:
+    """A segment that stays in some playlists up to the end is listed as a gap; which."""
+    number = patient.chance.randint(2, 4)
     for name in names:
         all_of(patient, name, rf"(#EXTINF:.*\n{name}{number}\.m4s)", r"#EXT-X-GAP\n\1")
+    return number
+
+
+def _jump_behind_a_gap(patient: Patient) -> None:
+    """The media goes on half a second late, its dates do not; that nothing lies between is not said."""
+    name = patient.variant()
+    number = gap(patient, name)
+    for url in patient.media[name][number + 1 :]:
+        patient.body(url, lambda data: shift(data, 0.5))
+
+
+def _shrunk(patient: Patient) -> None:
+    """The newest live copy lists two segments of the four that there are, and so does the end."""
+    name, newest = patient.variant(), range(COPIES - 2, COPIES)
+    patient.text(name, "MEDIA-SEQUENCE:102", "MEDIA-SEQUENCE:104", copies=newest)
+    patient.text(name, rf"(?:{_SEGMENT}){{2}}", "", copies=newest)
 
 
 def _gap_everywhere(patient: Patient) -> None:
@@ -74,6 +92,12 @@ def _late(patient: Patient, *instants: float) -> None:
 def _stall(patient: Patient) -> None:
     late = patient.chance.uniform(10, 14)
     _late(patient, late, late + 0.1, late + 2)
+
+
+def _slow(patient: Patient) -> None:
+    """Half as much again passes from one copy to the next as it lists."""
+    step = patient.chance.uniform(2.9, 3.2)
+    _late(patient, step, 2 * step, 3 * step)
 
 
 def _late_once(patient: Patient) -> None:
@@ -106,12 +130,15 @@ RELOADS: dict[str, Mutation] = {
     "one does not end": mutation("HLS-ENDLIST-DIFFERS", _never_ends, "LIVE-PACE"),
     "an event that forgets": mutation("HLS-EVENT-REMOVAL", every(ANY, "#EXTM3U\n", "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:EVENT\n")),
     "a date that jumps": mutation("HLS-PDT", _date_jump, "MEDIA-TIME", "SYNC-TRACKS"),
+    "a window of two segments": mutation("HLS-WINDOW", _shrunk),
+    "the media jumps behind a gap": mutation("MEDIA-TIME", _jump_behind_a_gap, "SYNC-TRACKS"),
     "a gap everywhere": mutation("HLS-GAP", _gap_everywhere),
     "sound without dates": mutation("HLS-PDT-MISSING", every("audio", "#EXT-X-PROGRAM-DATE-TIME:.*\n", ""), "SYNC-TRACKS"),
 }
 
 LIVENESS: dict[str, Mutation] = {
     "nothing comes for long": mutation("LIVE-STALL", _stall),
+    "it comes too slowly": mutation("LIVE-PACE", _slow),
     "the next comes late": mutation("LIVE-JITTER", _late_once),
     "dates of long ago": mutation("LIVE-EDGE", lambda p: _old(p, "2019")),
     "dates of tomorrow": mutation("LIVE-FUTURE", lambda p: _old(p, "2031")),

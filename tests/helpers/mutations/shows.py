@@ -65,6 +65,8 @@ HDS: dict[str, FragmentMutation] = {
     "a wrong size of a tag": _made("FLV-PREVIOUS-SIZE", lambda chance: {"previous": chance.choice((-11, 1, 7))}),
     "a stream number": _made("FLV-TAG", lambda chance: {"stream": chance.randint(1, 9)}, *_LOST),
     "pictures change places": _made("FLV-ORDER", lambda _: {"swap": True}),
+    "it is there twice": _made("FLV-FRAGMENT", lambda _: {"mdats": 2}, *_LOST),
+    "sound of another codec": _made("FLV-CODEC", lambda chance: {"flags": chance.choice((0xAB, 0xAE))}),
     "no headers": _made("FLV-SEQUENCE-HEADER", lambda _: {"headers": False}),
     "bytes behind a picture": _made("FLV-NAL", lambda chance: {"slack": chance.randint(1, 3)}),
     "a key frame that is not marked": _made("FLV-KEY", lambda _: {"marked": False}),
