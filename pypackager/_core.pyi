@@ -26,6 +26,7 @@ __all__ = [
     "MuxedFragment",
     "NeedClock",
     "Networks",
+    "Policy",
     "PublishRequested",
     "Pump",
     "PumpEvent",
@@ -223,6 +224,9 @@ class FrontDoor:
         Raises:
             OSError: no thread, or no descriptor.
         """
+
+    def obey(self, policy: Policy) -> None:
+        """Gives by itself only to whom this policy lets in, from now on."""
 
     def guard(self, root: str, gate: Gate) -> None:
         """Puts a gate before a presentation; what was published behind another one goes."""
@@ -616,6 +620,50 @@ class Networks:
 
     def allows(self, address: str) -> bool: ...
     def empty(self) -> bool: ...
+
+@final
+class Policy:
+    """What a streaming endpoint demands of its viewers. Its secret is in no repr."""
+
+    def __new__(
+        cls,
+        *,
+        running: bool,
+        allow: list[str] = ...,
+        hosts: list[str] = ...,
+        secret: str | None = None,
+        origins: list[str] | None = None,
+    ) -> Self:
+        """A policy.
+
+        Args:
+            running: content streams.
+            allow: addresses that may watch; empty: all.
+            hosts: names by which they may ask; empty: any.
+            secret: what the CDN sends; None: nothing.
+            origins: sites whose pages may read answers; None: all.
+
+        Raises:
+            CoreError: NETWORK_INVALID.
+        """
+
+    def judge(self, viewer: str, host: str, secret: str) -> str | None:
+        """None, or why not: ENDPOINT_STOPPED, CDN_SECRET_MISSING, HOST_NOT_SERVED, VIEWER_NOT_ALLOWED.
+
+        Args:
+            viewer: address of who asks; what is none is on no list.
+            host: by which it asks, with or without a port.
+            secret: what it sends in the field of the CDN's.
+        """
+
+    def reads(self, origin: str) -> bool:
+        """Whether pages of a site may read answers."""
+
+    @property
+    def running(self) -> bool: ...
+    @property
+    def open(self) -> bool:
+        """Whether pages of all sites may."""
 
 def sign_token(key: tuple[str, bytes], root: str, expires: int, viewer: IPv4Address | IPv6Address | None = None) -> str:
     """A token for what is below `root`, the last element of which is to stand behind it, as `~{token}`.

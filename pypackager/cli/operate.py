@@ -1,4 +1,4 @@
-"""`pypackager channel|program|locator|key|token|webhook|asset …`: what an operator tells a running daemon, over its REST API."""
+"""`pypackager channel|program|locator|endpoint|key|token|webhook|asset …`: what an operator tells a running daemon, over its REST API."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ KINDS = {
         set=True,
     ),
     "locator": Kind("locators", ("path", "asset", "starts", "expires", "signed", "urls"), "PATH", set=True),
+    "endpoint": Kind("streaming-endpoints", ("name", "state", "urls", "allow", "hosts", "trouble"), "NAME", ("start", "stop"), set=True),
     "token": Kind("tokens", ("name", "role", "expires", "created"), "NAME", set=True, fixed=True),
     "webhook": Kind("webhooks", ("name", "url", "kinds"), "NAME", set=True, fixed=True),
     "key": Kind("signing-keys", ("id", "created"), "ID"),

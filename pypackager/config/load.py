@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager.config.scalars import parse_address
 from pypackager.config.schema import Channel, Config, Locator, Program
-from pypackager.control.settings import MAX_RUNNING, RESERVED, channel_faults, locator_faults, program_faults
+from pypackager.control.settings import MAX_RUNNING, RESERVED, channel_faults, endpoint_faults, locator_faults, program_faults
+from pypackager.model.address import parse_address
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 
@@ -66,6 +66,11 @@ def _faults(config: Config) -> list[tuple[str, str]]:
     assets = Counter(p.asset or p.name for c in config.channel for p in c.program)
     for value, what in ((locators, "locators"), (assets, "assets")):
         found.extend(("channel", f"two {what} are called {name!r}") for name, count in value.items() if count > 1)
+    for name, count in Counter(endpoint.name for endpoint in config.streaming_endpoint).items():
+        if count > 1:
+            found.append(("streaming_endpoint", f"two streaming endpoints are called {name!r}"))
+    for number, endpoint in enumerate(config.streaming_endpoint):
+        found.extend((f"streaming_endpoint[{number}].{key}", fault) for key, fault in endpoint_faults(endpoint.name, endpoint))
     for number, channel in enumerate(config.channel):
         at = f"channel[{number}]"
         found.extend((f"{at}.{key}", fault) for key, fault in channel_faults(channel))

@@ -18,11 +18,21 @@ import msgspec
 from msgspec.structs import replace
 
 from pypackager.config import schema
-from pypackager.control.resources import Channel, Locator, Program, Resource, Resources, key, touched
-from pypackager.control.settings import AT_ANY_TIME, MAX_RUNNING, ChannelSettings, LocatorSettings, ProgramSettings, Switch
+from pypackager.control.resources import Channel, Locator, Program, Resource, Resources, StreamingEndpoint, key, touched
+from pypackager.control.settings import (
+    AT_ANY_TIME,
+    DEFAULT,
+    ENDPOINT_AT_ANY_TIME,
+    MAX_RUNNING,
+    ChannelSettings,
+    EndpointSettings,
+    LocatorSettings,
+    ProgramSettings,
+    Switch,
+)
 from pypackager.control.states import State
 
-_Settings = TypeVar("_Settings", ChannelSettings, ProgramSettings, LocatorSettings)
+_Settings = TypeVar("_Settings", ChannelSettings, ProgramSettings, LocatorSettings, EndpointSettings)
 Action = Literal["create", "change", "start", "stop", "delete", "defer", "keep"]
 _LOCATORS = uuid.UUID("6f0a1f3c-6d7e-5d0e-9c1b-3b7a51d3b0f4")
 
@@ -41,7 +51,7 @@ class Plan(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
     put: tuple[Resource, ...]
     drop: tuple[Resource, ...]
-    """Programs and locators. A channel is put as one that is to be deleted."""
+    """Programs, locators, streaming endpoints. A channel is put as one that is to be deleted."""
 
 
 def locator_of(program: schema.Program) -> str | None:
@@ -76,6 +86,9 @@ def plan(
         making.prune(config)
     for table in config.channel:
         making.channel(table)
+    for door in config.streaming_endpoint:
+        making.endpoint(door)
+    making.default()
     return Plan(tuple(making.lines), tuple(making.put.values()), tuple(making.drop))
 
 
@@ -113,6 +126,27 @@ class _Making:
         # Who stops makes room for who starts.
         for program in sorted(table.program, key=lambda program: program.state == "running"):
             self._program(table.name, program)
+
+    def endpoint(self, table: schema.StreamingEndpoint) -> None:
+        """A streaming endpoint's table."""
+        what = f"streaming-endpoint {table.name}"
+        settings = _part(table, EndpointSettings)
+        old = self._old.endpoints.get(table.name)
+        if old is None:
+            self._say("create", what, f"it is new in the file, which says {table.state}")
+            made = StreamingEndpoint(name=table.name, settings=settings, desired=table.state, created=self._now, modified=self._now)
+            self._put(replace(made, filed=table.state))
+            return
+        stopped = old.desired == "stopped"
+        new = self._set(what, old.settings, settings, free=stopped, hint="the streaming endpoint runs", always=ENDPOINT_AT_ANY_TIME)
+        desired = self._switch(what, table.state, old.filed, old.desired)
+        self._change(old, replace(old, settings=new, desired=desired, filed=table.state))
+
+    def default(self) -> None:
+        """The streaming endpoint that every daemon has, whatever the file says."""
+        if DEFAULT not in self._new().endpoints:
+            self._say("create", f"streaming-endpoint {DEFAULT}", "every daemon has it; it is stopped until it is told to start")
+            self._put(StreamingEndpoint(name=DEFAULT, settings=EndpointSettings(), created=self._now, modified=self._now))
 
     def _program(self, channel: str, table: schema.Program) -> None:
         what = f"program {channel}/{table.name}"
@@ -167,7 +201,8 @@ class _Making:
         there = {("channel", channel.name) for channel in config.channel}
         programs = {("program", channel.name, program.name) for channel in config.channel for program in channel.program}
         locators = {("locator", locator_of(program)) for channel in config.channel for program in channel.program}
-        gone = [each for each in self._old.all() if key(each) not in there | programs | locators]
+        endpoints = {("streaming-endpoint", endpoint.name) for endpoint in config.streaming_endpoint}
+        gone = [each for each in self._old.all() if key(each) not in there | programs | locators | endpoints]
         for locator in [each for each in gone if isinstance(each, Locator) and each.filed]:
             self._drop(locator)
         for program in [each for each in gone if isinstance(each, Program) and each.filed]:
@@ -175,6 +210,11 @@ class _Making:
                 self._say("defer", _what(program), "it is gone from the file, but runs: stop it first")
             else:
                 self._drop(program)
+        for endpoint in [each for each in gone if isinstance(each, StreamingEndpoint) and each.filed and each.name != DEFAULT]:
+            if endpoint.desired == "running":
+                self._say("defer", _what(endpoint), "it is gone from the file, but runs: stop it first")
+            else:
+                self._drop(endpoint)
         for channel in [each for each in gone if isinstance(each, Channel) and each.filed and each.desired != "deleted"]:
             left = [program.name for program in self._old.of(channel.name) if program not in self.drop]
             if channel.desired == "running" or self._states.get(channel.name, "Stopped") != "Stopped":
@@ -185,10 +225,12 @@ class _Making:
                 self._say("delete", _what(channel), "it is gone from the file")
                 self._change(channel, replace(channel, desired="deleted"))
 
-    def _set(self, what: str, old: _Settings, wanted: _Settings, *, free: bool, hint: str) -> _Settings:
+    def _set(
+        self, what: str, old: _Settings, wanted: _Settings, *, free: bool, hint: str, always: Collection[str] = AT_ANY_TIME
+    ) -> _Settings:
         """The settings as far as they may change now."""
         differ = [name for name in old.__struct_fields__ if getattr(old, name) != getattr(wanted, name)]
-        now = [name for name in differ if free or name in AT_ANY_TIME]
+        now = [name for name in differ if free or name in always]
         if now:
             self._say("change", what, ", ".join(now))
         if late := [name for name in differ if name not in now]:
@@ -236,7 +278,7 @@ def lines(made: Plan) -> Iterable[str]:
         yield f"{line.action:6}  {line.what}: {line.reason}"
 
 
-def _part(table: schema.Channel | schema.Program | schema.Locator, kind: type[_Settings]) -> _Settings:
+def _part(table: schema.Channel | schema.Program | schema.Locator | schema.StreamingEndpoint, kind: type[_Settings]) -> _Settings:
     """What a table says of the settings."""
     return kind(**{name: getattr(table, name) for name in kind.__struct_fields__})
 

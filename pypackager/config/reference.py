@@ -33,9 +33,9 @@ def render_reference() -> str:
         "",
         "Generated from the schema (`python -m pypackager.config.reference`); a test keeps it equal. Unknown keys, wrong types and",
         "impossible values stop the start with file, line and key. Durations are written `500ms`, `2s`, `5m`, `1h30m`. At every start,",
-        "and when SIGHUP has the file loaded again, channels, programs and locators are brought in line with it as far as their states",
-        "allow ([states](states.md)); `pypackager serve --plan` prints what a start would do. The other tables take effect at a start, the",
-        "streaming endpoint's at SIGHUP as well.",
+        "and when SIGHUP has the file loaded again, channels, programs, locators and streaming endpoints are brought in line with it",
+        "as far as their states allow ([states](states.md)); `pypackager serve --plan` prints what a start would do. The other tables",
+        "take effect at a start.",
     ]
     for struct, title in _TABLES:
         parts += [

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from pypackager.control.settings import ChannelSettings, LocatorSettings, Name, ProgramSettings, Switch
+from pypackager.control.settings import DEFAULT, ChannelSettings, EndpointSettings, LocatorSettings, Name, ProgramSettings, Switch
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -59,13 +59,13 @@ class Channel(ChannelSettings, frozen=True, kw_only=True):
     """Programs of the channel."""
 
 
-class StreamingEndpoint(_Table, frozen=True):
-    """A door for players; `default` serves on listen.origin."""
+class StreamingEndpoint(EndpointSettings, frozen=True, kw_only=True):
+    """A door for players; `default`, which every daemon has, serves on listen.origin."""
 
-    name: Literal["default"] = "default"
-    """Name; one endpoint, `default`, exists."""
+    name: Name = DEFAULT
+    """What it is told by."""
     state: Switch = "stopped"
-    """Content streams only from a running endpoint; it is created stopped."""
+    """Content streams only from a running endpoint. Applied when the endpoint is new, and when this value changes."""
 
 
 class Tuning(_Table, frozen=True):
@@ -106,7 +106,8 @@ class Config(_Table, frozen=True):
     log: Literal["auto", "human", "json"] = "auto"
     """Log format; auto: human on a terminal, JSON otherwise."""
     prune: bool = False
-    """Whether channels, programs and locators that came from this file are deleted when they are gone from it; else they stay."""
+    """Whether channels, programs, locators and streaming endpoints that came from this file are deleted when they are gone from it; else
+    they stay."""
     listen: Listen = Listen()
     """Listen addresses."""
     tuning: Tuning = Tuning()

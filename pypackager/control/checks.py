@@ -12,10 +12,10 @@ import msgspec
 from msgspec.structs import asdict
 
 from pypackager.control.resources import Stamp
-from pypackager.control.settings import ChannelSettings, LocatorSettings, ProgramSettings
+from pypackager.control.settings import ChannelSettings, EndpointSettings, LocatorSettings, ProgramSettings
 from pypackager.model.errors import PackagerError
 
-_Settings = TypeVar("_Settings", ChannelSettings, ProgramSettings, LocatorSettings)
+_Settings = TypeVar("_Settings", ChannelSettings, ProgramSettings, LocatorSettings, EndpointSettings)
 
 
 def match(resource: Stamp, wanted: str | None) -> None:

@@ -13,7 +13,19 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager.control.resources import ApiToken, Channel, Key, Locator, Program, Resource, Resources, SigningKey, Webhook, key
+from pypackager.control.resources import (
+    ApiToken,
+    Channel,
+    Key,
+    Locator,
+    Program,
+    Resource,
+    Resources,
+    SigningKey,
+    StreamingEndpoint,
+    Webhook,
+    key,
+)
 from pypackager.model.errors import PackagerError
 
 STEPS: tuple[str, ...] = (
@@ -25,6 +37,7 @@ _KINDS: dict[str, type[Resource]] = {
     "channel": Channel,
     "program": Program,
     "locator": Locator,
+    "streaming-endpoint": StreamingEndpoint,
     "signing-key": SigningKey,
     "api-token": ApiToken,
     "webhook": Webhook,

@@ -98,3 +98,23 @@ class Runner(Protocol):
     def utc(self) -> datetime:
         """The time of day."""
         ...
+
+
+class Fronts(Protocol):
+    """What serves the streaming endpoints."""
+
+    async def bring(self, name: str) -> None:
+        """Brings an endpoint in line with the registry; viewers are told what it says when this returns."""
+        ...
+
+    def serves(self, name: str) -> bool:
+        """Whether its addresses are open."""
+        ...
+
+    def trouble(self, name: str) -> str | None:
+        """Why they could not be opened; None when they are, or nobody has tried."""
+        ...
+
+    def addresses(self, name: str) -> Sequence[str]:
+        """Where it serves."""
+        ...

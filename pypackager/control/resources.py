@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from pypackager.control.settings import ChannelSettings, LocatorSettings, Name, ProgramSettings, Switch, WebhookSettings
+from pypackager.control.settings import ChannelSettings, EndpointSettings, LocatorSettings, Name, ProgramSettings, Switch, WebhookSettings
 from pypackager.model.errors import PackagerError
 
 _T = TypeVar("_T")
@@ -80,6 +80,16 @@ class Locator(Stamp, frozen=True, kw_only=True):
         return f"/{self.path}/{self.asset}.ism"
 
 
+class StreamingEndpoint(Stamp, frozen=True, kw_only=True):
+    """Serves what locators publish."""
+
+    name: Name
+    settings: EndpointSettings
+    desired: Switch = "stopped"
+    filed: Switch | None = None
+    """As a channel's."""
+
+
 class SigningKey(Stamp, frozen=True, kw_only=True):
     """Signs the tokens of locators."""
 
@@ -113,7 +123,7 @@ class Webhook(Stamp, frozen=True, kw_only=True):
         return f"Webhook({self.name})"
 
 
-Resource = Channel | Program | Locator | SigningKey | ApiToken | Webhook
+Resource = Channel | Program | Locator | StreamingEndpoint | SigningKey | ApiToken | Webhook
 Key = tuple[str, ...]
 """Of a resource: its kind, then what names it."""
 
@@ -127,6 +137,8 @@ def key(resource: Resource) -> Key:
             return "program", resource.channel, resource.name
         case Locator():
             return "locator", resource.path
+        case StreamingEndpoint():
+            return "streaming-endpoint", resource.name
         case SigningKey():
             return "signing-key", resource.id
         case ApiToken():
@@ -144,6 +156,8 @@ def place(resource: Resource) -> str:
             return f"channels/{resource.channel}/programs/{resource.name}"
         case Locator():
             return f"locators/{resource.path}"
+        case StreamingEndpoint():
+            return f"streaming-endpoints/{resource.name}"
         case SigningKey():
             return f"signing-keys/{resource.id}"
         case ApiToken():
@@ -164,6 +178,7 @@ class Resources(msgspec.Struct, frozen=True):
     programs: Mapping[tuple[str, str], Program] = {}
     """By channel and name."""
     locators: Mapping[str, Locator] = {}
+    endpoints: Mapping[str, StreamingEndpoint] = {}
     signing_keys: Mapping[str, SigningKey] = {}
     tokens: Mapping[str, ApiToken] = {}
     webhooks: Mapping[str, Webhook] = {}
@@ -196,6 +211,14 @@ class Resources(msgspec.Struct, frozen=True):
             PackagerError: LOCATOR_UNKNOWN (404).
         """
         return _found(self.locators.get(path), "LOCATOR_UNKNOWN", f"there is no locator {path[:64]!r}")
+
+    def endpoint(self, name: str) -> StreamingEndpoint:
+        """A streaming endpoint.
+
+        Raises:
+            PackagerError: ENDPOINT_UNKNOWN (404).
+        """
+        return _found(self.endpoints.get(name), "ENDPOINT_UNKNOWN", f"there is no streaming endpoint {name[:64]!r}")
 
     def signing_key(self, name: str | None) -> SigningKey:
         """A key, or the newest.
@@ -240,6 +263,7 @@ class Resources(msgspec.Struct, frozen=True):
         yield from self.channels.values()
         yield from self.programs.values()
         yield from self.locators.values()
+        yield from self.endpoints.values()
         yield from self.signing_keys.values()
         yield from self.tokens.values()
         yield from self.webhooks.values()
@@ -255,6 +279,7 @@ class Resources(msgspec.Struct, frozen=True):
             {each.name: each for each in values if isinstance(each, Channel)},
             {(each.channel, each.name): each for each in values if isinstance(each, Program)},
             {each.path: each for each in values if isinstance(each, Locator)},
+            {each.name: each for each in values if isinstance(each, StreamingEndpoint)},
             {each.id: each for each in values if isinstance(each, SigningKey)},
             {each.name: each for each in values if isinstance(each, ApiToken)},
             {each.name: each for each in values if isinstance(each, Webhook)},

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from pypackager._core import Networks
+from pypackager.model.address import parse_address
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import NewsKind
@@ -26,6 +27,8 @@ MAX_RUNNING = 3
 """Programs of a channel that may run at once."""
 RESERVED = ("play", "static", "preview", "time", "healthz", "readyz", "v1", "metrics")
 """First path elements of the origin that are no locators."""
+DEFAULT = "default"
+"""The streaming endpoint that every daemon has."""
 AT_ANY_TIME = ("description", "ingest_allow", "preview_allow")
 """Settings that may change while what has them runs."""
 _MINUTE_NS = 60_000_000_000
@@ -103,6 +106,64 @@ class WebhookSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """Where events are POSTed: http or https."""
     kinds: list[NewsKind] = []
     """Those that are sent: state, alert, publish, operation, resource; none named: all."""
+
+
+Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.\[\]:-]{1,255}$")]
+Site = Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s]+)$")]
+Secret = Annotated[str, Meta(pattern=r"^[!-~]{8,256}$")]
+
+
+class EndpointSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What can be set of a streaming endpoint."""
+
+    description: str = ""
+    """For people."""
+    listen: list[str] = []
+    """Addresses that it serves on; none for `default`, which has those of listen.origin."""
+    allow: list[str] = []
+    """Addresses that may watch: single, CIDR or dotted mask; empty: everybody."""
+    hosts: list[Host] = []
+    """Names by which players may ask, without a port; empty: any."""
+    cdn_secret: Secret | None = None
+    """What the CDN in front has to send as X-CDN-Secret with each request; default: nothing."""
+    cors: list[Site] = msgspec.field(default_factory=lambda: ["*"])
+    """Sites whose pages may read what is served, as `https://player.example`; *: all."""
+    manifest_age: str | None = None
+    """How long caches may keep manifests; default: half the key frame interval."""
+    segment_age: str | None = None
+    """How long caches may keep segments; default: a year."""
+    client_access_policy: str | None = None
+    """Body of /clientaccesspolicy.xml (Silverlight); default: everybody is let; empty: there is none."""
+    cross_domain_policy: str | None = None
+    """Body of /crossdomain.xml (Flash); default: everybody is let; empty: there is none."""
+
+
+ENDPOINT_AT_ANY_TIME = tuple(name for name in EndpointSettings.__struct_fields__ if name != "listen")
+"""Settings that may change while the endpoint runs."""
+
+
+def endpoint_faults(name: str, settings: EndpointSettings) -> Iterator[tuple[str, str]]:
+    """What is impossible: (key, why)."""
+    try:
+        Networks(settings.allow)
+    except ValueError as error:
+        yield "allow", str(error)
+    for address in settings.listen:
+        try:
+            parse_address(address)
+        except PackagerError as error:
+            yield "listen", error.detail
+    if name == DEFAULT and settings.listen:
+        yield "listen", f"{DEFAULT} serves on listen.origin"
+    if name != DEFAULT and not settings.listen:
+        yield "listen", "it has no address to serve on"
+    for key in ("manifest_age", "segment_age"):
+        text = getattr(settings, key)
+        try:
+            if text is not None:
+                parse_duration(text)
+        except PackagerError as error:
+            yield key, error.detail
 
 
 def channel_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:

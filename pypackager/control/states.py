@@ -1,4 +1,4 @@
-"""The states of channels and programs, and the one table of what may be told them in each.
+"""The states of channels, programs and streaming endpoints, and the one table of what may be told them in each.
 
 In: a state, a command, the names of programs. Out: the way to the next state, or why there is none. Never: an effect.
 """
@@ -21,6 +21,10 @@ ProgramState = Literal["Stopped", "Starting", "Running", "Stopping"]
 """Starting: it is to run, and waits for its channel."""
 ProgramCommand = Literal["create", "start", "stop", "delete", "configure", "describe"]
 """`describe` changes the description, `configure` the archive window."""
+EndpointState = Literal["Stopped", "Starting", "Running", "Stopping"]
+"""Content streams in Running only. Starting: its addresses are not open yet."""
+EndpointCommand = Literal["start", "stop", "delete", "configure", "describe"]
+"""`configure` changes its addresses, `describe` all other settings."""
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -68,6 +72,24 @@ PROGRAM_WAYS: dict[tuple[ProgramState | None, ProgramCommand], ProgramWay] = {
 """A program that does not exist has no state."""
 
 
+class EndpointWay(msgspec.Struct, frozen=True):
+    """What a command does to a streaming endpoint."""
+
+    through: EndpointState
+    to: EndpointState | None
+
+
+ENDPOINT_WAYS: dict[tuple[EndpointState, EndpointCommand], EndpointWay] = {
+    ("Stopped", "start"): EndpointWay("Starting", "Running"),
+    ("Stopped", "delete"): EndpointWay("Stopped", None),
+    ("Stopped", "configure"): EndpointWay("Stopped", "Stopped"),
+    ("Stopped", "describe"): EndpointWay("Stopped", "Stopped"),
+    ("Starting", "describe"): EndpointWay("Starting", "Starting"),
+    ("Running", "stop"): EndpointWay("Stopping", "Stopped"),
+    ("Running", "describe"): EndpointWay("Running", "Running"),
+}
+
+
 def way(state: State, command: Command, running: Sequence[str], programs: Sequence[str] = ()) -> Way:
     """What a command does to a channel.
 
@@ -111,6 +133,20 @@ def program_way(state: ProgramState | None, command: ProgramCommand, channel: St
     if channel not in found.channel:
         detail = f"no program can {command} while its channel is {channel}: it has to be {_either(found.channel)}"
         raise PackagerError("CHANNEL_STATE", detail, status=409, fault="operator")
+    return found
+
+
+def endpoint_way(state: EndpointState, command: EndpointCommand) -> EndpointWay:
+    """What a command does to a streaming endpoint.
+
+    Raises:
+        PackagerError: ENDPOINT_STATE (409).
+    """
+    found = ENDPOINT_WAYS.get((state, command))
+    if found is None:
+        able = _either([each for each, told in ENDPOINT_WAYS if told == command])
+        detail = f"a streaming endpoint that is {state} cannot {command}: it has to be {able}"
+        raise PackagerError("ENDPOINT_STATE", detail, status=409, fault="operator")
     return found
 
 

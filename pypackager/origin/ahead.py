@@ -15,12 +15,12 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from pypackager._core import Gate
+from pypackager._core import Gate, Policy
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
 from pypackager.origin.answers import Answers
-from pypackager.origin.ports import Catalog, Packager, Publication
+from pypackager.origin.ports import Catalog, Endpoint, Packager, Publication
 from pypackager.origin.reply import Terms
 
 WATCHED_NS = 30 * 1_000_000_000
@@ -36,6 +36,10 @@ A_contra = TypeVar("A_contra", contravariant=True)
 
 class Front(Protocol[A_contra]):
     """The native front: what it holds is found by the path of a request, byte for byte."""
+
+    def obey(self, policy: Policy) -> None:
+        """Gives nothing any more to whom the endpoint's policy does not let in."""
+        ...
 
     def guard(self, root: str, gate: Gate) -> None:
         """Puts a gate before a presentation; nothing stays of what was there behind another one."""
@@ -108,11 +112,14 @@ class Ahead(Generic[A]):
         self._catalog = catalog
         self._mono_ns = mono_ns
         self._roots: dict[str, _Root] = {}
+        self._endpoint: Endpoint | None = None
+        """What the front was told last."""
 
     def offer(
         self, root: str, name: str, publication: Publication, target: str, path: str, presentation: Presentation, published: Published
     ) -> None:
         """Takes an answer that was given to a GET of `target`, which is `path` below `root`, published by locator `name`."""
+        self._obey()
         known = self._roots.get(root)
         if known is None or known.publication != publication:
             self._front.guard(root, publication.gate)
@@ -129,6 +136,7 @@ class Ahead(Generic[A]):
 
     def turn(self) -> None:
         """Brings everything up to date; costs little when nothing was published."""
+        self._obey()
         for root, known in list(self._roots.items()):
             try:
                 presentation = self._catalog.located(known.name, known.publication.asset)
@@ -139,6 +147,17 @@ class Ahead(Generic[A]):
                 del self._roots[root]
             elif known.version != _version(presentation):
                 self._turn(root, known, presentation)
+
+    def _obey(self) -> None:
+        """Has the front follow the endpoint's policy; what was published under another one goes."""
+        endpoint = self._catalog.endpoint()
+        if endpoint == self._endpoint:
+            return
+        self._endpoint = endpoint
+        self._front.obey(endpoint.policy)
+        for root in self._roots:
+            self._front.withdraw(root)
+        self._roots.clear()
 
     def _turn(self, root: str, known: _Root, presentation: Presentation) -> None:
         known.version = _version(presentation)
@@ -173,7 +192,7 @@ class Ahead(Generic[A]):
             seen.path, seen.place = path, found[1] if found else seen.place
 
     def _wrapped(self, known: _Root, published: Published, presentation: Presentation) -> A:
-        return self._wrap(published, terms_of(known.publication, presentation))
+        return self._wrap(published, terms_of(self._catalog.endpoint(), known.publication, presentation))
 
     def _watch(self, known: _Root, path: str, now: int) -> None:
         found = self._packager.stream(path)
@@ -189,9 +208,15 @@ class Ahead(Generic[A]):
             seen.path, seen.place = path, place
 
 
-def terms_of(publication: Publication, presentation: Presentation) -> Terms:
+def terms_of(endpoint: Endpoint, publication: Publication, presentation: Presentation) -> Terms:
     """How long answers about a publication may be kept, and for whom."""
-    return Terms(presentation.interval_ns, shared=not publication.signed, until=publication.expires)
+    return Terms(
+        presentation.interval_ns,
+        shared=not publication.signed,
+        until=publication.expires,
+        ages=endpoint.ages,
+        open=endpoint.policy.open,
+    )
 
 
 def _version(presentation: Presentation) -> tuple[int, int]:

@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
+from zlib import crc32
 
 import msgspec
 
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
-from pypackager.origin.admission import admit, shown, without_token
+from pypackager.origin.admission import admit, enter, let_read, shown, without_token
 from pypackager.origin.ahead import Ahead, Front, terms_of
 from pypackager.origin.answers import Answers
 from pypackager.origin.bodies import Bodies
@@ -143,7 +144,8 @@ class Origin:
         request = _Request(scope["method"], path, shown(path), query, headers, self._client(scope, headers))
         kind, reply = await self._reply(request)
         took = time.perf_counter() - begun
-        await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
+        fields = let_read(self._catalog.endpoint(), headers.get("origin", ""), reply.headers)
+        await send({"type": "http.response.start", "status": reply.status, "headers": list(fields)})
         if reply.parts is not None:
             sent = await send_parts(reply.parts, receive, send)
         else:
@@ -206,7 +208,7 @@ class Origin:
                 if self._ahead is not None and not request.query and published.status == HTTPStatus.OK:
                     target = without_token(request.path)
                     self._ahead.offer(root, route.name, publication, target, route.rest, presentation, published)
-                return _Found(published, _kind(published), terms_of(publication, presentation))
+                return _Found(published, _kind(published), terms_of(self._catalog.endpoint(), publication, presentation))
             case "preview":
                 presentation = _present(self._catalog.preview(route.name, request.client), f"no channel {route.name!r}")
                 published = self._answers.ask(preview_root(route.name), presentation, route.rest, request.query)
@@ -226,13 +228,14 @@ class Origin:
             case "health" | "ready":
                 return self._health(ready=route.place == "ready")
             case "crossdomain":
-                return _Found(Published("text/x-cross-domain-policy", _CROSSDOMAIN, "manifest", "crossdomain-1"), "other")
+                return _policy("text/x-cross-domain-policy", self._catalog.endpoint().cross_domain, _CROSSDOMAIN)
             case "clientaccess":
-                return _Found(Published("text/xml", _CLIENTACCESS, "manifest", "clientaccess-1"), "other")
+                return _policy("text/xml", self._catalog.endpoint().client_access, _CLIENTACCESS)
             case "none":
                 raise _missing("nothing lives at this path")
 
     def _admitted(self, route: Route, request: _Request) -> Publication:
+        enter(self._catalog.endpoint(), request.client, request.headers)
         publication = _present(self._catalog.publication(route.name), f"no locator {route.name!r}")
         admit(publication, route.token, request.client, self._utc_ns() // 1000)
         return publication
@@ -313,6 +316,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+def _policy(content_type: str, text: str | None, usual: bytes) -> _Found:
+    """A cross-site policy: the operator's, or the usual one, which lets everybody."""
+    if text == "":
+        raise _missing("the streaming endpoint has no such policy")
+    body = usual if text is None else text.encode()
+    return _Found(Published(content_type, body, "manifest", f"policy-{crc32(body):x}"), "other")
 
 
 def _kind(published: Published) -> str:

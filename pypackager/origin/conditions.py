@@ -66,6 +66,10 @@ def range_holds(if_range: str | None, etag: str) -> bool:
     return if_range is None or (if_range.strip() == quoted(etag) and not etag.startswith("W/"))
 
 
+Ages = tuple[int | None, int | None]
+YEAR_S = 31_536_000
+
+
 def accepts_gzip(value: str) -> bool:
     """Whether Accept-Encoding allows gzip with a weight above zero (RFC 9110 12.5.3)."""
     for part in value.lower().split(","):
@@ -76,26 +80,29 @@ def accepts_gzip(value: str) -> bool:
     return False
 
 
-def cache_control(lifetime: Lifetime, interval_ns: int, *, shared: bool) -> str:
+def cache_control(lifetime: Lifetime, interval_ns: int, *, shared: bool, ages: Ages = (None, None)) -> str:
     """The Cache-Control value of an answer.
 
     A manifest may be half a fragment old, and as much again while a cache fetches a newer one, so that no viewer ever sees one that is
-    more than a fragment old (RFC 5861). `shared` is false where the answer depends on who asks.
+    more than a fragment old (RFC 5861). `shared` is false where the answer depends on who asks. `ages` are the operator's of manifests and
+    segments, in seconds.
     """
     if lifetime == "none":
         return "no-store"
     scope = "public" if shared else "private"
     if lifetime == "immutable":
-        return f"{scope}, max-age=31536000, immutable"
+        return f"{scope}, max-age={YEAR_S if ages[1] is None else ages[1]}, immutable"
     if lifetime == "error":
         return "max-age=1" if shared else "no-store"
+    if ages[0] is not None:
+        return f"{scope}, max-age={ages[0]}"
     age = max(1, interval_ns // 2_000_000_000)
     return f"{scope}, max-age={age}, stale-while-revalidate={age}"
 
 
-def lifetimes(lifetime: Lifetime, interval_ns: int, *, shared: bool, until: int | None) -> list[tuple[str, str]]:
+def lifetimes(lifetime: Lifetime, interval_ns: int, *, shared: bool, until: int | None, ages: Ages = (None, None)) -> list[tuple[str, str]]:
     """The header fields of an answer that say how long it may be kept: never beyond `until`, in seconds since 1970."""
-    control = cache_control(lifetime, interval_ns, shared=shared)
+    control = cache_control(lifetime, interval_ns, shared=shared, ages=ages)
     if until is None or lifetime != "immutable":
         return [("cache-control", control)]
     # An age would have to be counted anew for every viewer; max-age would have precedence (RFC 9111 5.3).

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pypackager._core import Gate
+from pypackager._core import Gate, Policy
 from pypackager.model.plan import Body, Movie, MoviePiece, Published
 from pypackager.model.presentation import Presentation
 
@@ -36,6 +36,19 @@ class Publication(msgspec.Struct, frozen=True):
     """Viewers need tokens: no cache may give one's answer to another."""
 
 
+class Endpoint(msgspec.Struct, frozen=True):
+    """The streaming endpoint that an application answers for."""
+
+    policy: Policy
+    """Who is let through to content."""
+    ages: tuple[int | None, int | None] = (None, None)
+    """Seconds that caches may keep manifests (None: half a fragment), and segments (None: a year)."""
+    client_access: str | None = None
+    """Body of /clientaccesspolicy.xml; None: everybody is let; empty: there is none."""
+    cross_domain: str | None = None
+    """The same of /crossdomain.xml."""
+
+
 class Catalog(Protocol):
     """Finds presentations. Every method answers at once, from memory.
 
@@ -49,6 +62,10 @@ class Catalog(Protocol):
 
     def located(self, locator: str, asset: str) -> Presentation | None:
         """What a locator publishes under the asset's name; None when there is no such locator or it is another asset's."""
+        ...
+
+    def endpoint(self) -> Endpoint:
+        """The endpoint as it is now."""
         ...
 
     def publication(self, locator: str) -> Publication | None:

@@ -15,6 +15,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published, Stored
 from pypackager.origin.bodies import Bodies, cut, stored_size
 from pypackager.origin.conditions import (
+    Ages,
     RangeNotSatisfiableError,
     accepts_gzip,
     cache_control,
@@ -27,8 +28,9 @@ from pypackager.origin.conditions import (
 
 METHODS = "GET, HEAD, OPTIONS"
 
+ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 _OPEN = (
-    (b"access-control-allow-origin", b"*"),
+    ANY_ORIGIN,
     (b"access-control-expose-headers", b"Date, Age, Content-Length, Content-Range, ETag, Pragma, Server-Timing, X-Cache"),
     (b"timing-allow-origin", b"*"),
     (b"server", b"pypackager"),
@@ -41,6 +43,8 @@ _PREFLIGHT = (
     (b"access-control-max-age", b"86400"),
 )
 
+_FOR_ONE = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST)
+"""Of this moment, or of this viewer."""
 _SHOWN = 512
 """Characters of a request's path that an error repeats."""
 
@@ -69,6 +73,10 @@ class Terms(msgspec.Struct, frozen=True):
     """Caches may keep it for other viewers."""
     until: int | None = None
     """Seconds since 1970: nobody may keep it for longer."""
+    ages: Ages = (None, None)
+    """Seconds that caches may keep a manifest (None: half the interval), and a segment (None: a year)."""
+    open: bool = True
+    """Pages of all sites may read it; else who answers says which."""
 
 
 async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: bool, terms: Terms) -> Reply:
@@ -106,13 +114,14 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
 
 def standing(published: Published, terms: Terms) -> tuple[tuple[bytes, bytes], ...]:
     """The header fields that all forms of an answer have: whole, a part, deflated, unchanged."""
-    return make_reply(published.status, _fields(published, terms)).headers
+    fields = make_reply(published.status, _fields(published, terms)).headers
+    return tuple(pair for pair in fields if terms.open or pair != ANY_ORIGIN)
 
 
 def _fields(published: Published, terms: Terms) -> list[tuple[str, str]]:
     fields = [
         ("content-type", published.content_type),
-        *lifetimes(published.lifetime, terms.interval_ns, shared=terms.shared, until=terms.until),
+        *lifetimes(published.lifetime, terms.interval_ns, shared=terms.shared, until=terms.until, ages=terms.ages),
         *((name.lower(), value) for name, value in published.headers),
     ]
     if published.gzip is not None:
@@ -136,8 +145,9 @@ def problem(error: PackagerError, path: str, *, shared: bool) -> Reply:
         "code": error.code,
         "instance": path[:_SHOWN],
     }
-    # What is too early now is there in a moment, and what is stopped or broken may be back: no cache may hold these on.
-    fleeting = error.status == HTTPStatus.PRECONDITION_FAILED or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    # What is too early now is there in a moment, what is stopped or broken may be back, and others may be let in:
+    # no cache may hold these on.
+    fleeting = error.status in _FOR_ONE or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     headers = [
         ("content-type", "application/problem+json"),
         ("cache-control", cache_control("none" if fleeting else "error", 0, shared=shared)),

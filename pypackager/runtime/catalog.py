@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from pypackager._core import Gate
-from pypackager.control.resources import Locator, Resources
-from pypackager.model.errors import PackagerError
+from pypackager._core import Gate, Policy
+from pypackager.control.resources import Locator, Resources, StreamingEndpoint
+from pypackager.model.duration import parse_duration
 from pypackager.model.presentation import Presentation
-from pypackager.origin.ports import Health, Publication
+from pypackager.origin.ports import Endpoint, Health, Publication
 from pypackager.runtime.fleet import Fleet
 
 
@@ -18,15 +18,16 @@ class LiveCatalog:
 
     Args:
         fleet: what runs; filled as journals are replayed.
-        streams: whether the streaming endpoint runs, asked at every request.
+        name: of the streaming endpoint that it is for.
         health: how the daemon is.
     """
 
-    def __init__(self, fleet: Fleet, streams: Callable[[], bool], health: Callable[[], Health]) -> None:
+    def __init__(self, fleet: Fleet, name: str, health: Callable[[], Health]) -> None:
         self._fleet = fleet
-        self._streams = streams
+        self._name = name
         self._health = health
-        self._seen = Resources()
+        self._seen: Resources = Resources()
+        self._endpoint = _STOPPED
         self._publications: dict[str, Publication] = {}
         """What was made of the resources that were seen last."""
 
@@ -39,25 +40,25 @@ class LiveCatalog:
         """What a locator publishes.
 
         Raises:
-            PackagerError: ENDPOINT_STOPPED (503), NO_MEDIA (404).
+            PackagerError: NO_MEDIA (404).
         """
         found = self._fleet.registry.resources.locators.get(locator)
         if found is None or found.asset != asset:
             return None
-        if not self._streams():
-            raise PackagerError("ENDPOINT_STOPPED", "the streaming endpoint is stopped", status=503, fault="operator")
         program = self._fleet.registry.resources.user(asset)
         if program is not None and (channel := self._fleet.channels.get(program.channel)) is not None:
             return channel.program(program.name)
         shelved = self._fleet.shelf.get(asset)
         return None if shelved is None else shelved.presentation()
 
+    def endpoint(self) -> Endpoint:
+        """The endpoint; one that is gone is stopped."""
+        self._look()
+        return self._endpoint
+
     def publication(self, locator: str) -> Publication | None:
         """What a locator publishes."""
-        resources = self._fleet.registry.resources
-        if resources is not self._seen:
-            self._seen = resources
-            self._publications.clear()
+        resources = self._look()
         if locator not in self._publications and (found := resources.locators.get(locator)) is not None:
             self._publications[locator] = _publication(found, resources)
         return self._publications.get(locator)
@@ -65,6 +66,36 @@ class LiveCatalog:
     def health(self) -> Health:
         """How the daemon is."""
         return self._health()
+
+    def _look(self) -> Resources:
+        """The resources as they are; what was made of others is forgotten."""
+        resources = self._fleet.registry.resources
+        if resources is not self._seen:
+            self._seen = resources
+            self._publications.clear()
+            found = resources.endpoints.get(self._name)
+            self._endpoint = _STOPPED if found is None else _endpoint(found)
+        return resources
+
+
+_STOPPED = Endpoint(Policy(running=False))
+
+
+def _endpoint(endpoint: StreamingEndpoint) -> Endpoint:
+    settings = endpoint.settings
+    ages = _seconds(settings.manifest_age), _seconds(settings.segment_age)
+    policy = Policy(
+        running=endpoint.desired == "running",
+        allow=settings.allow,
+        hosts=settings.hosts,
+        secret=settings.cdn_secret,
+        origins=None if "*" in settings.cors else settings.cors,
+    )
+    return Endpoint(policy, ages, settings.client_access_policy, settings.cross_domain_policy)
+
+
+def _seconds(duration: str | None) -> int | None:
+    return None if duration is None else parse_duration(duration) // 1_000_000_000
 
 
 def _publication(locator: Locator, resources: Resources) -> Publication:

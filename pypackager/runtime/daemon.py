@@ -19,20 +19,21 @@ import structlog
 import trio
 
 from pypackager._core import Pump, Writer
-from pypackager.config.scalars import parse_address
 from pypackager.config.schema import Config
 from pypackager.control.authority import Asked, authorize
 from pypackager.control.desk import Desk
+from pypackager.control.endpoints import Endpoints
 from pypackager.control.events import Events
 from pypackager.control.registry import Registry
+from pypackager.control.settings import DEFAULT
 from pypackager.control.webhooks import Webhooks, post
 from pypackager.dvr.library import ASSETS
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 from pypackager.ingest.router import Router
+from pypackager.model.address import parse_address
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.origin.app import App, Origin
-from pypackager.origin.front import serve_front
 from pypackager.origin.ports import Health
 from pypackager.origin.serve import serve_origin
 from pypackager.runtime.catalog import LiveCatalog
@@ -40,6 +41,7 @@ from pypackager.runtime.channel import LiveChannel
 from pypackager.runtime.control_app import ControlApp
 from pypackager.runtime.disk import watch_disk
 from pypackager.runtime.fleet import Fleet
+from pypackager.runtime.fronts import GRACE_S, Fronts
 from pypackager.runtime.instant import MachineClock
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.pressure import Pressure
@@ -47,8 +49,6 @@ from pypackager.runtime.publishing import make_origin
 from pypackager.runtime.running import Running
 
 SYNC_S = 2.0
-GRACE_S = 1.0
-"""How long answers under way may take at the end."""
 DRAIN_S = 1.0
 """How long the end waits for the disk, so that complete bodies get their answer: half of it before the pump stops, half after."""
 
@@ -73,7 +73,6 @@ class Daemon:
         self._data_dir = Path(config.data_dir)
         self._ready = False
         self._admissions: dict[str, int] = {}
-        self._origin: Origin | None = None
         self._wake = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -88,6 +87,7 @@ class Daemon:
         registry = Registry.open(self._data_dir, events.tell)
         writer = Writer()
         self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._changed, events.tell)
+        self.fronts = Fronts(registry, self._make_origin, tuning, self.config.listen.origin, self._log)
         pump = Pump(
             tick_ms=parse_duration(tuning.ingest_tick) // 1_000_000,
             idle_timeout_ms=parse_duration(tuning.ingest_idle) // 1_000_000,
@@ -129,28 +129,24 @@ class Daemon:
             raise PackagerError("DATA_DIR_UNUSABLE", f"cannot use {self._data_dir}: {error}", fault="operator") from error
 
     async def _serve_http(self, nursery: trio.Nursery, events: Events) -> None:
-        catalog = LiveCatalog(self.fleet, self._streams, self.health)
-        access = structlog.get_logger().bind(log="access")
-        if self.config.listen.origin:
-            self._origin = make_origin(catalog, access, self.metrics, lambda: self.clock.now().utc_ns)
-            tuning = self.config.tuning
-            if tuning.front_threads:
-                front = partial(serve_front, threads=tuning.front_threads, cache_bytes=tuning.front_cache)
-            else:
-                front = partial(serve_origin)
-            serve = partial(front, self._origin, self.config.listen.origin, log=self._log, graceful_s=GRACE_S)
-            self.addresses["origin"] = await nursery.start(serve)
+        await nursery.start(self.fronts.run)
+        await self.fronts.bring(DEFAULT)
+        if (fault := self.fronts.fault(DEFAULT)) is not None:
+            raise fault
+        self.addresses["origin"] = list(self.fronts.addresses(DEFAULT))
+        await self.fronts.bring_all()
         if self.config.listen.control:
-            runner = Running(self.fleet, self.addresses, self._data_dir / ASSETS)
+            runner = Running(self.fleet, self.fronts, self.addresses, self._data_dir / ASSETS)
             webhooks = Webhooks(self.fleet.registry, events, post, self.fleet.utc, self._log)
             nursery.start_soon(webhooks.serve)
             desk = Desk(runner, nursery, self.config.tuning.channels, events.tell)
+            endpoints = Endpoints(runner, self.fronts, desk.operations, nursery)
 
             def rest() -> App:
                 # A framework, which who never asks need not carry: 8 MiB and half a second.
                 from pypackager.control.rest.app import make_rest  # noqa: PLC0415
 
-                return cast("App", make_rest(desk, events, webhooks, self._log))
+                return cast("App", make_rest(desk, endpoints, events, webhooks, self._log))
 
             control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log)
             serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)
@@ -159,8 +155,9 @@ class Daemon:
     def _admit(self, asked: Asked) -> None:
         authorize(asked, self.fleet.registry.resources.tokens.values(), self.fleet.utc())
 
-    def _streams(self) -> bool:
-        return any(endpoint.state == "running" for endpoint in self.config.streaming_endpoint)
+    def _make_origin(self, endpoint: str) -> Origin:
+        catalog = LiveCatalog(self.fleet, endpoint, self.health)
+        return make_origin(catalog, structlog.get_logger().bind(log="access"), self.metrics, lambda: self.clock.now().utc_ns)
 
     def _listen(self, nursery: trio.Nursery, pump: Pump, router: Router) -> None:
         kinds: list[tuple[str, IngestProtocol]] = [("rtmp", "rtmp"), ("ingest", "http")]
@@ -215,13 +212,12 @@ class Daemon:
                     break
         for channel in touched.values():
             channel.advance()
-        if touched and self._origin is not None:
-            self._origin.turn()
+        if touched:
+            self.fronts.turn()
 
     def _changed(self) -> None:
         """What there is, or who may have it, has changed: players and encoders are told at once."""
-        if self._origin is not None:
-            self._origin.turn()
+        self.fronts.turn()
         self._rearm()
 
     def _refused(self, code: str) -> None:
@@ -282,7 +278,7 @@ class Daemon:
                 nursery.start_soon(self._load_again)
 
     async def _load_again(self) -> None:
-        """SIGHUP: what the file says is brought about as far as states allow, and the endpoint's state takes its new value."""
+        """SIGHUP: what the file says is brought about as far as states allow."""
         if self._reload is None:
             return
         try:
@@ -294,6 +290,7 @@ class Daemon:
         self.config = fresh
         self._log.info("configuration loaded")
         await self.fleet.bring_all()
+        await self.fronts.bring_all()
 
     async def _drain(self, pump: Pump, writer: Writer, router: Router) -> None:
         router.handle(pump.events())

@@ -13,6 +13,7 @@ from pypackager.control.registry import Registry
 from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
 from pypackager.runtime.fleet import Fleet
+from pypackager.runtime.fronts import Fronts
 
 
 class Running:
@@ -20,13 +21,15 @@ class Running:
 
     Args:
         fleet: the channels.
+        fronts: what serves the streaming endpoints.
         addresses: where the daemon listens, by kind.
         assets: directory of all assets.
     """
 
-    def __init__(self, fleet: Fleet, addresses: Mapping[str, Sequence[str]], assets: Path) -> None:
+    def __init__(self, fleet: Fleet, fronts: Fronts, addresses: Mapping[str, Sequence[str]], assets: Path) -> None:
         self.assets = assets
         self._fleet = fleet
+        self._fronts = fronts
         self._addresses = addresses
         self.bring = fleet.bring
         self.shelve = fleet.shelve
@@ -78,7 +81,9 @@ class Running:
         return raised if reason is None else [AlertView("CHANNEL_FAILED", reason), *raised]
 
     def addresses(self, kind: str) -> Sequence[str]:
-        """Where it listens."""
+        """Where it listens; of the origin: the addresses of all streaming endpoints."""
+        if kind == "origin":
+            return [address for name in self._fronts.names() for address in self._fronts.addresses(name)]
         return self._addresses.get(kind, ())
 
     def asset(self, name: str) -> Asset | None:

@@ -129,7 +129,7 @@ async def test_sighup_takes_states_over_and_keeps_what_runs_when_the_file_is_wro
             CHANNEL, ingest_allow=["192.0.2.1"], program=[Program(name="show", locator="show", state="stopped")]
         )
         stranger = Channel(name="new")
-        life.fresh = msgspec.structs.replace(life.config, channel=[stopped, stranger], streaming_endpoint=[])
+        life.fresh = msgspec.structs.replace(life.config, channel=[stopped, stranger], streaming_endpoint=[StreamingEndpoint()])
         os.kill(os.getpid(), signal.SIGHUP)
         await life.until(lambda: life.daemon.config is life.fresh)
         assert (await life.push()).startswith(b"HTTP/1.1 403")
@@ -261,8 +261,9 @@ async def test_what_the_operator_made_outlives_the_daemon_and_the_file(tmp_path:
     async with life.running():
         await life.push()
         registry = life.daemon.fleet.registry
-        told = [replace(each, desired="stopped") for each in registry.resources.all() if not isinstance(each, Locator)]
-        await registry.commit(told)
+        known = registry.resources
+        await registry.commit([replace(each, desired="stopped") for each in known.channels.values()])
+        await registry.commit([replace(each, desired="stopped") for each in known.programs.values()])
         await life.daemon.fleet.bring("ch")
         await life.until(lambda: life.daemon.fleet.channels["ch"].life.state == "Stopped")
     life = Life(tmp_path)

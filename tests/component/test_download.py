@@ -206,7 +206,7 @@ async def test_a_viewer_that_leaves_frees_its_place(tmp_path: Path, monkeypatch:
     life = Life(tmp_path)
     async with life.running():
         await recorded(life)
-        at_work = life.daemon._origin._downloads  # type: ignore[union-attr]
+        at_work = life.daemon.fronts._fronts["default"].origin._downloads
         read: list[int] = []
         join = at_work._join
 

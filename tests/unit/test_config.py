@@ -8,7 +8,7 @@ import pytest
 
 from pypackager.config.load import load_config, parse_config
 from pypackager.config.reference import render_reference
-from pypackager.config.scalars import parse_address
+from pypackager.model.address import parse_address
 from pypackager.model.duration import format_duration, parse_duration
 from pypackager.model.errors import PackagerError
 

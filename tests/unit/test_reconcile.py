@@ -35,6 +35,10 @@ def done(text: str, stored: Resources | None = None, **states: Any) -> Resources
     return stored.changed(list(made.put), list(made.drop))
 
 
+DEFAULT = ("create", "streaming-endpoint default")
+"""Every daemon has it."""
+
+
 def said(made: Plan) -> list[tuple[str, str]]:
     return [(line.action, line.what) for line in made.lines]
 
@@ -47,7 +51,7 @@ def told(stored: Resources, desired: Switch) -> Resources:
 
 def test_what_is_new_is_created_in_the_files_state() -> None:
     made = planned(FILE, Resources())
-    assert said(made) == [("create", "channel news"), ("create", "program news/show"), ("create", "locator show")]
+    assert said(made) == [("create", "channel news"), ("create", "program news/show"), ("create", "locator show"), DEFAULT]
     stored = done(FILE)
     assert (stored.channels["news"].desired, stored.programs["news", "show"].desired) == ("running", "running")
     assert stored.channels["news"].settings.ingest_allow == ["127.0.0.1"]
@@ -138,3 +142,38 @@ def test_a_locator_is_a_path_or_the_same_guid_for_ever() -> None:
     assert locator_of(Program(name="a")) is None
     assert locator_of(Program(name="a", locator=True)) == locator_of(Program(name="b", asset="a", locator=True))
     assert locator_of(Program(name="a", locator=True)) != locator_of(Program(name="b", locator=True))
+
+
+DOORS = """
+[[streaming_endpoint]]
+name = "default"
+state = "running"
+
+[[streaming_endpoint]]
+name = "cdn"
+listen = ["127.0.0.1:8081"]
+"""
+
+
+def test_streaming_endpoints_are_made_and_changed_as_their_state_allows() -> None:
+    stored = done(DOORS)
+    assert {name: each.desired for name, each in stored.endpoints.items()} == {"default": "running", "cdn": "stopped"}
+    assert not said(planned(DOORS, stored))
+    default = stored.endpoints["default"]
+    stored = stored.changed([replace(default, desired="stopped")], [])
+    assert said(planned(DOORS, stored)) == [("keep", "streaming-endpoint default")], "the operator's command stands"
+    moved = DOORS.replace("8081", "8082") + 'allow = ["192.0.2.1"]\n'
+    assert done(moved, stored).endpoints["cdn"].settings.listen == ["127.0.0.1:8082"]
+    runs = stored.changed([replace(stored.endpoints["cdn"], desired="running", filed="stopped")], [])
+    made = done(moved, runs).endpoints["cdn"].settings
+    assert (made.listen, made.allow) == (["127.0.0.1:8081"], ["192.0.2.1"]), "where it serves waits until it is stopped"
+    assert ("defer", "streaming-endpoint cdn") in said(planned(moved, runs))
+
+
+def test_streaming_endpoints_that_are_gone_are_pruned_when_they_are_stopped_but_the_default_one() -> None:
+    stored = done(DOORS)
+    assert set(done("", stored).endpoints) == {"default", "cdn"}
+    assert set(done("prune = true", stored).endpoints) == {"default"}
+    runs = stored.changed([replace(stored.endpoints["cdn"], desired="running")], [])
+    assert set(done("prune = true", runs).endpoints) == {"default", "cdn"}
+    assert ("defer", "streaming-endpoint cdn") in said(planned("prune = true", runs))

@@ -65,8 +65,9 @@ def test_a_plan_is_printed_and_changes_nothing(tmp_path: Path, capsys: pytest.Ca
     config = tmp_path / "p.toml"
     config.write_text(f'data_dir = "{tmp_path}/data"\n[[channel]]\nname = "news"\n')
     assert main(["serve", "--config", str(config), "--plan"]) == 0
-    assert capsys.readouterr().out == "create  channel news: it is new in the file, which says running\n"
+    default = "create  streaming-endpoint default: every daemon has it; it is stopped until it is told to start\n"
+    assert capsys.readouterr().out == f"create  channel news: it is new in the file, which says running\n{default}"
     assert not (tmp_path / "data").exists()
     config.write_text(f'data_dir = "{tmp_path}/data"\n')
     assert main(["serve", "--config", str(config), "--plan"]) == 0
-    assert capsys.readouterr().out == "nothing to do\n"
+    assert capsys.readouterr().out == default

@@ -12,10 +12,12 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from pypackager import __version__
 from pypackager.control.desk import Desk
+from pypackager.control.endpoints import Endpoints
 from pypackager.control.events import Events
 from pypackager.control.publications import Publications
 from pypackager.control.rest.assets import Assets, Locators, show_operation
 from pypackager.control.rest.channels import Channels, Programs
+from pypackager.control.rest.endpoints import StreamingEndpoints
 from pypackager.control.rest.events import follow_events
 from pypackager.control.rest.replies import misunderstood, refused
 from pypackager.control.rest.signing import SigningKeys
@@ -27,11 +29,12 @@ from pypackager.control.webhooks import Webhooks
 from pypackager.model.errors import PackagerError
 
 
-def make_rest(desk: Desk, events: Events, webhooks: Webhooks, log: Any) -> Litestar:
+def make_rest(desk: Desk, endpoints: Endpoints, events: Events, webhooks: Webhooks, log: Any) -> Litestar:
     """The application.
 
     Args:
         desk: takes commands.
+        endpoints: takes those on streaming endpoints.
         events: what happens.
         webhooks: to whom it is sent.
         log: a structured logger, for faults of ours.
@@ -45,13 +48,14 @@ def make_rest(desk: Desk, events: Events, webhooks: Webhooks, log: Any) -> Lites
         return refused(request, PackagerError("INTERNAL", "the control plane failed on this request", status=500, fault="us"))
 
     return Litestar(
-        [Channels, Programs, Locators, Assets, SigningKeys, ApiTokens, WebhooksApi, show_operation, follow_events],
+        [Channels, Programs, StreamingEndpoints, Locators, Assets, SigningKeys, ApiTokens, WebhooksApi, show_operation, follow_events],
         dependencies={
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "signing": Provide(lambda: signing, sync_to_thread=False),
             "events": Provide(lambda: events, sync_to_thread=False),
             "webhooks": Provide(lambda: webhooks, sync_to_thread=False),
             "tokens": Provide(lambda: tokens, sync_to_thread=False),
+            "endpoints": Provide(lambda: endpoints, sync_to_thread=False),
             "publications": Provide(lambda: publications, sync_to_thread=False),
         },
         exception_handlers={PackagerError: refused, HTTPException: misunderstood, Exception: failed},

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from pypackager.control.resources import KeyId, Role
-from pypackager.control.settings import ChannelSettings, Instant, LocatorSettings, Name, ProgramSettings, WebhookSettings
+from pypackager.control.settings import ChannelSettings, EndpointSettings, Instant, LocatorSettings, Name, ProgramSettings, WebhookSettings
 
 
 class NewChannel(ChannelSettings, frozen=True, kw_only=True):
@@ -16,6 +16,13 @@ class NewChannel(ChannelSettings, frozen=True, kw_only=True):
 
     name: Name
     """Name in ingest and preview URLs."""
+
+
+class NewEndpoint(EndpointSettings, frozen=True, kw_only=True):
+    """A streaming endpoint that is to be made."""
+
+    name: Name
+    """What it is told by."""
 
 
 class NewProgram(ProgramSettings, frozen=True, kw_only=True):

@@ -13,13 +13,16 @@ import msgspec
 from msgspec.structs import asdict
 
 from pypackager.control.desk import Desk
+from pypackager.control.endpoints import Endpoints
 from pypackager.control.ports import AlertView, Runner, TrackView
-from pypackager.control.resources import Channel, Locator, Program
-from pypackager.control.settings import ChannelSettings, LocatorSettings, ProgramSettings
+from pypackager.control.resources import Channel, Locator, Program, StreamingEndpoint
+from pypackager.control.settings import ChannelSettings, EndpointSettings, LocatorSettings, ProgramSettings
 from pypackager.control.signing import Signed
-from pypackager.control.states import ProgramState, State, Status, status
+from pypackager.control.states import EndpointState, ProgramState, State, Status, status
 
 Item = TypeVar("Item")
+HIDDEN = "(set)"
+"""Stands for a secret."""
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
@@ -80,6 +83,21 @@ class LocatorView(LocatorSettings, frozen=True, kw_only=True):
     asset: str
     urls: list[str]
     """The Smooth manifest; other formats by its siblings."""
+    created: datetime
+    modified: datetime
+    etag: str
+
+
+class EndpointView(EndpointSettings, frozen=True, kw_only=True):
+    """A streaming endpoint."""
+
+    name: str
+    state: EndpointState
+    urls: list[str]
+    """Of its addresses."""
+    trouble: str | None
+    """Why its addresses are not open."""
+    operation: str | None
     created: datetime
     modified: datetime
     etag: str
@@ -147,6 +165,25 @@ def locator_view(runner: Runner, locator: Locator, host: str) -> LocatorView:
         created=locator.created,
         modified=locator.modified,
         etag=locator.etag,
+    )
+
+
+def endpoint_view(endpoints: Endpoints, endpoint: StreamingEndpoint, host: str) -> EndpointView:
+    """An endpoint as it is."""
+    name = endpoint.name
+    shown = asdict(endpoint.settings)
+    if shown["cdn_secret"] is not None:
+        shown["cdn_secret"] = HIDDEN
+    return EndpointView(
+        **shown,
+        name=name,
+        state=endpoints.state(endpoint),
+        urls=[f"http://{place}" for place in _places(endpoints.fronts.addresses(name), host)],
+        trouble=endpoints.fronts.trouble(name),
+        operation=endpoints.pending(name),
+        created=endpoint.created,
+        modified=endpoint.modified,
+        etag=endpoint.etag,
     )
 
 

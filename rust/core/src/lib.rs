@@ -8,6 +8,7 @@ pub mod access;
 pub mod bmff;
 pub mod codec;
 pub mod demux;
+pub mod endpoint;
 pub mod error;
 pub mod journal;
 pub mod media;

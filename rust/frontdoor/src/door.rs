@@ -5,7 +5,7 @@ use crate::conditions::{Asked, accepts_gzip, none_match, parse_range, range_hold
 use crate::shelf::{Entry, Shelf};
 use crate::tally::{Line, Tally};
 use crate::upstream::{Lease, Unanswered, Upstream};
-use crate::wanted::{FORWARDED_FOR, Wanted};
+use crate::wanted::{FORWARDED_FOR, Wanted, let_read, served};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -15,11 +15,12 @@ use hyper::header::{
     TRANSFER_ENCODING, USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use pypackager_core::endpoint::Policy;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::sync::Semaphore;
@@ -31,6 +32,23 @@ pub struct Shared {
     pub shelf: Shelf,
     /// What was answered.
     pub tally: Tally,
+    policy: RwLock<Arc<Policy>>,
+}
+
+impl Shared {
+    /// With an endpoint that has no rules.
+    pub fn new(shelf: Shelf, tally: Tally) -> Self {
+        Self { shelf, tally, policy: RwLock::new(Arc::new(Policy { running: true, ..Policy::default() })) }
+    }
+
+    /// The endpoint's rules from now on.
+    pub fn obey(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What the connections of one thread share.
@@ -91,12 +109,14 @@ impl Door {
         begun: Instant,
     ) -> Option<Response<Answered>> {
         let entry = self.shared.shelf.find(&wanted.target)?;
-        if !wanted.admitted(&entry.gate, request.headers(), peer) {
+        let policy = self.shared.policy();
+        if !served(&policy, request, peer) || !wanted.admitted(&entry.gate, request.headers(), peer) {
             return None;
         }
         entry.asked.store(true, Ordering::Relaxed);
         let head = request.method() == Method::HEAD;
-        let response = self.published(&entry, request.headers(), head).await?;
+        let mut response = self.published(&entry, request.headers(), head).await?;
+        let_read(&policy, request.headers(), response.headers_mut());
         let bytes = response.body().size();
         let status = response.status().as_u16();
         let (kind, took) = (entry.answer.kind, begun.elapsed());

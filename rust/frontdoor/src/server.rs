@@ -8,6 +8,7 @@ use crate::upstream::Upstream;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pypackager_core::endpoint::Policy;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
@@ -56,7 +57,7 @@ pub struct Server {
 impl Server {
     /// Serves connections of `listeners` until it is stopped.
     pub fn start(listeners: &[TcpListener], options: &Options) -> io::Result<Self> {
-        let shared = Arc::new(Shared { shelf: Shelf::new(options.cache_bytes), tally: Tally::new(options.max_lines) });
+        let shared = Arc::new(Shared::new(Shelf::new(options.cache_bytes), Tally::new(options.max_lines)));
         let (stop, stopped) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(options.max_connections));
         let mut threads = Vec::new();
@@ -84,6 +85,11 @@ impl Server {
     /// Where the application publishes.
     pub fn shelf(&self) -> &Shelf {
         &self.shared.shelf
+    }
+
+    /// The rules of its endpoint from now on.
+    pub fn obey(&self, policy: Policy) {
+        self.shared.obey(policy);
     }
 
     /// What was answered.

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use pypackager_core::access::{Gate, Key, Terms};
+use pypackager_core::endpoint::Policy;
+use pypackager_core::policy::Networks;
 use pypackager_frontdoor::answer::{Answer, Kind};
 use pypackager_frontdoor::plan::Plan;
 use pypackager_frontdoor::server::{Options, Server};
@@ -253,6 +255,33 @@ fn who_has_a_token_shares_what_was_published_without_it() {
     let shown: Vec<_> = world.server.tally().take().lines.into_iter().map(|line| line.target).collect();
     assert_eq!(shown, ["/show/~/show.ism/v/1"; 3], "no token is logged");
     assert_eq!(world.server.shelf().asked(ROOT), ["/show/show.ism/v/1"]);
+}
+
+#[test]
+fn an_endpoint_gives_to_whom_its_rules_let() {
+    let world = World::new(|_| ());
+    segment(&world, "/show/show.ism/v/1", bytes(b"media"));
+    let given = |policy: &Policy, fields: &str| {
+        world.server.obey(policy.clone());
+        let (head, body) = world.ask(&format!("GET /show/show.ism/v/1 HTTP/1.1\r\nhost: live.example:80{fields}"));
+        (body == b"media").then_some(head)
+    };
+    let running = Policy { running: true, ..Policy::default() };
+    let here = Policy { allow: Networks::parse(["127.0.0.0/8"]).expect("a rule"), ..running.clone() };
+    let there = Policy { allow: Networks::parse(["192.0.2.0/24"]).expect("a rule"), ..running.clone() };
+    let named = |host: &str| Policy { hosts: vec![host.into()], ..running.clone() };
+    let cdn = Policy { secret: Some("s3cret".into()), ..running.clone() };
+    let forwarded = "\r\nx-forwarded-for: 192.0.2.1";
+    assert!(given(&running, forwarded).is_some() && given(&Policy::default(), "").is_none());
+    assert!(given(&here, "").is_some() && given(&there, "").is_none());
+    assert!(given(&here, forwarded).is_none(), "which proxies are believed the application knows");
+    assert!(given(&named("live.example"), "").is_some() && given(&named("other.example"), "").is_none());
+    assert!(given(&cdn, "\r\nX-CDN-Secret: s3cret").is_some() && given(&cdn, "").is_none());
+    let site = Policy { origins: Some(vec!["https://site.example".into()]), ..running.clone() };
+    let head = given(&site, "\r\norigin: https://site.example").expect("media");
+    assert!(head.contains("access-control-allow-origin: https://site.example") && head.contains("vary: origin"));
+    let head = given(&site, "\r\norigin: https://other.example").expect("media");
+    assert!(!head.contains("access-control-allow-origin") && head.contains("vary: origin"));
 }
 
 #[test]

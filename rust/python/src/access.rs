@@ -41,6 +41,6 @@ pub fn split_token(path: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// A link-local address comes with its interface (RFC 4007 11), which is not the viewer's.
-fn parse_address(text: &str) -> Option<IpAddr> {
+pub fn parse_address(text: &str) -> Option<IpAddr> {
     text.split('%').next().and_then(|bare| bare.parse().ok())
 }

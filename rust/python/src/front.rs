@@ -1,6 +1,7 @@
 //! The front door.
 
 use crate::access::Gate;
+use crate::endpoint::Policy;
 use crate::plan::{Body, Pieces};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -94,6 +95,10 @@ impl FrontDoor {
             max_lines,
         };
         Ok(Self(Server::start(&listeners, &options)?))
+    }
+
+    fn obey(&self, policy: &Policy) {
+        self.0.obey(policy.0.clone());
     }
 
     fn guard(&self, root: &str, gate: &Gate) {

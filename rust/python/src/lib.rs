@@ -7,6 +7,7 @@
 mod access;
 mod checksum;
 mod chunk;
+mod endpoint;
 mod error;
 mod event;
 mod front;
@@ -34,6 +35,8 @@ mod _core {
     use super::checksum::crc32c;
     #[pymodule_export]
     use super::chunk::{Chunk, MuxedFragment};
+    #[pymodule_export]
+    use super::endpoint::Policy;
     #[pymodule_export]
     use super::error::CoreError;
     #[pymodule_export]

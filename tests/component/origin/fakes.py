@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import trio
 
-from pypackager._core import Gate
+from pypackager._core import Gate, Policy
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Body, Movie, MoviePiece, Published, Range, SmoothFragment, Source, Stored, TsSegment
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import Origin, create_app
-from pypackager.origin.ports import Health, Publication
+from pypackager.origin.ports import Endpoint, Health, Publication
 
 SEGMENT = bytes(range(256)) * 400
 PLAYLIST = b"#EXTM3U\n" + b"#EXTINF:2.0,\nseg.m4s\n" * 100
@@ -52,6 +52,7 @@ class FakeCatalog:
         self.preview_clients: list[str] = []
         self.terms: dict[str, Any] = {}
         """Of the gate."""
+        self.served = Endpoint(Policy(running=True))
         self.kept: dict[str, Any] = {}
         """How long answers may be kept."""
 
@@ -65,6 +66,9 @@ class FakeCatalog:
         if self.fault is not None:
             raise self.fault
         return self.presentation if (locator, asset) in {("show", "show"), ("a/b", "Größe (1)")} else None
+
+    def endpoint(self) -> Endpoint:
+        return self.served
 
     def publication(self, locator: str) -> Publication | None:
         asset = {"show": "show", "a/b": "Größe (1)"}.get(locator)

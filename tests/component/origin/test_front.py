@@ -14,16 +14,18 @@ import pytest
 import trio
 
 from pypackager import _core
-from pypackager._core import sign_token
+from pypackager._core import Policy, sign_token
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published, Stored, Text
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import create_app
 from pypackager.origin.front import serve_front
+from pypackager.origin.ports import Endpoint
 from tests.component.origin.fakes import KEYS, FakePackager, FakePages, World, presentation
 
 ROOT = "/show/show.ism"
 MANIFEST = f"{ROOT}/manifest(format=m3u8-cmaf)"
+FROM_CDN = "of-the-cdn"
 TEXT = b"#EXTM3U\n" + b"#EXTINF:2,\n1.m4s\n" * 200
 
 
@@ -169,12 +171,30 @@ async def test_what_depends_on_the_viewer_is_asked_every_time(fronted: Fronted) 
 async def test_a_stopped_endpoint_stops_at_once(fronted: Fronted) -> None:
     await fronted.get(MANIFEST)
     await fronted.get(f"{ROOT}/v/0.m4s")
-    fronted.world.catalog.fault = PackagerError("ENDPOINT_STOPPED", "it is stopped", status=503)
+    fronted.world.catalog.served = Endpoint(Policy(running=False))
     fronted.world.app.turn()
     assert (await fronted.get(MANIFEST)).status_code == 503
     assert (await fronted.get(f"{ROOT}/v/0.m4s")).status_code == 503
-    fronted.world.catalog.fault = None
+    fronted.world.catalog.served = Endpoint(Policy(running=True))
     assert (await fronted.get(MANIFEST)).status_code == 200
+
+
+async def test_a_policy_holds_for_what_the_front_has(fronted: Fronted) -> None:
+    await fronted.get(MANIFEST)
+    policy = Policy(running=True, secret=FROM_CDN, origins=["https://site.example"])
+    fronted.world.catalog.served = Endpoint(policy, ages=(7, 77))
+    fronted.world.app.turn()
+    refused = await fronted.get(MANIFEST)
+    assert (refused.status_code, refused.json()["code"]) == (403, "CDN_SECRET_MISSING")
+    cdn = {"x-cdn-secret": FROM_CDN, "origin": "https://site.example"}
+    for path, control in ((MANIFEST, "public, max-age=7"), (f"{ROOT}/v/0.m4s", "public, max-age=77, immutable")):
+        first, again = [await fronted.get(path, **cdn) for _ in range(2)]
+        for answer in (first, again):
+            assert (answer.status_code, answer.headers["cache-control"]) == (200, control)
+            assert answer.headers["access-control-allow-origin"] == "https://site.example"
+            assert "Origin" in answer.headers["vary"]
+        assert "access-control-allow-origin" not in (await fronted.get(path, **cdn | {"origin": "https://x.example"})).headers
+        assert (await fronted.get(path)).status_code == 403, "also when the front has it"
 
 
 async def test_who_has_a_token_is_answered_by_the_front(fronted: Fronted) -> None:

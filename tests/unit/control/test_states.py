@@ -8,7 +8,18 @@ from typing import Any, get_args
 
 import pytest
 
-from pypackager.control.states import Command, ProgramCommand, ProgramState, State, program_way, status, way
+from pypackager.control.states import (
+    Command,
+    EndpointCommand,
+    EndpointState,
+    ProgramCommand,
+    ProgramState,
+    State,
+    endpoint_way,
+    program_way,
+    status,
+    way,
+)
 from pypackager.model.errors import PackagerError
 
 PAGE = Path(__file__).parents[3] / "docs/reference/states.md"
@@ -32,6 +43,9 @@ def refusal(act: Callable[[], Any]) -> str:
 def test_the_page_has_every_pair() -> None:
     assert set(said("Channels")) == {(state, command) for state in get_args(State) for command in get_args(Command)}
     states = [state or "none" for state in PROGRAM_STATES]
+    assert set(said("Streaming endpoints")) == {
+        (state, command) for state in get_args(EndpointState) for command in get_args(EndpointCommand)
+    }
     assert set(said("Programs")) == {(state, command) for state in states for command in get_args(ProgramCommand)}
 
 
@@ -73,6 +87,20 @@ def test_a_command_does_to_a_program_what_the_page_says(state: ProgramState | No
         assert found.to is None
     else:
         assert f"{found.through}, then {found.to}" == expected
+
+
+@pytest.mark.parametrize("command", get_args(EndpointCommand))
+@pytest.mark.parametrize("state", get_args(EndpointState))
+def test_a_command_does_to_a_streaming_endpoint_what_the_page_says(state: EndpointState, command: EndpointCommand) -> None:
+    expected, _, _ = said("Streaming endpoints")[state, command].partition(", unless ")
+    if expected == "409":
+        assert refusal(lambda: endpoint_way(state, command)) == "ENDPOINT_STATE"
+        return
+    found = endpoint_way(state, command)
+    if expected == "done":
+        assert found.through == found.to
+    else:
+        assert expected == ("gone" if found.to is None else f"{found.through}, then {found.to}")
 
 
 def test_a_refusal_says_in_which_state_it_would_be_done() -> None:

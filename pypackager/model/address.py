@@ -1,4 +1,4 @@
-"""Scalars of the TOML file: listen addresses, with their own parse."""
+"""Where to listen: addresses as an operator writes them."""
 
 from __future__ import annotations
 
