@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from pypackager._core import Networks
 from pypackager.config.schema import Channel, Config, Locator, Program
 from pypackager.control.settings import MAX_RUNNING, RESERVED, channel_faults, endpoint_faults, locator_faults, program_faults
 from pypackager.model.address import parse_address
@@ -59,6 +60,7 @@ def _faults(config: Config) -> list[tuple[str, str]]:
             attempt(f"listen.{kind}[{number}]", parse_address, address)
     for key in ("ingest_tick", "ingest_idle", "idle_alert"):
         attempt(f"tuning.{key}", parse_duration, getattr(config.tuning, key))
+    attempt("access.trusted_proxies", Networks, config.access.trusted_proxies)
     for name, count in Counter(channel.name for channel in config.channel).items():
         if count > 1:
             found.append(("channel", f"two channels are called {name!r}"))

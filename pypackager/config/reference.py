@@ -16,6 +16,7 @@ from pypackager.control.settings import Track
 _TABLES = (
     (schema.Config, "top level"),
     (schema.Listen, "[listen]"),
+    (schema.Access, "[access]"),
     (schema.Tuning, "[tuning]"),
     (schema.Channel, "[[channel]]"),
     (Track, "[[channel.track]]"),
@@ -23,7 +24,7 @@ _TABLES = (
     (schema.Locator, "[channel.program.locator]"),
     (schema.StreamingEndpoint, "[[streaming_endpoint]]"),
 )
-_OWN_SECTION = ("listen", "tuning", "channel", "streaming_endpoint", "track", "program")
+_OWN_SECTION = ("listen", "access", "tuning", "channel", "streaming_endpoint", "track", "program")
 
 
 def render_reference() -> str:

@@ -28,6 +28,15 @@ class Listen(_Table, frozen=True):
     """The default streaming endpoint: published presentations, preview, player page, /healthz."""
 
 
+class Access(_Table, frozen=True):
+    """Whose word about a viewer's address is believed."""
+
+    trusted_proxies: list[str] = []
+    """Addresses and networks of the proxies and CDNs in front of the streaming endpoints; of nobody else."""
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    """The header that they append the address to which they saw; the other one may be the viewer's own, and is not read."""
+
+
 class Locator(LocatorSettings, frozen=True, kw_only=True):
     """`locator` of a program as a table: `locator = { path = "show", expires = 2027-01-01T00:00:00Z, signed = true }`."""
 
@@ -110,6 +119,8 @@ class Config(_Table, frozen=True):
     they stay."""
     listen: Listen = Listen()
     """Listen addresses."""
+    access: Access = Access()
+    """Proxies."""
     tuning: Tuning = Tuning()
     """Limits and rhythms."""
     channel: list[Channel] = []

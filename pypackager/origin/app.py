@@ -23,7 +23,8 @@ from pypackager.origin.answers import Answers
 from pypackager.origin.bodies import Bodies
 from pypackager.origin.downloads import DOWNLOAD, Downloads, send_parts
 from pypackager.origin.ports import AccessLog, Catalog, Core, Packager, Pages, Publication, Recorder
-from pypackager.origin.reply import METHODS, Headers, Reply, Terms, answer, preflight, problem
+from pypackager.origin.proxies import Proxies
+from pypackager.origin.reply import METHODS, Reply, Terms, answer, preflight, problem
 from pypackager.origin.target import Route, parse_target, presentation_root, preview_root
 
 Scope = MutableMapping[str, Any]
@@ -79,7 +80,7 @@ class Origin:
         *,
         log: AccessLog,
         recorder: Recorder,
-        trusted_proxy: Callable[[str], bool],
+        proxies: Proxies,
         utc_ns: Callable[[], int],
         cache_bytes: int,
     ) -> None:
@@ -90,7 +91,7 @@ class Origin:
         self._pages = pages
         self._log = log
         self._recorder = recorder
-        self._trusted_proxy = trusted_proxy
+        self._proxies = proxies
         self._utc_ns = utc_ns
         self._packager = packager
         self._ahead: Ahead[Any] | None = None
@@ -114,7 +115,7 @@ class Origin:
         for peer, forwarded, method, target, status, _, sent, seconds, agent in lines:
             self._log.info(
                 "request",
-                client=self._viewer(peer, forwarded),
+                client=self._proxies.viewer(peer, forwarded),
                 method=method,
                 path=target,
                 query="",
@@ -141,7 +142,7 @@ class Origin:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         path, query = raw_path.decode("latin-1"), scope["query_string"].decode("latin-1")
-        request = _Request(scope["method"], path, shown(path), query, headers, self._client(scope, headers))
+        request = _Request(scope["method"], path, shown(path), query, headers, self._proxies.client(_peer(scope), headers))
         kind, reply = await self._reply(request)
         took = time.perf_counter() - begun
         fields = let_read(self._catalog.endpoint(), headers.get("origin", ""), reply.headers)
@@ -255,22 +256,6 @@ class Origin:
         body = msgspec.json.encode({"status": "ready" if health.ready else "starting", **health.detail})
         return _Found(Published("application/json", body, "none", "health", status=status), "health")
 
-    def _client(self, scope: Scope, headers: Headers) -> str:
-        """The viewer's address: the peer's, or what the nearest trusted proxy saw, proxies being believed from the right."""
-        peer = scope.get("client")
-        forwarded = headers.get("x-forwarded-for", "")
-        if peer is None:
-            # Our own front, on a Unix socket that nobody else reaches: the last hop is the address that it saw.
-            forwarded, _, address = forwarded.rpartition(",")
-            return self._viewer(address.strip(), forwarded)
-        return self._viewer(str(peer[0]), forwarded)
-
-    def _viewer(self, address: str, forwarded: str) -> str:
-        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
-        while hops and self._trusted_proxy(address):
-            address = hops.pop()
-        return address
-
 
 def create_app(
     catalog: Catalog,
@@ -280,7 +265,7 @@ def create_app(
     *,
     log: AccessLog,
     recorder: Recorder,
-    trusted_proxy: Callable[[str], bool] = lambda _: False,
+    proxies: Proxies | None = None,
     utc_ns: Callable[[], int] = time.time_ns,
     cache_bytes: int = 16 * 2**20,
 ) -> Origin:
@@ -293,7 +278,7 @@ def create_app(
         pages: the web pages.
         log: takes one line per request.
         recorder: counts requests.
-        trusted_proxy: whether X-Forwarded-For of this peer is believed.
+        proxies: those that are believed about a viewer's address; None: nobody.
         utc_ns: the clock behind /time, and of what is published from or until an instant.
         cache_bytes: media that is kept for viewers of the same segment; half as much is kept of manifests.
     """
@@ -304,10 +289,16 @@ def create_app(
         pages,
         log=log,
         recorder=recorder,
-        trusted_proxy=trusted_proxy,
+        proxies=proxies or Proxies(lambda _: False),
         utc_ns=utc_ns,
         cache_bytes=cache_bytes,
     )
+
+
+def _peer(scope: Scope) -> str | None:
+    # On a Unix socket, which nobody but our own front reaches, there is none.
+    peer = scope.get("client")
+    return None if peer is None else str(peer[0])
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

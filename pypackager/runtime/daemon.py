@@ -157,7 +157,8 @@ class Daemon:
 
     def _make_origin(self, endpoint: str) -> Origin:
         catalog = LiveCatalog(self.fleet, endpoint, self.health)
-        return make_origin(catalog, structlog.get_logger().bind(log="access"), self.metrics, lambda: self.clock.now().utc_ns)
+        log = structlog.get_logger().bind(log="access")
+        return make_origin(catalog, log, self.metrics, lambda: self.clock.now().utc_ns, self.config.access)
 
     def _listen(self, nursery: trio.Nursery, pump: Pump, router: Router) -> None:
         kinds: list[tuple[str, IngestProtocol]] = [("rtmp", "rtmp"), ("ingest", "http")]

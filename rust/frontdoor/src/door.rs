@@ -5,7 +5,7 @@ use crate::conditions::{Asked, accepts_gzip, none_match, parse_range, range_hold
 use crate::shelf::{Entry, Shelf};
 use crate::tally::{Line, Tally};
 use crate::upstream::{Lease, Unanswered, Upstream};
-use crate::wanted::{FORWARDED_FOR, Wanted, let_read, served};
+use crate::wanted::{FORWARDED_FOR, Wanted, let_read, served, told};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -123,7 +123,7 @@ impl Door {
         let text = |name: &HeaderName| text(request.headers(), name).to_owned();
         self.shared.tally.add(kind, status, bytes, took, || Line {
             peer: peer.to_string(),
-            forwarded: text(&FORWARDED_FOR),
+            forwarded: told(request.headers()).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned(),
             method: request.method().to_string(),
             target: wanted.shown(request.uri().path()),
             status,

@@ -1,7 +1,7 @@
 //! What a request is for, and whether who asks may have it.
 
 use hyper::Request;
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY};
 use pypackager_core::access::{Gate, Split, split_token};
 use pypackager_core::endpoint::{Policy, Viewer};
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ impl<'a> Wanted<'a> {
             return gate.is_open() || gate.judge(now(), None, Some(peer)).is_ok();
         };
         // Which proxies are believed about a viewer's address the application knows.
-        let unsure = asked.contains_key(FORWARDED_FOR) && Gate::is_bound(split.token);
+        let unsure = told(asked).is_some() && Gate::is_bound(split.token);
         !unsure && gate.has_token_at(split.before) && gate.judge(now(), Some(split.token), Some(peer)).is_ok()
     }
 
@@ -41,7 +41,7 @@ impl<'a> Wanted<'a> {
 /// Whether the endpoint's rules let the front answer by itself.
 pub fn served<B>(policy: &Policy, request: &Request<B>, peer: IpAddr) -> bool {
     let asked = request.headers();
-    if policy.asks_for_address() && asked.contains_key(FORWARDED_FOR) {
+    if policy.asks_for_address() && told(asked).is_some() {
         return false;
     }
     let text = |name| asked.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or("");
@@ -59,6 +59,11 @@ pub fn let_read(policy: &Policy, asked: &HeaderMap, out: &mut HeaderMap) {
     if let Some(origin) = asked.get(ORIGIN).filter(|value| value.to_str().is_ok_and(|origin| policy.reads(origin))) {
         out.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     }
+}
+
+/// What proxies say of the viewer's address, in whichever header.
+pub fn told(asked: &HeaderMap) -> Option<&HeaderValue> {
+    asked.get(FORWARDED_FOR).or_else(|| asked.get(FORWARDED))
 }
 
 /// Microseconds since 1970.

@@ -240,6 +240,7 @@ fn who_has_a_token_shares_what_was_published_without_it() {
         (format!("/show/~{}/show.ism/v/1", sign(60, Some("127.0.0.1"))), true),
         (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.1", sign(60, None)), true),
         (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.1", sign(60, Some("127.0.0.1"))), false),
+        (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nforwarded: for=192.0.2.1", sign(60, Some("127.0.0.1"))), false),
         (format!("/show/~{}/show.ism/v/1", sign(60, Some("127.0.0.2"))), false),
         (format!("/show/~{}/show.ism/v/1", sign(-1, None)), false),
         (format!("/show/show.ism/~{}/v/1", sign(60, None)), false),
@@ -251,7 +252,7 @@ fn who_has_a_token_shares_what_was_published_without_it() {
         let head = if target.contains(" HTTP") { format!("GET {target}") } else { format!("GET {target} HTTP/1.1") };
         assert_eq!(world.ask(&head).1, if *given { b"media".as_slice() } else { b"nothing" }, "{target}");
     }
-    assert_eq!(world.questions().len(), 7, "whoever is refused is told why by the application");
+    assert_eq!(world.questions().len(), 8, "whoever is refused is told why by the application");
     let shown: Vec<_> = world.server.tally().take().lines.into_iter().map(|line| line.target).collect();
     assert_eq!(shown, ["/show/~/show.ism/v/1"; 3], "no token is logged");
     assert_eq!(world.server.shelf().asked(ROOT), ["/show/show.ism/v/1"]);
@@ -271,10 +272,11 @@ fn an_endpoint_gives_to_whom_its_rules_let() {
     let there = Policy { allow: Networks::parse(["192.0.2.0/24"]).expect("a rule"), ..running.clone() };
     let named = |host: &str| Policy { hosts: vec![host.into()], ..running.clone() };
     let cdn = Policy { secret: Some("s3cret".into()), ..running.clone() };
-    let forwarded = "\r\nx-forwarded-for: 192.0.2.1";
-    assert!(given(&running, forwarded).is_some() && given(&Policy::default(), "").is_none());
+    assert!(given(&running, "\r\nx-forwarded-for: 192.0.2.1").is_some() && given(&Policy::default(), "").is_none());
     assert!(given(&here, "").is_some() && given(&there, "").is_none());
-    assert!(given(&here, forwarded).is_none(), "which proxies are believed the application knows");
+    for forwarded in ["\r\nx-forwarded-for: 192.0.2.1", "\r\nforwarded: for=192.0.2.1"] {
+        assert!(given(&here, forwarded).is_none(), "which proxies are believed the application knows");
+    }
     assert!(given(&named("live.example"), "").is_some() && given(&named("other.example"), "").is_none());
     assert!(given(&cdn, "\r\nX-CDN-Secret: s3cret").is_some() && given(&cdn, "").is_none());
     let site = Policy { origins: Some(vec!["https://site.example".into()]), ..running.clone() };

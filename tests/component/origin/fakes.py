@@ -15,6 +15,7 @@ from pypackager.model.plan import Body, Movie, MoviePiece, Published, Range, Smo
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import Origin, create_app
 from pypackager.origin.ports import Endpoint, Health, Publication
+from pypackager.origin.proxies import Proxies, ProxyHeader
 
 SEGMENT = bytes(range(256)) * 400
 PLAYLIST = b"#EXTM3U\n" + b"#EXTINF:2.0,\nseg.m4s\n" * 100
@@ -209,7 +210,7 @@ class Answer(msgspec.Struct, frozen=True):
 class World:
     """The application with fakes all around."""
 
-    def __init__(self, *, trusted_proxy: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(self, *, trusted_proxy: Callable[[str], bool] = lambda _: False, proxy_header: ProxyHeader = "x-forwarded-for") -> None:
         self.catalog = FakeCatalog()
         self.packager = FakePackager()
         self.core = FakeCore()
@@ -221,7 +222,7 @@ class World:
             FakePages(),
             log=self.notes,
             recorder=self.notes,
-            trusted_proxy=trusted_proxy,
+            proxies=Proxies(trusted_proxy, proxy_header),
             utc_ns=lambda: NOW_NS,
         )
 

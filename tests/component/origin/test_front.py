@@ -21,6 +21,7 @@ from pypackager.model.presentation import Presentation
 from pypackager.origin.app import create_app
 from pypackager.origin.front import serve_front
 from pypackager.origin.ports import Endpoint
+from pypackager.origin.proxies import Proxies
 from tests.component.origin.fakes import KEYS, FakePackager, FakePages, World, presentation
 
 ROOT = "/show/show.ism"
@@ -87,7 +88,7 @@ async def fronted(blob: str) -> AsyncIterator[Fronted]:
 async def serving(blob: str) -> AsyncIterator[Fronted]:
     world, packager = World(), FilePackager(blob)
     app = create_app(
-        world.catalog, packager, _core, FakePages(), log=world.notes, recorder=world.notes, trusted_proxy=lambda a: a == "127.0.0.1"
+        world.catalog, packager, _core, FakePages(), log=world.notes, recorder=world.notes, proxies=Proxies(lambda a: a == "127.0.0.1")
     )
     world.app = app
     async with trio.open_nursery() as nursery:
