@@ -127,11 +127,12 @@ class Ahead(Generic[A]):
         elif known.version != _version(presentation):
             self._turn(root, known, presentation)
         now = self._mono_ns()
+        terms = self._terms(known, presentation)
         if published.lifetime == "immutable":
-            self._front.put(root, target, self._wrapped(known, published, presentation), SEGMENT_S)
+            self._front.put(root, target, self._wrap(published, terms), SEGMENT_S)
             self._watch(known, path, now)
         elif published.lifetime == "manifest":
-            self._front.add(root, target, self._wrapped(known, published, presentation))
+            self._front.add(root, target, self._wrap(published, terms))
             known.manifests[target] = _Watched(path, now)
 
     def turn(self) -> None:
@@ -169,30 +170,31 @@ class Ahead(Generic[A]):
                 self._watch(known, target.removeprefix(f"{root}/"), now)
         known.manifests = {target: seen for target, seen in known.manifests.items() if now - seen.asked_ns < WATCHED_NS}
         known.streams = {key: seen for key, seen in known.streams.items() if now - seen.asked_ns < WATCHED_NS}
+        terms = self._terms(known, presentation)
         for key, seen in known.streams.items():
-            self._put_following(root, known, presentation, key, seen)
+            self._put_following(root, terms, presentation, key, seen)
         manifests: list[tuple[str, A]] = []
         for target, seen in known.manifests.items():
             try:
                 published = self._answers.ask(root, presentation, seen.path, "")
             except PackagerError:
                 continue
-            manifests.append((target, self._wrapped(known, published, presentation)))
+            manifests.append((target, self._wrap(published, terms)))
         self._front.turn(root, manifests)
 
-    def _put_following(self, root: str, known: _Root, presentation: Presentation, key: tuple[str, ...], seen: _Watched) -> None:
+    def _put_following(self, root: str, terms: Terms, presentation: Presentation, key: tuple[str, ...], seen: _Watched) -> None:
         for path in list(self._packager.following(presentation, key, seen.path))[-CATCH_UP:]:
             try:
                 published = self._answers.ask(root, presentation, path, "")
             except PackagerError:
                 # A hole in the media; the stream goes on behind it.
                 continue
-            self._front.put(root, f"{root}/{path}", self._wrapped(known, published, presentation), SEGMENT_S)
+            self._front.put(root, f"{root}/{path}", self._wrap(published, terms), SEGMENT_S)
             found = self._packager.stream(path)
             seen.path, seen.place = path, found[1] if found else seen.place
 
-    def _wrapped(self, known: _Root, published: Published, presentation: Presentation) -> A:
-        return self._wrap(published, terms_of(self._catalog.endpoint(), known.publication, presentation))
+    def _terms(self, known: _Root, presentation: Presentation) -> Terms:
+        return terms_of(self._catalog.endpoint(), known.publication, presentation)
 
     def _watch(self, known: _Root, path: str, now: int) -> None:
         found = self._packager.stream(path)
