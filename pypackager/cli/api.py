@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -54,18 +55,19 @@ class Api:
         """Closes its connections."""
         self._client.close()
 
-    def pages(self, path: str) -> list[Any]:
-        """All items of a list."""
+    def pages(self, path: str, wanted: Mapping[str, str]) -> list[Any]:
+        """All items of a list that are wanted."""
+        where = "".join(f"&{key}={quote(value, safe='')}" for key, value in wanted.items())
         items: list[Any] = []
         after: str | None = ""
         while after is not None:
-            found = self("GET", f"{path}?after={quote(after, safe='')}")
+            found = self("GET", f"{path}?after={quote(after, safe='')}{where}")
             items += found["items"]
             after = found["next"]
         return items
 
-    def ended(self, operation: Any) -> Any:
-        """An operation, when it has ended.
+    def ended(self, operation: Any, told: Callable[[float], None] = lambda _: None) -> Any:
+        """An operation, when it has ended; until then it is told which part is done.
 
         Raises:
             PackagerError: it failed.
@@ -73,6 +75,7 @@ class Api:
         while operation["status"] == "running":
             time.sleep(POLL_S)
             operation = self("GET", f"operations/{operation['id']}")
+            told(operation["progress"])
         if operation["error"] is not None:
             raise PackagerError(operation["error"]["code"], operation["error"]["detail"], where=operation["target"], fault="operator")
         return operation

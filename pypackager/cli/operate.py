@@ -7,13 +7,15 @@ import json
 import os
 import sys
 from contextlib import closing
-from typing import Any, cast
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from pypackager.cli import sign
+from pypackager.cli import assets, sign
 from pypackager.cli.api import Api
+from pypackager.cli.tables import print_one, print_table
 from pypackager.model.errors import PackagerError
 
 
@@ -50,7 +52,7 @@ KINDS = {
     "token": Kind("tokens", ("name", "role", "expires", "created"), "NAME", set=True, fixed=True),
     "webhook": Kind("webhooks", ("name", "url", "kinds"), "NAME", set=True, fixed=True),
     "key": Kind("signing-keys", ("id", "created"), "ID"),
-    "asset": Kind("assets", ("name", "program", "locators"), "NAME", made=False),
+    "asset": Kind("assets", ("name", "channel", "program", "state", "clip", "locators", "alerts"), "NAME", made=False),
 }
 
 
@@ -64,6 +66,8 @@ def add_to(commands: Any) -> None:
         listing = _verb(verbs, name, "list", f"list {name}s")
         if "{}" in kind.path:
             listing.add_argument("name", metavar="CHANNEL")
+        if name == "asset":
+            assets.add_verbs(partial(_verb, verbs, name), listing)
         _verb(verbs, name, "show", f"show one {name}").add_argument("name", metavar=kind.named)
         if kind.made:
             create = _verb(verbs, name, "create", f"make a {name}")
@@ -114,16 +118,17 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(f"{json.dumps(answer, indent=2)}\n")
     elif options.verb == "list":
-        _print_table(kind.columns, answer)
+        print_table(kind.columns, answer)
     else:
-        _print_one(answer)
+        print_one(answer)
     return 0
 
 
 def _told(options: argparse.Namespace, kind: Kind, ask: Api) -> Any:
     match options.verb:
         case "list":
-            return ask.pages(kind.path.format(quote(options.name, safe="")) if "{}" in kind.path else kind.path)
+            wanted = {key: found for key in assets.FILTERS if (found := getattr(options, key, None)) is not None}
+            return ask.pages(kind.path.format(quote(options.name, safe="")) if "{}" in kind.path else kind.path, wanted)
         case "create":
             return ask("POST", *_creation(options, kind))
         case "set":
@@ -169,31 +174,3 @@ def _settings(texts: list[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
-
-
-def _print_table(columns: tuple[str, ...], items: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " ").upper(), overflow="fold")
-    for item in items:
-        table.add_row(*(_text(item[column]) for column in columns))
-    Console(markup=False, highlight=False).print(table)
-
-
-def _print_one(item: dict[str, Any]) -> None:
-    width = max(len(name) for name in item)
-    for name, value in item.items():
-        text = "\n".join(f"{'':{width}}  {line}" for line in _text(value, ",\n").split("\n")).lstrip()
-        sys.stdout.write(f"{name:{width}}  {text}\n")
-
-
-def _text(value: Any, between: str = ", ") -> str:
-    if isinstance(value, list):
-        return between.join(_text(each) for each in cast("list[object]", value))
-    if isinstance(value, dict):
-        fields = cast("dict[str, object]", value)
-        return str(fields.get("code") or " ".join(f"{name}={_text(each)}" for name, each in fields.items() if each not in (None, "")))
-    return "" if value is None else str(value)

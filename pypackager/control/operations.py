@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -37,6 +37,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     created: datetime
     ended: datetime | None = None
     error: Fault | None = None
+    progress: float = 0.0
+    """Of those that take long: the part that is done, 0 to 1."""
+    result: dict[str, Any] | None = None
+    """What it found, of those that look for something."""
 
 
 class Operations:
@@ -78,9 +82,15 @@ class Operations:
         self._tell("operation", made.target, id=made.id, command=command, status=made.status)
         return made
 
-    def end(self, operation: Operation, now: datetime, error: Fault | None = None) -> None:
+    def advance(self, operation: Operation, progress: float) -> None:
+        """A part of it is done; nobody is told, who wants to know asks."""
+        self._by_id[operation.id] = replace(operation, progress=progress)
+
+    def end(self, operation: Operation, now: datetime, error: Fault | None = None, result: dict[str, Any] | None = None) -> None:
         """It was carried out, or could not be."""
-        ended = replace(operation, status="failed" if error else "done", ended=now, error=error)
+        status: Literal["failed", "done"] = "failed" if error else "done"
+        progress = self._by_id[operation.id].progress if error else 1.0
+        ended = replace(operation, status=status, ended=now, error=error, progress=progress, result=result)
         # The newest of those that have ended stands last.
         self._by_id.pop(operation.id)
         self._by_id[operation.id] = ended

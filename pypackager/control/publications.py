@@ -1,6 +1,6 @@
-"""Assets and what publishes them, as operators ask for it.
+"""What publishes assets, as operators tell it.
 
-In: commands. Out: locators, numbers. Never: an answer before what it says is on the disk.
+In: commands. Out: locators. Never: an answer before what it says is on the disk.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from pypackager.control.checks import check, conflict, match, merged
 from pypackager.control.ports import Runner
 from pypackager.control.resources import Locator, Resources, touched
 from pypackager.control.settings import RESERVED, LocatorSettings, locator_faults
-from pypackager.dvr.assets import Asset
 from pypackager.dvr.library import Library
-from pypackager.dvr.measure import Measure, measure
 from pypackager.model.errors import PackagerError
 
 
 class Publications:
-    """Takes commands on locators and assets.
+    """Takes commands on locators.
 
     Args:
         runner: the channels that run.
@@ -86,35 +84,3 @@ class Publications:
             match(locator, wanted)
             await self._runner.registry.commit(drop=[locator])
         self._runner.unshelve(locator.asset)
-
-    async def delete_asset(self, name: str) -> None:
-        """Deletes an asset; what publishes it goes with it.
-
-        Raises:
-            PackagerError: ASSET_UNKNOWN (404), ASSET_IN_USE (409).
-            OSError: the files could not be removed as a whole.
-        """
-        async with self._runner.registry.lock:
-            await trio.to_thread.run_sync(self._library.delete, name, self._user)
-            await self._runner.registry.commit(drop=[each for each in self._resources.locators.values() if each.asset == name])
-        self._runner.unshelve(name)
-
-    async def names(self) -> list[str]:
-        """Names of all assets."""
-        return await trio.to_thread.run_sync(self._library.names)
-
-    async def measure(self, name: str) -> Measure:
-        """An asset in numbers; looks at its files.
-
-        Raises:
-            PackagerError: ASSET_UNKNOWN (404), ASSET_UNREADABLE.
-        """
-        directory = await trio.to_thread.run_sync(self._library.directory, name)
-        asset = self._runner.asset(name)
-        if asset is None:
-            asset = await trio.to_thread.run_sync(Asset.open, directory)
-        return await trio.to_thread.run_sync(measure, asset.presentation(), directory)
-
-    def _user(self, name: str) -> str | None:
-        user = self._resources.user(name)
-        return None if user is None else f"{user.channel}/{user.name}"

@@ -11,21 +11,22 @@ the asset is what its earlier runs recorded, and behind it what the channel publ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from pypackager.dvr import excerpt, recorded
+from pypackager.dvr import recorded
 from pypackager.dvr.blobs import LocalBlobs
 from pypackager.dvr.clip import Bounds
-from pypackager.dvr.description import Description, Run, read_description, write_description
+from pypackager.dvr.description import Description, Run, Verified, read_description, write_description
+from pypackager.dvr.excerpt import Excerpt, describe
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.links import Links, make, remove
 from pypackager.dvr.recording import Recording
 from pypackager.dvr.store import ChannelStore
-from pypackager.dvr.verify import Damage, missing, verify
+from pypackager.dvr.verify import Verification, missing
 from pypackager.dvr.view import View
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
@@ -91,8 +92,8 @@ class Asset:
         return asset
 
     @classmethod
-    def verify(cls, directory: Path) -> Iterator[Damage | None]:
-        """Reads every fragment of a stopped asset: None for each that is whole. Reads all media: call it in a thread.
+    def verify(cls, directory: Path) -> Verification:
+        """What reads every fragment of a stopped asset. Reads its journal: call it in a thread.
 
         Raises:
             PackagerError: ASSET_UNKNOWN, ASSET_RUNNING.
@@ -100,7 +101,8 @@ class Asset:
         description = read_description(directory)
         if description.stop is None:
             raise PackagerError("ASSET_RUNNING", "the program has not ended", status=409, where=str(directory), fault="operator")
-        return verify(cls(directory, description, recorded.fold(directory, description.runs)).presentation(), directory)
+        whole = cls(directory, description, recorded.fold(directory, description.runs))
+        return Verification(whole.presentation(), directory, description)
 
     def mark(self, damaged: Collection[tuple[int, int]]) -> None:
         """These fragments (track, time) of a stopped asset are damaged, and no others: they are gaps from now on. Reads a lot.
@@ -109,16 +111,18 @@ class Asset:
             PackagerError: ASSET_RUNNING.
             OSError: the description could not be written; the asset is what it was.
         """
-        *before, run = self.description.runs
-        if run.stop is None:
-            raise PackagerError("ASSET_RUNNING", "the program has not ended", status=409, where=str(self.directory), fault="operator")
-        if set(damaged) == set(self.description.damaged):
-            return
-        # Other content needs another version.
-        run = replace(run, stop=replace(run.stop, version=run.stop.version + 1))
-        self._describe(replace(self.description, damaged=tuple(sorted(damaged)), runs=(*before, run)))
-        ledger = recorded.fold(self.directory, self.description.runs, self.description.damaged)
-        self._view = View(self.description.name, ledger, self.blobs)
+        self._leave_out(damaged, recorded.fold(self.directory, self.description.runs, damaged), self.description.verified)
+
+    def conclude(self, verification: Verification, ledger: Ledger, utc_ns: int) -> None:
+        """What a verification found, which has read everything, and the ledger that it leaves, are so from now on.
+
+        Raises:
+            PackagerError: ASSET_RUNNING, ASSET_CHANGED (409): its program has been started meanwhile.
+            OSError: the description could not be written; the asset is what it was.
+        """
+        if self.description.stop is not None and self.description.runs != verification.description.runs:
+            raise PackagerError("ASSET_CHANGED", "its program ran meanwhile", status=409, where=str(self.directory), fault="operator")
+        self._leave_out(verification.damaged, ledger, verification.verified(utc_ns))
 
     @property
     def running(self) -> bool:
@@ -169,7 +173,7 @@ class Asset:
             detail = "its channel was made anew, with times of its own; record to a new asset"
             raise PackagerError("CHANNEL_REPLACED", detail, status=409, where=self.description.channel, fault="operator")
         run = Run(store.ledger.files[-1].number, _rows(store), join)
-        description = replace(self.description, window_ns=window_ns, runs=(*self.description.runs, run))
+        description = replace(self.description, window_ns=window_ns, runs=(*self.description.runs, run), verified=None)
         # What an interrupted start left behind.
         self._links.keep(recorded.names(history))
         try:
@@ -193,20 +197,17 @@ class Asset:
         self._view.ledger = recording.end(now_ns)
         self._description, self._recording = recording.description, None
 
-    def clip(self, directory: Path, name: str, start_ns: int, end_ns: int, now_ns: int) -> Asset:
-        """Makes an asset of what is recorded from `start_ns` to `end_ns` (media time), at segment borders, without a copy.
+    def excerpt(self, name: str, start_ns: int, end_ns: int, now_ns: int) -> Excerpt:
+        """What is recorded from `start_ns` to `end_ns` (media time), at segment borders outside of these, as what an asset can be made of.
 
-        Of an asset whose program runs it takes what is published by now; the caller then lets the store sync, before it answers.
+        Of an asset whose program runs it takes what is published by now.
 
         Raises:
-            PackagerError: ASSET_EXISTS, CLIP_EMPTY (409).
-            OSError: a file can't be linked, or the directory not be written; there is no new asset then.
+            PackagerError: CLIP_EMPTY (409).
         """
         shown = self.presentation(start_ns, end_ns)
         source = self._recording.ended(now_ns) if self._recording is not None else self._description
-        description, names = excerpt.describe(name, source, shown, self._view.ledger, self.blobs, start_ns)
-        make(directory, description, names, self.blobs).sync()
-        return Asset.open(directory)
+        return describe(name, source, shown, self._view.ledger, self.blobs, start_ns)
 
     def trim(self) -> None:
         """Gives up the files that hold nothing of the window any more, nor of what has just left it; the program runs."""
@@ -223,6 +224,20 @@ class Asset:
         if self._recording is None:
             raise PackagerError("ASSET_STOPPED", "the program has ended", status=409, where=str(self.directory), fault="us")
         return self._recording
+
+    def _leave_out(self, damaged: Collection[tuple[int, int]], ledger: Ledger, verified: Verified | None) -> None:
+        *before, run = self.description.runs
+        if (stop := run.stop) is None:
+            raise PackagerError("ASSET_RUNNING", "the program has not ended", status=409, where=str(self.directory), fault="operator")
+        if set(damaged) == set(self.description.damaged):
+            if verified != self.description.verified:
+                self._describe(replace(self.description, verified=verified))
+            return
+        # Other content needs another version.
+        run = replace(run, stop=replace(stop, version=stop.version + 1))
+        self._describe(replace(self.description, damaged=tuple(sorted(damaged)), runs=(*before, run), verified=verified))
+        ledger.version = stop.version + 1
+        self._view = View(self.description.name, ledger, self.blobs)
 
     def _describe(self, description: Description) -> None:
         write_description(self.directory, description)

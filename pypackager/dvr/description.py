@@ -70,6 +70,37 @@ class Run(msgspec.Struct, frozen=True):
     """None while the program runs."""
 
 
+class TrackSum(msgspec.Struct, frozen=True):
+    """What was read of a track."""
+
+    id: str
+    fragments: int
+    bytes: int
+    sha256: str
+    """Of its fragments that are whole, one after the other in the order of time, as CMAF segments have them; in hexadecimal digits."""
+
+
+class DamagedRange(msgspec.Struct, frozen=True):
+    """Fragments of a track, one after the other, whose bytes are not what was recorded."""
+
+    track: str
+    start_ns: int
+    """Media time."""
+    end_ns: int
+    fragments: int
+    reason: str
+    """Of the first of them."""
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What a reading of all media found."""
+
+    utc_ns: int
+    tracks: tuple[TrackSum, ...]
+    damaged: tuple[DamagedRange, ...]
+    """The first of them, if there are very many; `damaged` of the description has all fragments."""
+
+
 class Description(msgspec.Struct, frozen=True):
     """asset.json."""
 
@@ -81,6 +112,8 @@ class Description(msgspec.Struct, frozen=True):
     """Those of which something may be left, oldest first; at least one."""
     damaged: tuple[tuple[int, int], ...] = ()
     """Fragments (track number, time) of ended runs whose bytes are not what was recorded: they are gaps."""
+    verified: Verified | None = None
+    """What was found when all of it was read; None: it never was, or its program has run since."""
     part: dict[int, tuple[int, int]] | None = None
     """Of an excerpt, which has no program: its rows [first, end) by track number. A track that is not named is not in it."""
     format: int = FORMAT

@@ -1,6 +1,6 @@
 """A part of an asset as an asset of its own: which files it takes, and what its asset.json says.
 
-In: an asset that has ended, or is taken as if it ended now, and what it shows of the part. Out: names, a description. Never: a copy.
+In: an asset that has ended, or is taken as if it ended now, and what it shows of the part. Out: an excerpt, which makes it. Never: a copy.
 
 An excerpt has the runs of its source, as far as the part reaches into them, and the numbers of its rows. It replays from the first journal
 file that lists a row of the part to the last one; whole files are linked, and rows beyond the part are not shown.
@@ -8,8 +8,12 @@ file that lists a row of the part to the last one; whole files are linked, and r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+import msgspec
+import numpy as np
 from msgspec.structs import replace
 
 from pypackager.dvr.blobs import BlobStore
@@ -17,13 +21,35 @@ from pypackager.dvr.clip import NS
 from pypackager.dvr.description import Description, Run
 from pypackager.dvr.files import journal_name
 from pypackager.dvr.ledger import Ledger
+from pypackager.dvr.links import make
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation, TrackWindow
 
 
-def describe(
-    name: str, source: Description, shown: Presentation, ledger: Ledger, blobs: BlobStore, start_ns: int
-) -> tuple[Description, set[str]]:
+class Excerpt(msgspec.Struct, frozen=True):
+    """A part of an asset that is to be an asset."""
+
+    description: Description
+    names: frozenset[str]
+    """Files that it needs."""
+    source: BlobStore
+    """Where they are."""
+
+    def make(self, directory: Path) -> None:
+        """Makes the asset, for good when this returns. There may be thousands of files: call it in a thread.
+
+        Raises:
+            PackagerError: ASSET_EXISTS.
+            OSError: a file can't be linked, or the directory not be written; there is no asset then.
+        """
+        for name in self.names:
+            # Of an asset whose program runs, what is listed may not be on the disk yet.
+            if self.source.size(name) >= 0:
+                _sync(self.source.path(name))
+        make(directory, self.description, self.names, self.source).sync()
+
+
+def describe(name: str, source: Description, shown: Presentation, ledger: Ledger, blobs: BlobStore, start_ns: int) -> Excerpt:
     """What an excerpt says, and the files that it needs.
 
     Args:
@@ -46,9 +72,17 @@ def describe(
     times = {track.info.number: track.time for track in shown.tracks}
     damaged = tuple((number, time) for number, time in source.damaged if number in times and time in times[number])
     names = {journal_name(number) for number in files}
-    used = {int(blob) for track in shown.tracks for blob in set(track.blob.tolist()) if blob >= 0}
+    used = {blob for track in shown.tracks for blob in np.unique(track.blob).tolist() if blob >= 0}
     names |= {ledger.blobs[blob].opened.name for blob in used}
-    return replace(source, name=name, runs=runs, damaged=damaged, part=part), names
+    return Excerpt(replace(source, name=name, runs=runs, damaged=damaged, verified=None, part=part), frozenset(names), blobs)
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fdatasync(handle)
+    finally:
+        os.close(handle)
 
 
 def _end_ns(track: TrackWindow) -> int:

@@ -46,6 +46,18 @@ class Library:
         """
         return read_description(self.directory(name))
 
+    def descriptions(self) -> dict[str, Description | None]:
+        """What all assets' files say, by name; None where it can't be read."""
+        found: dict[str, Description | None] = {}
+        for name in self.names():
+            try:
+                found[name] = read_description(self._root / name)
+            except PackagerError as error:
+                # One that is deleted meanwhile is no asset.
+                if error.code != "ASSET_UNKNOWN":
+                    found[name] = None
+        return found
+
     def delete(self, name: str, user: Callable[[str], str | None]) -> None:
         """Removes an asset; what other assets or the channel have links to stays.
 

@@ -11,10 +11,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from pypackager.dvr.clip import NS
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FLAG_GAP
+
+SAID = 100
+"""Gaps of a track that are told one by one."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A stretch of media time."""
+
+    start_ns: int
+    end_ns: int
 
 
 class TrackMeasure(msgspec.Struct, frozen=True):
@@ -22,12 +33,19 @@ class TrackMeasure(msgspec.Struct, frozen=True):
 
     id: str
     kind: str
+    codec: str
+    """Of its last configuration (RFC 6381)."""
+    language: str
+    bitrate_bps: int
+    """Average of what is stored."""
     fragments: int
     """Those that are stored."""
     gaps: int
     bytes: int
     duration_ns: int
     """Of what is stored, holes not counted."""
+    holes: tuple[Gap, ...] = ()
+    """Where nothing is stored: gaps, and the time between runs; the first of them, if there are very many."""
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -40,8 +58,10 @@ class Measure(msgspec.Struct, frozen=True):
     tracks: tuple[TrackMeasure, ...]
     disk_bytes: int
     """Of its files, whoever else has links to them."""
+    shared_bytes: int
+    """Of those of them to which its channel or another asset has links too."""
     freed_bytes: int
-    """What deleting it would free: of files to which nobody else has links."""
+    """What deleting it would free: of the others."""
 
 
 def measure(shown: Presentation, directory: Path) -> Measure:
@@ -50,12 +70,15 @@ def measure(shown: Presentation, directory: Path) -> Measure:
     ends = [int(track.time[-1] + track.duration[-1]) * NS // track.info.timescale for track in shown.tracks]
     start_ns = min(starts, default=0)
     files = list(_files([directory]))
+    disk_bytes = sum(file.st_size for file in files)
+    freed_bytes = sum(file.st_size for file in files if file.st_nlink == 1)
     return Measure(
         start_ns,
         max(ends, default=0) - start_ns,
         tuple(_track(track) for track in shown.tracks),
-        sum(file.st_size for file in files),
-        sum(file.st_size for file in files if file.st_nlink == 1),
+        disk_bytes,
+        disk_bytes - freed_bytes,
+        freed_bytes,
     )
 
 
@@ -68,7 +91,27 @@ def _track(track: TrackWindow) -> TrackMeasure:
     here = (track.flags & FLAG_GAP) == 0
     fragments = int(here.sum())
     duration_ns = int(track.duration[here].sum()) * NS // track.info.timescale
-    return TrackMeasure(track.info.id, track.info.kind, fragments, len(here) - fragments, int(track.size.sum()), duration_ns)
+    info, size = track.info, int(track.size.sum())
+    codec = track.configs[int(track.config[-1])].codec
+    return TrackMeasure(
+        info.id, info.kind, codec, info.language, track.average_bps, fragments, len(here) - fragments, size, duration_ns, _gaps(track)
+    )
+
+
+def _gaps(track: TrackWindow) -> tuple[Gap, ...]:
+    """Rows that are gaps, and holes between rows: those that follow each other as one."""
+    scale, ends = track.info.timescale, track.time + track.duration
+    behind = np.append(track.time[1:], ends[-1])
+    lost = [(int(track.time[row]), int(ends[row])) for row in np.flatnonzero(track.flags & FLAG_GAP).tolist()]
+    # What rounding leaves between two frames is none.
+    lost += [(int(ends[row]), int(behind[row])) for row in np.flatnonzero(behind - ends > scale // 100).tolist()]
+    joined: list[list[int]] = []
+    for start, end in sorted(lost):
+        if joined and start <= joined[-1][1]:
+            joined[-1][1] = max(end, joined[-1][1])
+        else:
+            joined.append([start, end])
+    return tuple(Gap(start * NS // scale, end * NS // scale) for start, end in joined[:SAID])
 
 
 def _files(directories: Iterable[Path]) -> Iterator[os.stat_result]:

@@ -1,22 +1,35 @@
 """Whether what an asset shows is what was recorded: every fragment against the checksum that its journal has.
 
-In: an asset's directory. Out: the fragments that are damaged. Never: a repair; what is whole is served, what is not is a gap.
+In: an asset's directory. Out: the fragments that are damaged, a checksum of each track. Never: a repair; what is whole is served, what is
+not is a gap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
+from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from pypackager._core import crc32c
-from pypackager.dvr import journal
+from pypackager.dvr import journal, recorded
+from pypackager.dvr.clip import NS
+from pypackager.dvr.description import DamagedRange, Description, TrackSum, Verified
+from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.records import Snapshot
 from pypackager.dvr.recovery import JOURNALS
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FragmentWritten
+
+SAID = 200
+"""Damaged ranges that are told one by one."""
+_UNKNOWN = -1
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -28,27 +41,114 @@ class Damage(msgspec.Struct, frozen=True):
     reason: str
 
 
-def verify(shown: Presentation, directory: Path) -> Iterator[Damage | None]:
-    """Reads every fragment that is shown, in the order of recording: None for each that is whole. Reads all media: call it in a thread.
+class Verification:
+    """Reads every fragment that a stopped asset shows, a piece at a time. What reads is for a thread.
 
     Args:
-        shown: what the asset shows, damaged fragments included.
+        shown: what it shows, fragments included that are known to be damaged.
         directory: the asset's, with its journal.
+        description: what it said then.
     """
-    tracks = {track.info.number: track for track in shown.tracks}
-    left = {number: set(np.flatnonzero(track.blob >= 0).tolist()) for number, track in tracks.items()}
-    for record in _fragments(directory / JOURNALS):
-        track = tracks.get(record.track)
-        if track is None or (row := _row(track, record)) is None or row not in left[record.track]:
-            continue
-        left[record.track].discard(row)
-        path = shown.blob_paths[record.blob]
-        reason = _fault(path, record)
-        yield Damage(record.track, record.time, path, reason) if reason else None
-    for number, rows in left.items():
-        for row in sorted(rows):
-            path = shown.blob_paths[int(tracks[number].blob[row])]
-            yield Damage(number, int(tracks[number].time[row]), path, "its record is damaged")
+
+    def __init__(self, shown: Presentation, directory: Path, description: Description) -> None:
+        self.description = description
+        self.bytes = sum(int(track.size.sum()) for track in shown.tracks)
+        """That are there to be read."""
+        self.read = 0
+        self.damage: list[Damage] = []
+        self._shown = shown
+        self._directory = directory
+        self._sums: list[TrackSum] = []
+        self._ranges: list[DamagedRange] = []
+        self._reading = self._read_all()
+
+    def step(self, size: int) -> bool:
+        """Reads on, by so many bytes of media or one file of the journal; whether there was anything left."""
+        stop = self.read + size
+        for taken in self._reading:
+            self.read += taken
+            if not taken or self.read >= stop:
+                return True
+        return False
+
+    @property
+    def damaged(self) -> set[tuple[int, int]]:
+        """Fragments (track number, time) whose bytes are not what was recorded."""
+        return {(damage.track, damage.time) for damage in self.damage}
+
+    def ledger(self) -> Ledger:
+        """What the asset is without them. Reads its journal."""
+        return recorded.fold(self._directory, self.description.runs, self.damaged)
+
+    def verified(self, utc_ns: int) -> Verified:
+        """What was found, when all has been read."""
+        return Verified(utc_ns, tuple(self._sums), tuple(self._ranges[:SAID]))
+
+    def _read_all(self) -> Generator[int]:
+        checksums = {track.info.number: np.full(len(track.time), _UNKNOWN) for track in self._shown.tracks}
+        tracks = {track.info.number: track for track in self._shown.tracks}
+        journals = self._directory / JOURNALS
+        for number in journal.file_numbers(journals):
+            for record in _fragments(journals / journal.file_name(number), number):
+                track = tracks.get(record.track)
+                if track is not None and (row := _row(track, record)) is not None:
+                    checksums[record.track][row] = record.crc
+            yield 0
+        for track in self._shown.tracks:
+            yield from self._read_track(track, checksums[track.info.number])
+
+    def _read_track(self, track: TrackWindow, checksums: npt.NDArray[np.int64]) -> Generator[int]:
+        digest = sha256()
+        whole, size, bad = 0, 0, dict[int, str]()
+        there = np.flatnonzero(track.blob >= 0)
+        for blob, rows in groupby(there.tolist(), lambda row: int(track.blob[row])):
+            with _Blob(self._shown.blob_paths[blob]) as file:
+                for row in rows:
+                    data, reason = file.read(int(track.offset[row]), int(track.size[row]), int(checksums[row]))
+                    if reason:
+                        bad[row] = reason
+                        self.damage.append(Damage(track.info.number, int(track.time[row]), file.path, reason))
+                    else:
+                        digest.update(data)
+                        whole, size = whole + 1, size + len(data)
+                    yield max(1, int(track.size[row]))
+        self._sums.append(TrackSum(track.info.id, whole, size, digest.hexdigest()))
+        self._ranges += _ranges(track, bad)
+
+
+class _Blob:
+    """A file that is read once, from its beginning to its end, and that others need not find in the page cache for that."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._handle = -1
+        self._fault = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self._handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            self._fault = error.strerror or "the file can't be read"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle >= 0:
+            os.posix_fadvise(self._handle, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(self._handle)
+
+    def read(self, offset: int, size: int, checksum: int) -> tuple[bytes, str]:
+        """A fragment, and what is wrong with it: nothing when it is whole."""
+        if checksum == _UNKNOWN:
+            return b"", "its record is damaged"
+        try:
+            data = b"" if self._fault else os.pread(self._handle, size, offset)
+        except OSError as error:
+            return b"", error.strerror or "the file can't be read"
+        if self._fault:
+            return b"", self._fault
+        if len(data) != size:
+            return data, f"the file ends after {len(data)} bytes of {size}"
+        return data, "" if crc32c(data) == checksum else "the checksum is wrong"
 
 
 def missing(shown: Presentation) -> list[tuple[int, int]]:
@@ -72,19 +172,27 @@ def _size(path: str | None) -> int:
         return -1
 
 
-def _fragments(journals: Path) -> Iterator[FragmentWritten]:
+def _ranges(track: TrackWindow, bad: dict[int, str]) -> Iterator[DamagedRange]:
+    """Rows that follow each other, as one."""
+    for _, group in groupby(enumerate(bad), lambda pair: pair[1] - pair[0]):
+        rows = [row for _, row in group]
+        start, end = int(track.time[rows[0]]), int(track.time[rows[-1]] + track.duration[rows[-1]])
+        scale = track.info.timescale
+        yield DamagedRange(track.info.id, start * NS // scale, end * NS // scale, len(rows), bad[rows[0]])
+
+
+def _fragments(path: Path, number: int) -> Iterator[FragmentWritten]:
     """All fragment records that can be read; those that waited when a file began are in its predecessor, or in its snapshot."""
-    for number in journal.file_numbers(journals):
-        try:
-            scan = journal.Scan((journals / journal.file_name(number)).read_bytes(), number)
-        except journal.BadHeaderError:
-            continue
-        for _, record in scan:
-            if isinstance(record, FragmentWritten):
-                yield record
-            elif isinstance(record, Snapshot):
-                for track in record.tracks:
-                    yield from track.pending
+    try:
+        scan = journal.Scan(path.read_bytes(), number)
+    except journal.BadHeaderError:
+        return
+    for _, record in scan:
+        if isinstance(record, FragmentWritten):
+            yield record
+        elif isinstance(record, Snapshot):
+            for track in record.tracks:
+                yield from track.pending
 
 
 def _row(track: TrackWindow, record: FragmentWritten) -> int | None:
@@ -93,16 +201,3 @@ def _row(track: TrackWindow, record: FragmentWritten) -> int | None:
     if row == len(track.time) or int(track.time[row]) != record.time:
         return None
     return row if (int(track.blob[row]), int(track.offset[row])) == (record.blob, record.offset) else None
-
-
-def _fault(path: str, record: FragmentWritten) -> str:
-    """What is wrong with a fragment's bytes; empty when they are whole."""
-    try:
-        with Path(path).open("rb") as file:
-            file.seek(record.offset)
-            data = file.read(record.size)
-    except OSError as error:
-        return error.strerror or "the file can't be read"
-    if len(data) != record.size:
-        return f"the file ends after {len(data)} bytes of {record.size}"
-    return "" if crc32c(data) == record.crc else "the checksum is wrong"

@@ -20,6 +20,7 @@ import trio
 
 from pypackager._core import Pump, Writer
 from pypackager.config.schema import Config
+from pypackager.control.archive import Archive
 from pypackager.control.authority import Asked, authorize
 from pypackager.control.desk import Desk
 from pypackager.control.endpoints import Endpoints
@@ -141,12 +142,13 @@ class Daemon:
             nursery.start_soon(webhooks.serve)
             desk = Desk(runner, nursery, self.config.tuning.channels, events.tell)
             endpoints = Endpoints(runner, self.fronts, desk.operations, nursery)
+            archive = Archive(runner, desk.operations, nursery, events.tell)
 
             def rest() -> App:
                 # A framework, which who never asks need not carry: 8 MiB and half a second.
                 from pypackager.control.rest.app import make_rest  # noqa: PLC0415
 
-                return cast("App", make_rest(desk, endpoints, events, webhooks, self._log))
+                return cast("App", make_rest(desk, endpoints, archive, events, webhooks, self._log))
 
             control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log)
             serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)

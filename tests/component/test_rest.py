@@ -254,6 +254,7 @@ async def test_the_description_of_the_api_names_every_path(tmp_path: Path) -> No
         "/v1/tokens/{token}",
         "/v1/assets",
         "/v1/assets/{asset}",
+        "/v1/assets/{asset}/verify",
         "/v1/operations/{operation}",
         "/v1/events",
         "/v1/webhooks",

@@ -11,9 +11,11 @@ import numpy as np
 
 from pypackager._core import crc32c
 from pypackager.dvr import journal
+from pypackager.dvr.assets import Asset
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.recovery import BLOBS, JOURNALS
 from pypackager.dvr.store import ChannelStore
+from pypackager.dvr.verify import Damage
 from pypackager.dvr.writing import Completion
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_OPENS, FLAG_SYNC, Row
@@ -80,6 +82,20 @@ def stored(presentation: Presentation) -> list[bytes]:
                 file.seek(int(offset))
                 out.append(file.read(int(size)))
     return out
+
+
+def clipped(asset: Asset, directory: Path, name: str, start_ns: int, end_ns: int, now_ns: int) -> Asset:
+    """A clip of an asset, open."""
+    asset.excerpt(name, start_ns, end_ns, now_ns).make(directory)
+    return Asset.open(directory)
+
+
+def checked(asset: Asset) -> tuple[int, list[Damage]]:
+    """Fragments of a stopped asset that are whole, and those that are damaged."""
+    reading = Asset.verify(asset.directory)
+    while reading.step(1):
+        pass
+    return sum(track.fragments for track in reading.verified(0).tracks), reading.damage
 
 
 def journals(channel: Channel) -> list[int]:

@@ -11,14 +11,16 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from pypackager import __version__
+from pypackager.control.archive import Archive
 from pypackager.control.desk import Desk
 from pypackager.control.endpoints import Endpoints
 from pypackager.control.events import Events
 from pypackager.control.publications import Publications
-from pypackager.control.rest.assets import Assets, Locators, show_operation
+from pypackager.control.rest.assets import Assets, show_operation
 from pypackager.control.rest.channels import Channels, Programs
 from pypackager.control.rest.endpoints import StreamingEndpoints
 from pypackager.control.rest.events import follow_events
+from pypackager.control.rest.locators import Locators
 from pypackager.control.rest.replies import misunderstood, refused
 from pypackager.control.rest.signing import SigningKeys
 from pypackager.control.rest.tokens import ApiTokens
@@ -29,12 +31,13 @@ from pypackager.control.webhooks import Webhooks
 from pypackager.model.errors import PackagerError
 
 
-def make_rest(desk: Desk, endpoints: Endpoints, events: Events, webhooks: Webhooks, log: Any) -> Litestar:
+def make_rest(desk: Desk, endpoints: Endpoints, archive: Archive, events: Events, webhooks: Webhooks, log: Any) -> Litestar:
     """The application.
 
     Args:
         desk: takes commands.
         endpoints: takes those on streaming endpoints.
+        archive: takes those on assets.
         events: what happens.
         webhooks: to whom it is sent.
         log: a structured logger, for faults of ours.
@@ -56,6 +59,7 @@ def make_rest(desk: Desk, endpoints: Endpoints, events: Events, webhooks: Webhoo
             "webhooks": Provide(lambda: webhooks, sync_to_thread=False),
             "tokens": Provide(lambda: tokens, sync_to_thread=False),
             "endpoints": Provide(lambda: endpoints, sync_to_thread=False),
+            "archive": Provide(lambda: archive, sync_to_thread=False),
             "publications": Provide(lambda: publications, sync_to_thread=False),
         },
         exception_handlers={PackagerError: refused, HTTPException: misunderstood, Exception: failed},

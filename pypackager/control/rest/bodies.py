@@ -34,6 +34,19 @@ class NewProgram(ProgramSettings, frozen=True, kw_only=True):
     """Asset that holds the content; default: the program's name."""
 
 
+class NewClip(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A part of an asset that is to be an asset of its own."""
+
+    asset: Name
+    """Of which it is a part."""
+    name: Name | None = None
+    """What it is called; default: a name of its own."""
+    start: str | float | None = None
+    """From when: an instant (RFC 3339), or seconds of media time; default: where the asset starts."""
+    end: str | float | None = None
+    """Until when, likewise; default: where it ends."""
+
+
 class NewLocator(LocatorSettings, frozen=True, kw_only=True):
     """A locator that is to be made."""
 

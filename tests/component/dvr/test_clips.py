@@ -13,7 +13,7 @@ from pypackager.dvr.description import read_description
 from pypackager.dvr.library import Library
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
-from tests.helpers.dvr import SECOND, Channel, same, stored
+from tests.helpers.dvr import SECOND, Channel, checked, clipped, same, stored
 
 HOUR = 3600 * SECOND
 AT = 2 * SECOND
@@ -73,7 +73,7 @@ def test_a_clip_is_what_was_recorded_there_at_segment_borders(
     channel: Channel, show: Asset, tmp_path: Path, start: int, end: int, expected: list[int]
 ) -> None:
     part = show.presentation(start * AT, end * AT)
-    clip = show.clip(tmp_path / "assets" / "clip", "clip", start * AT, end * AT, 99)
+    clip = clipped(show, tmp_path / "assets" / "clip", "clip", start * AT, end * AT, 99)
     shown = clip.presentation()
     assert (times(shown), times(shown, 1), shown.ended, shown.name) == (expected, expected, True, "clip")
     # The same URLs below its own name, the same numbers.
@@ -87,12 +87,12 @@ def test_a_clip_is_what_was_recorded_there_at_segment_borders(
     show.delete()
     assert same(Asset.open(clip.directory).presentation(), shown)
     assert stored(shown) == stored(Asset.open(clip.directory).presentation())
-    assert list(Asset.verify(clip.directory)) == [None] * (2 * len(expected))
+    assert checked(clip) == (2 * len(expected), [])
 
 
 def test_it_takes_only_the_files_that_it_needs(show: Asset, tmp_path: Path) -> None:
     before = Library(tmp_path / "assets").disk_bytes()
-    clip = show.clip(tmp_path / "assets" / "clip", "clip", 6 * AT, 9 * AT, 99)
+    clip = clipped(show, tmp_path / "assets" / "clip", "clip", 6 * AT, 9 * AT, 99)
     assert len(list(clip.directory.rglob("*.cmf?"))) == 2
     assert len(list(clip.directory.rglob("*.journal"))) == 1
     assert Library(tmp_path / "assets").disk_bytes() < before + 2000
@@ -100,7 +100,7 @@ def test_it_takes_only_the_files_that_it_needs(show: Asset, tmp_path: Path) -> N
 
 def test_of_a_program_that_runs_it_is_what_is_published(channel: Channel, running: Asset, tmp_path: Path) -> None:
     channel.write(30)
-    clip = running.clip(tmp_path / "assets" / "clip", "clip", 27 * AT, 40 * AT, 99)
+    clip = clipped(running, tmp_path / "assets" / "clip", "clip", 27 * AT, 40 * AT, 99)
     channel.list(30)
     channel.run(31, 36)
     assert times(clip.presentation()) == [27, 28, 29]
@@ -115,7 +115,7 @@ def test_of_a_first_run_too(channel: Channel, tmp_path: Path) -> None:
     channel.run(0, 3)
     asset = Asset.start(tmp_path / "assets" / "show", channel.store, name="show", channel="news", window_ns=HOUR)
     channel.run(3, 12)
-    clip = asset.clip(tmp_path / "assets" / "clip", "clip", 0, 7 * AT, 99)
+    clip = clipped(asset, tmp_path / "assets" / "clip", "clip", 0, 7 * AT, 99)
     assert times(clip.presentation()) == [3, 4, 5, 6, 7, 8]
     asset.delete()
     assert same(Asset.open(clip.directory).presentation(), clip.presentation())
@@ -124,30 +124,30 @@ def test_of_a_first_run_too(channel: Channel, tmp_path: Path) -> None:
 def test_what_left_the_window_is_in_no_clip(channel: Channel, tmp_path: Path) -> None:
     asset = Asset.start(tmp_path / "assets" / "show", channel.store, name="show", channel="news", window_ns=6 * AT)
     channel.run(0, 12)
-    clip = asset.clip(tmp_path / "assets" / "clip", "clip", 0, 9 * AT, 99)
+    clip = clipped(asset, tmp_path / "assets" / "clip", "clip", 0, 9 * AT, 99)
     assert times(clip.presentation()) == [6, 7, 8]
 
 
 def test_a_clip_of_a_clip(show: Asset, tmp_path: Path) -> None:
-    clip = show.clip(tmp_path / "assets" / "one", "one", 6 * AT, 24 * AT, 99)
-    again = clip.clip(tmp_path / "assets" / "two", "two", 0, 9 * AT, 99)
+    clip = clipped(show, tmp_path / "assets" / "one", "one", 6 * AT, 24 * AT, 99)
+    again = clipped(clip, tmp_path / "assets" / "two", "two", 0, 9 * AT, 99)
     assert (times(clip.presentation()), times(again.presentation())) == ([*range(6, 12), *range(18, 24)], [6, 7, 8])
     assert times(clip.presentation(0, 99 * AT)) == times(clip.presentation())
 
 
 def test_damage_goes_with_it(show: Asset, tmp_path: Path) -> None:
     show.mark({(1, 7 * 180_000), (1, 20 * 180_000)})
-    clip = show.clip(tmp_path / "assets" / "clip", "clip", 6 * AT, 9 * AT, 99)
+    clip = clipped(show, tmp_path / "assets" / "clip", "clip", 6 * AT, 9 * AT, 99)
     assert clip.description.damaged == ((1, 7 * 180_000),)
     assert len(stored(clip.presentation())) == 5
 
 
 def test_what_cannot_be_clipped(channel: Channel, show: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PackagerError, match="CLIP_EMPTY"):
-        show.clip(tmp_path / "assets" / "clip", "clip", 30 * AT, 31 * AT, 99)
+        clipped(show, tmp_path / "assets" / "clip", "clip", 30 * AT, 31 * AT, 99)
     with pytest.raises(PackagerError, match="ASSET_EXISTS"):
-        show.clip(show.directory, "show", 0, 3 * AT, 99)
-    clip = show.clip(tmp_path / "assets" / "clip", "clip", 0, 3 * AT, 99)
+        clipped(show, show.directory, "show", 0, 3 * AT, 99)
+    clip = clipped(show, tmp_path / "assets" / "clip", "clip", 0, 3 * AT, 99)
     with pytest.raises(PackagerError, match="ASSET_IS_CLIP"):
         clip.start_again(channel.store, HOUR)
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_clipped(channel: Channel, show: Asset, tmp_path: Path, m
 
     monkeypatch.setattr(Path, "hardlink_to", full)
     with pytest.raises(OSError, match="no space"):
-        show.clip(tmp_path / "assets" / "other", "other", 0, 3 * AT, 99)
+        clipped(show, tmp_path / "assets" / "other", "other", 0, 3 * AT, 99)
     assert Library(tmp_path / "assets").names() == ["clip", "show"]
     assert not (tmp_path / "assets" / "other").exists()
     assert read_description(clip.directory).part == {1: (0, 3), 2: (0, 3)}

@@ -12,10 +12,10 @@ from pypackager.dvr.assets import Asset
 from pypackager.dvr.blobs import BlobStore
 from pypackager.dvr.library import Library
 from pypackager.dvr.links import Links
-from pypackager.dvr.measure import TrackMeasure, disk_bytes, measure
+from pypackager.dvr.measure import Gap, TrackMeasure, disk_bytes, measure
 from pypackager.model.errors import PackagerError
 from pypackager.model.records import FLAG_GAP
-from tests.helpers.dvr import SECOND, VIDEO, Channel, same, stored
+from tests.helpers.dvr import SECOND, VIDEO, Channel, checked, same, stored
 
 HOUR = 3600 * SECOND
 
@@ -93,10 +93,11 @@ def test_what_is_being_made_is_not_cleared(channel: Channel, tmp_path: Path, lib
 
 def test_an_asset_is_measured(channel: Channel, show: Asset) -> None:
     found = measure(show.presentation(), show.directory)
+    between = (Gap(6 * SECOND, 12 * SECOND),)
     assert (found.start_ns, found.duration_ns) == (0, 18 * SECOND)
     assert found.tracks == (
-        TrackMeasure("video-1", "video", 6, 0, 600, 12 * SECOND),
-        TrackMeasure("audio-1", "audio", 5, 0, 500, 10 * SECOND),
+        TrackMeasure("video-1", "video", "avc1.64001F", "und", 400, 6, 0, 600, 12 * SECOND, between),
+        TrackMeasure("audio-1", "audio", "avc1.64001F", "und", 400, 5, 0, 500, 10 * SECOND, between),
     )
     files = [path for path in show.directory.rglob("*") if path.is_file()]
     assert found.disk_bytes == sum(path.stat().st_size for path in files)
@@ -130,7 +131,7 @@ def test_an_asset_that_a_program_refers_to_stays(show: Asset, library: Library) 
 
 
 def test_all_fragments_of_all_runs_are_verified(show: Asset) -> None:
-    assert list(Asset.verify(show.directory)) == [None] * 11
+    assert checked(show) == (11, [])
     assert Asset.open(show.directory).description.damaged == ()
 
 
@@ -144,7 +145,7 @@ def test_damage_is_found_said_and_left_out_and_what_is_whole_is_served(channel: 
     short = audio.stat().st_size - 1
     with audio.open("r+b") as file:
         file.truncate(short)
-    found = [damage for damage in Asset.verify(show.directory) if damage]
+    found = checked(show)[1]
     assert [(damage.track, damage.time, damage.path, damage.reason) for damage in found] == [
         (1, 180_000, str(video), "the checksum is wrong"),
         (2, 7 * 96_000, str(audio), "the file ends after 99 bytes of 100"),
@@ -179,7 +180,7 @@ def test_what_was_repaired_is_served_again(show: Asset) -> None:
     assert [len(track.time) for track in asset.presentation().tracks] == [6, 5]
     assert len(stored(asset.presentation())) == 8
     video.write_bytes(bytes_of)
-    damage = {(found.track, found.time) for found in Asset.verify(show.directory) if found}
+    damage = {(found.track, found.time) for found in checked(show)[1]}
     assert damage == set()
     asset.mark(damage)
     assert len(stored(asset.presentation())) == 11

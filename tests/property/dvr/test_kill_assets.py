@@ -23,7 +23,7 @@ from pypackager.dvr.clip import KEPT_NS
 from pypackager.dvr.description import DESCRIPTION, read_description
 from pypackager.model.errors import PackagerError
 from pypackager.model.track import TrackInfo
-from tests.helpers.dvr import AUDIO, SECOND, VIDEO, same, stored
+from tests.helpers.dvr import AUDIO, SECOND, VIDEO, clipped, same, stored
 from tests.helpers.programs import Program, rows_of
 from tests.property.dvr.test_kill import Kill
 
@@ -117,7 +117,7 @@ class KillAssets(Kill):
         self.count += 1
         clip = Program(self.root / "assets" / f"clip-{self.count}", source.window_ns)
         try:
-            clip.asset = asset.clip(clip.directory, "clip", start * SECOND, (start + length) * SECOND, 99)
+            clip.asset = clipped(asset, clip.directory, "clip", start * SECOND, (start + length) * SECOND, 99)
         except PackagerError as error:
             if error.code != "CLIP_EMPTY":
                 raise
