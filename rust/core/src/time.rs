@@ -8,8 +8,14 @@ pub fn rescale(time: i64, from: u32, to: u32) -> i64 {
     if from == to {
         return time;
     }
+    let from = i64::from(from.max(1));
+    // Nearly always 64 bits are enough, and the processor divides those by itself.
+    let doubled = time.checked_mul(i64::from(to)).and_then(|scaled| scaled.checked_mul(2)?.checked_add(from));
+    if let Some(doubled) = doubled {
+        return doubled.div_euclid(from * 2);
+    }
     let scaled = i128::from(time) * i128::from(to);
-    let from = i128::from(from.max(1));
+    let from = i128::from(from);
     let rounded = (scaled * 2 + from).div_euclid(from * 2);
     i64::try_from(rounded).unwrap_or(if rounded < 0 { i64::MIN } else { i64::MAX })
 }
@@ -71,6 +77,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_and_long_arithmetic_agree(time in any::<i64>(), shift in 0u32..63, from in 1u32.., to in 1u32..) {
+            let time = time >> shift;
+            let exact = (i128::from(time) * i128::from(to) * 2 + i128::from(from)).div_euclid(i128::from(from) * 2);
+            let exact = exact.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+            prop_assert_eq!(i128::from(rescale(time, from, to)), exact);
+        }
+
         #[test]
         fn unwrapping_follows_any_counter(start in 0u64..1 << 40, steps in prop::collection::vec(-1000i64..100_000, 1..200)) {
             let mut unwrapper = Unwrapper::new(32);

@@ -2,7 +2,7 @@
 //!
 //! What comes in: connected sockets, decisions, fragments to be stored. What goes out: parsed events, finished tickets, bytes of stored
 //! ranges. Never: an accept, a policy, a protocol (those are in `pypackager-core`), Python.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod bell;
 pub mod files;

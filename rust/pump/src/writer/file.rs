@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::num::NonZeroU64;
 use std::ops::Range;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -141,6 +143,19 @@ pub(super) struct Synced {
 }
 
 impl Synced {
+    /// Has the kernel begin to write, and waits for nothing: files that begin together share one commit of the file system's own journal,
+    /// where each that is synced by itself costs one (measured: a third of the processor time of all syncs).
+    #[cfg_attr(not(target_os = "linux"), allow(clippy::unused_self))]
+    pub(super) fn begin(&self) {
+        #[cfg(target_os = "linux")]
+        #[allow(unsafe_code)]
+        // SAFETY: the call takes numbers alone, and the descriptor is open for as long as `self` lives.
+        unsafe {
+            // What goes wrong here the sync reports.
+            libc::sync_file_range(self.descriptor.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE);
+        }
+    }
+
     /// fdatasync(2); then what lies behind the live edge leaves the page cache.
     pub(super) fn sync(&self) -> Result<(), Errno> {
         while let Err(errno) = fdatasync(&self.descriptor) {

@@ -49,11 +49,21 @@ impl Drop for Syncer {
 }
 
 fn run(jobs: &Receiver<Job>, stopped: &AtomicBool, answers: &Answers) {
-    for (ticket, files) in jobs {
-        let sync = |file: &Synced| if stopped.load(Ordering::Relaxed) { Err(Errno::CANCELED) } else { file.sync() };
-        let result = files.iter().try_for_each(sync);
-        // Closed files end here, before anybody is told.
-        drop(files);
-        answers.publish(&mut vec![(ticket, result.err().map_or(0, Errno::raw_os_error))]);
+    while let Ok(first) = jobs.recv() {
+        let waiting: Vec<Job> = std::iter::once(first).chain(jobs.try_iter()).collect();
+        if !stopped.load(Ordering::Relaxed) {
+            waiting.iter().flat_map(|(_, files)| files).for_each(Synced::begin);
+        }
+        for (ticket, files) in waiting {
+            sync(ticket, files, stopped, answers);
+        }
     }
+}
+
+fn sync(ticket: Ticket, files: Vec<Synced>, stopped: &AtomicBool, answers: &Answers) {
+    let sync = |file: &Synced| if stopped.load(Ordering::Relaxed) { Err(Errno::CANCELED) } else { file.sync() };
+    let result = files.iter().try_for_each(sync);
+    // Closed files end here, before anybody is told.
+    drop(files);
+    answers.publish(&mut vec![(ticket, result.err().map_or(0, Errno::raw_os_error))]);
 }
