@@ -10,6 +10,7 @@ from pypackager.model.plan import Body, MoviePiece, Text
 from pypackager.model.presentation import Period
 
 __all__ = [
+    "Audience",
     "BodyEnd",
     "Budget",
     "Chunk",
@@ -27,12 +28,14 @@ __all__ = [
     "NeedClock",
     "Networks",
     "Policy",
+    "Proxies",
     "PublishRequested",
     "Pump",
     "PumpEvent",
     "RecordedTrack",
     "Replay",
     "Request",
+    "Room",
     "StreamStats",
     "TrackFound",
     "TrackHeader",
@@ -50,6 +53,7 @@ __all__ = [
     "read_movie",
     "read_recording",
     "sign_token",
+    "split_cmcd",
     "split_token",
 ]
 
@@ -156,6 +160,34 @@ class MuxedFragment:
 
     def __bytes__(self) -> bytes: ...
 
+# --- who watches
+
+@final
+class Audience:
+    """Counts who watches, by streaming endpoint, channel and locator."""
+
+    def __new__(cls) -> Self:
+        """Nobody watches."""
+
+    def room(self, endpoint: str, channel: str, locator: str) -> Room:
+        """Where those are counted who watch what a locator publishes, or ("") the channel's preview, at an endpoint."""
+
+    def viewers(self) -> list[tuple[str, str, str, int]]:
+        """Endpoint, channel, locator and how many were given something in the last 30 s, where somebody was."""
+
+    def take(self) -> list[tuple[str, str, str, int]]:
+        """The same, with the bytes that were sent since the last call."""
+
+@final
+class Room:
+    """A count of viewers: exact up to 16,384 of them, within about one percent beyond."""
+
+    def gave(self, address: str, agent: str, session: str | None, sent: int) -> None:
+        """A viewer was given something: told by its CMCD session id, else by its address and agent."""
+
+def split_cmcd(query: str, field: str) -> tuple[str, str | None]:
+    """A query without its CMCD parameter; the session id that stands there, else in the field CMCD-Session (CTA-5004)."""
+
 # --- the front door
 
 @final
@@ -206,6 +238,7 @@ class FrontDoor:
         max_questions: int = 64,
         cache_bytes: int = 16_777_216,
         max_lines: int = 1000,
+        proxies: Proxies | None = None,
     ) -> Self:
         """Serves from now on.
 
@@ -220,6 +253,7 @@ class FrontDoor:
             max_questions: questions to the application at once, each thread.
             cache_bytes: bodies that are kept.
             max_lines: lines of the access log between two reports; the rest is only counted.
+            proxies: those that are believed about a viewer's address; None: nobody.
 
         Raises:
             OSError: no thread, or no descriptor.
@@ -228,8 +262,8 @@ class FrontDoor:
     def obey(self, policy: Policy) -> None:
         """Gives by itself only to whom this policy lets in, from now on."""
 
-    def guard(self, root: str, gate: Gate) -> None:
-        """Puts a gate before a presentation; what was published behind another one goes."""
+    def guard(self, root: str, gate: Gate, counted: Room) -> None:
+        """Puts a gate before a presentation, and counts in a room whom it lets in; what was published behind another one goes."""
 
     def put(self, root: str, target: str, answer: FrontAnswer, lifetime_s: float) -> None:
         """Gives a segment of the presentation at `root` to whoever asks for `target`, byte for byte, until its lifetime ends."""
@@ -249,14 +283,14 @@ class FrontDoor:
     def report(
         self,
     ) -> tuple[
-        list[tuple[str, str, str, str, int, str, int, float, str]],
+        list[tuple[str, str, str, int, str, int, float, str]],
         int,
         list[tuple[str, int, int, int, float, list[int]]],
     ]:
         """What it answered by itself since the last call.
 
         Returns:
-            A line for each answer (peer, X-Forwarded-For, method, target, status, kind, bytes, seconds until it was ready, User-Agent); how
+            A line for each answer (the viewer's address, method, target, status, kind, bytes, seconds until it was ready, User-Agent); how
             many more have no line; sums of all (kind, status, count, bytes, seconds, count in each bucket of the histogram).
         """
 
@@ -620,6 +654,25 @@ class Networks:
 
     def allows(self, address: str) -> bool: ...
     def empty(self) -> bool: ...
+
+@final
+class Proxies:
+    """The proxies that are believed about whom they saw."""
+
+    def __new__(cls, trusted: list[str], header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for") -> Self:
+        """Those with these addresses and in these networks, in the one header that they append to.
+
+        Raises:
+            CoreError: NETWORK_INVALID.
+            ValueError: another header.
+        """
+
+    @property
+    def header(self) -> str:
+        """The header, in lower case."""
+
+    def viewer(self, peer: str, lines: list[str]) -> str:
+        """The address nearest to us that is no trusted proxy's, else the last of all: `peer`'s, or one of the header's lines."""
 
 @final
 class Policy:

@@ -29,12 +29,12 @@ class Listen(_Table, frozen=True):
 
 
 class Access(_Table, frozen=True):
-    """Whose word about a viewer's address is believed."""
+    """Whose word about an address is believed: a viewer's, or that of an encoder that pushes over HTTP."""
 
     trusted_proxies: list[str] = []
-    """Addresses and networks of the proxies and CDNs in front of the streaming endpoints; of nobody else."""
+    """Addresses and networks of the proxies and CDNs in front of the streaming endpoints and of HTTP ingest; of nobody else."""
     proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
-    """The header that they append the address to which they saw; the other one may be the viewer's own, and is not read."""
+    """The header that they append the address to which they saw; the other one may be the client's own, and is not read."""
 
 
 class Locator(LocatorSettings, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from pypackager._core import (
     Closed,
     CoreError,
     NeedClock,
+    Proxies,
     PublishRequested,
     Request,
     TrackFound,
@@ -147,9 +148,12 @@ class Connection(msgspec.Struct):
 
     conn: int
     peer: str
+    """Address of who pushes: the socket's, and in a request behind proxies that are believed what they say."""
     protocol: str
     target: Target | None = None
     channel: Intake | None = None
+    socket: str = ""
+    """Address at the other end."""
     ending: bool = False
     """The body is complete and waits for its last fragment to be written."""
 
@@ -164,6 +168,7 @@ class Router:
         refused: counts a refusal by its code.
         failed: why a channel could not be opened, by name.
         tell: tells of encoders that begin and end.
+        proxies: those that are believed about an encoder's address; None: nobody.
     """
 
     def __init__(
@@ -174,8 +179,10 @@ class Router:
         refused: Callable[[str], None],
         failed: Mapping[str, str],
         tell: Tell = silent,
+        proxies: Proxies | None = None,
     ) -> None:
         self._pump = pump
+        self._proxies = proxies or Proxies([])
         self._channels = channels
         self._log = log
         self._refused = refused
@@ -186,7 +193,7 @@ class Router:
 
     def admitted(self, conn: int, peer: str, protocol: str) -> None:
         """The pump took over an accepted socket."""
-        self.connections[conn] = Connection(conn, peer, protocol)
+        self.connections[conn] = Connection(conn, peer, protocol, socket=peer)
 
     def handle(self, events: list[PumpEvent]) -> None:
         """Handles one batch."""
@@ -276,6 +283,9 @@ class Router:
         self._pump.bind(connection.conn, (number << CLOCK_BITS) + clock)
 
     def _request(self, connection: Connection, request: Request) -> None:
+        # A proxy may send the requests of several encoders over one connection.
+        told = [value for name, value in request.headers if name == self._proxies.header]
+        connection.peer = self._proxies.viewer(connection.socket, told)
         if request.method not in ("POST", "PUT"):
             raise PackagerError("METHOD_NOT_ALLOWED", f"{request.method} on an ingest URL; encoders POST", status=405)
         agent = next((value for name, value in request.headers if name.lower() == "user-agent"), "")

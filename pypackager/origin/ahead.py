@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from pypackager._core import Gate, Policy
+from pypackager._core import Gate, Policy, Room
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
@@ -41,8 +41,8 @@ class Front(Protocol[A_contra]):
         """Gives nothing any more to whom the endpoint's policy does not let in."""
         ...
 
-    def guard(self, root: str, gate: Gate) -> None:
-        """Puts a gate before a presentation; nothing stays of what was there behind another one."""
+    def guard(self, root: str, gate: Gate, counted: Room) -> None:
+        """Puts a gate before a presentation, and counts who is let in; nothing stays of what was there behind another one."""
         ...
 
     def put(self, root: str, target: str, answer: A_contra, lifetime_s: float) -> None:
@@ -122,7 +122,7 @@ class Ahead(Generic[A]):
         self._obey()
         known = self._roots.get(root)
         if known is None or known.publication != publication:
-            self._front.guard(root, publication.gate)
+            self._front.guard(root, publication.gate, publication.room)
             known = self._roots[root] = _Root(name, publication, _version(presentation))
         elif known.version != _version(presentation):
             self._turn(root, known, presentation)

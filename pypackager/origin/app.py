@@ -14,6 +14,7 @@ from zlib import crc32
 
 import msgspec
 
+from pypackager._core import Proxies, Room, split_cmcd
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
@@ -23,7 +24,7 @@ from pypackager.origin.answers import Answers
 from pypackager.origin.bodies import Bodies
 from pypackager.origin.downloads import DOWNLOAD, Downloads, send_parts
 from pypackager.origin.ports import AccessLog, Catalog, Core, Packager, Pages, Publication, Recorder
-from pypackager.origin.proxies import Proxies
+from pypackager.origin.proxies import client
 from pypackager.origin.reply import METHODS, Reply, Terms, answer, preflight, problem
 from pypackager.origin.target import Route, parse_target, presentation_root, preview_root
 
@@ -34,7 +35,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _T = TypeVar("_T")
 F = TypeVar("F")
-Report = tuple[list[tuple[str, str, str, str, int, str, int, float, str]], int, list[tuple[str, int, int, int, float, list[int]]]]
+Report = tuple[list[tuple[str, str, str, int, str, int, float, str]], int, list[tuple[str, int, int, int, float, list[int]]]]
 """Of a front: a line for each answer, how many have none, sums by kind and status; see _core.FrontDoor.report."""
 
 _KINDS = {"locator": "presentation", "preview": "presentation", "play": "page", "play-preview": "page", "static": "page", "time": "time"}
@@ -56,6 +57,8 @@ class _Found(msgspec.Struct, frozen=True):
     published: Published
     kind: str
     terms: Terms = _PAGE
+    room: Room | None = None
+    """Where who is given it is counted."""
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -64,6 +67,7 @@ class _Request(msgspec.Struct, frozen=True):
     shown: str
     """The path without its token."""
     query: str
+    """Without what the player tells of itself."""
     headers: dict[str, str]
     client: str
 
@@ -96,6 +100,11 @@ class Origin:
         self._packager = packager
         self._ahead: Ahead[Any] | None = None
 
+    @property
+    def proxies(self) -> Proxies:
+        """Those that are believed about a viewer's address."""
+        return self._proxies
+
     def stand_behind(self, front: Front[F], wrap: Callable[[Published, Terms], F]) -> None:
         """Gives what it answers, and what will be asked for next, to a native front as well."""
         self._ahead = Ahead(front, wrap, self._answers, self._packager, self._catalog, time.monotonic_ns)
@@ -112,10 +121,10 @@ class Origin:
         lines, unsaid, sums = report
         for kind, status, count, sent, seconds, within in sums:
             self._recorder.requests_at_once(kind, status, count, seconds, sent, within)
-        for peer, forwarded, method, target, status, _, sent, seconds, agent in lines:
+        for viewer, method, target, status, _, sent, seconds, agent in lines:
             self._log.info(
                 "request",
-                client=self._proxies.viewer(peer, forwarded),
+                client=viewer,
                 method=method,
                 path=target,
                 query="",
@@ -140,19 +149,22 @@ class Origin:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        path, query = raw_path.decode("latin-1"), scope["query_string"].decode("latin-1")
-        request = _Request(scope["method"], path, shown(path), query, headers, self._proxies.client(_peer(scope), headers))
-        kind, reply = await self._reply(request)
+        fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        headers, path = dict(fields), raw_path.decode("latin-1")
+        query, session = split_cmcd(scope["query_string"].decode("latin-1"), headers.get("cmcd-session", ""))
+        request = _Request(scope["method"], path, shown(path), query, headers, client(self._proxies, _peer(scope), fields))
+        kind, reply, room = await self._reply(request)
         took = time.perf_counter() - begun
-        fields = let_read(self._catalog.endpoint(), headers.get("origin", ""), reply.headers)
-        await send({"type": "http.response.start", "status": reply.status, "headers": list(fields)})
+        shown_fields = let_read(self._catalog.endpoint(), headers.get("origin", ""), reply.headers)
+        await send({"type": "http.response.start", "status": reply.status, "headers": list(shown_fields)})
         if reply.parts is not None:
             sent = await send_parts(reply.parts, receive, send)
         else:
             await send({"type": "http.response.body", "body": reply.body})
             sent = 0 if request.method == "HEAD" else len(reply.body)
         self._recorder.request(kind, reply.status, took, sent)
+        if room is not None and reply.status < HTTPStatus.BAD_REQUEST:
+            room.gave(request.client, headers.get("user-agent", ""), session, sent)
         self._log.info(
             "request",
             client=request.client,
@@ -167,15 +179,14 @@ class Origin:
             agent=headers.get("user-agent", ""),
         )
 
-    async def _reply(self, request: _Request) -> tuple[str, Reply]:
+    async def _reply(self, request: _Request) -> tuple[str, Reply, Room | None]:
         kind, shared = "other", True
         try:
             if request.method == "OPTIONS":
-                return kind, preflight()
+                return kind, preflight(), None
             if request.method not in ("GET", "HEAD"):
-                return kind, problem(
-                    PackagerError("METHOD_NOT_ALLOWED", f"this resource knows {METHODS}", status=405), request.shown, shared=True
-                )
+                error = PackagerError("METHOD_NOT_ALLOWED", f"this resource knows {METHODS}", status=405)
+                return kind, problem(error, request.shown, shared=True), None
             route = parse_target(request.path.encode("latin-1"), request.query.encode("latin-1"))
             shared = route.place != "preview" and route.token is None
             kind = _KINDS.get(route.place, "other")
@@ -183,22 +194,21 @@ class Origin:
                 publication, presentation = self._located(route, request)
                 movie = self._packager.movie(presentation, request.query)
                 head, shared = request.method == "HEAD", not publication.signed
-                return "download", await self._downloads.answer(movie, request.headers, head=head, shared=shared)
+                return "download", await self._downloads.answer(movie, request.headers, head=head, shared=shared), publication.room
             found = self._find(route, request)
             kind = found.kind
             reply = await answer(found.published, self._bodies, request.headers, head=request.method == "HEAD", terms=found.terms)
         except PackagerError as error:
             if error.fault == "us":
                 self._log.error("answer_failed", path=request.shown, code=error.code, detail=error.detail)
-            return kind, problem(error, request.shown, shared=shared)
+            return kind, problem(error, request.shown, shared=shared), None
         except Exception as error:  # noqa: BLE001 - the border of one request: see below
             # A failure is logged with its traceback and ends nobody else's stream.
             self._log.exception("answer_failed", path=request.shown, code="INTERNAL", detail=repr(error))
-            return kind, problem(
-                PackagerError("INTERNAL", "the origin failed on this request", status=500, fault="us"), request.shown, shared=False
-            )
+            fault = PackagerError("INTERNAL", "the origin failed on this request", status=500, fault="us")
+            return kind, problem(fault, request.shown, shared=False), None
         else:
-            return kind, reply
+            return kind, reply, found.room
 
     def _find(self, route: Route, request: _Request) -> _Found:
         match route.place:
@@ -209,11 +219,12 @@ class Origin:
                 if self._ahead is not None and not request.query and published.status == HTTPStatus.OK:
                     target = without_token(request.path)
                     self._ahead.offer(root, route.name, publication, target, route.rest, presentation, published)
-                return _Found(published, _kind(published), terms_of(self._catalog.endpoint(), publication, presentation))
+                return _Found(published, _kind(published), terms_of(self._catalog.endpoint(), publication, presentation), publication.room)
             case "preview":
                 presentation = _present(self._catalog.preview(route.name, request.client), f"no channel {route.name!r}")
                 published = self._answers.ask(preview_root(route.name), presentation, route.rest, request.query)
-                return _Found(published, _kind(published), Terms(presentation.interval_ns, shared=False))
+                terms = Terms(presentation.interval_ns, shared=False)
+                return _Found(published, _kind(published), terms, self._catalog.room(route.name))
             case "play":
                 publication = self._admitted(route, request)
                 # The page and the presentation inherit the token alike.
@@ -289,7 +300,7 @@ def create_app(
         pages,
         log=log,
         recorder=recorder,
-        proxies=proxies or Proxies(lambda _: False),
+        proxies=proxies or Proxies([]),
         utc_ns=utc_ns,
         cache_bytes=cache_bytes,
     )

@@ -69,7 +69,7 @@ async def serve_front(
         upstream.setblocking(False)
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(serve_sockets, app, [upstream], log=log, graceful_s=graceful_s))
-            options |= {"threads": threads, "cache_bytes": cache_bytes, "grace_s": graceful_s}
+            options |= {"threads": threads, "cache_bytes": cache_bytes, "grace_s": graceful_s, "proxies": app.proxies}
             door = FrontDoor([sock.detach() for sock in sockets], str(path), **options)
             app.stand_behind(door, wrap)
             task_status.started(addresses)

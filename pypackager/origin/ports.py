@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pypackager._core import Gate, Policy
+from pypackager._core import Gate, Policy, Room
 from pypackager.model.plan import Body, Movie, MoviePiece, Published
 from pypackager.model.presentation import Presentation
 
@@ -30,6 +30,8 @@ class Publication(msgspec.Struct, frozen=True):
     asset: str
     """Name of the asset."""
     gate: Gate
+    room: Room
+    """Where those who watch are counted."""
     expires: int | None = None
     """Seconds since 1970: no cache may give it for longer."""
     signed: bool = False
@@ -62,6 +64,10 @@ class Catalog(Protocol):
 
     def located(self, locator: str, asset: str) -> Presentation | None:
         """What a locator publishes under the asset's name; None when there is no such locator or it is another asset's."""
+        ...
+
+    def room(self, channel: str) -> Room:
+        """Where those who watch a channel's preview are counted."""
         ...
 
     def endpoint(self) -> Endpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from pypackager._core import Gate, Policy
+from pypackager._core import Audience, Gate, Policy, Room
 from pypackager.control.resources import Locator, Resources, StreamingEndpoint
 from pypackager.model.duration import parse_duration
 from pypackager.model.presentation import Presentation
@@ -20,10 +20,12 @@ class LiveCatalog:
         fleet: what runs; filled as journals are replayed.
         name: of the streaming endpoint that it is for.
         health: how the daemon is.
+        audience: where viewers are counted.
     """
 
-    def __init__(self, fleet: Fleet, name: str, health: Callable[[], Health]) -> None:
+    def __init__(self, fleet: Fleet, name: str, health: Callable[[], Health], audience: Audience) -> None:
         self._fleet = fleet
+        self._audience = audience
         self._name = name
         self._health = health
         self._seen: Resources = Resources()
@@ -51,6 +53,10 @@ class LiveCatalog:
         shelved = self._fleet.shelf.get(asset)
         return None if shelved is None else shelved.presentation()
 
+    def room(self, channel: str) -> Room:
+        """Where a preview's viewers are counted."""
+        return self._audience.room(self._name, channel, "")
+
     def endpoint(self) -> Endpoint:
         """The endpoint; one that is gone is stopped."""
         self._look()
@@ -60,7 +66,7 @@ class LiveCatalog:
         """What a locator publishes."""
         resources = self._look()
         if locator not in self._publications and (found := resources.locators.get(locator)) is not None:
-            self._publications[locator] = _publication(found, resources)
+            self._publications[locator] = self._publication(found, resources)
         return self._publications.get(locator)
 
     def health(self) -> Health:
@@ -76,6 +82,15 @@ class LiveCatalog:
             found = resources.endpoints.get(self._name)
             self._endpoint = _STOPPED if found is None else _endpoint(found)
         return resources
+
+    def _publication(self, locator: Locator, resources: Resources) -> Publication:
+        settings = locator.settings
+        starts, expires = (None if at is None else _microseconds(at) for at in (settings.starts, settings.expires))
+        keys = [(key.id, key.secret) for key in resources.signing_keys.values()]
+        gate = Gate(locator.root, keys, starts=starts, expires=expires, signed=settings.signed)
+        program = resources.user(locator.asset)
+        room = self._audience.room(self._name, "" if program is None else program.channel, locator.path)
+        return Publication(locator.asset, gate, room, None if expires is None else expires // 1_000_000, settings.signed)
 
 
 _STOPPED = Endpoint(Policy(running=False))
@@ -96,14 +111,6 @@ def _endpoint(endpoint: StreamingEndpoint) -> Endpoint:
 
 def _seconds(duration: str | None) -> int | None:
     return None if duration is None else parse_duration(duration) // 1_000_000_000
-
-
-def _publication(locator: Locator, resources: Resources) -> Publication:
-    settings = locator.settings
-    starts, expires = (None if at is None else _microseconds(at) for at in (settings.starts, settings.expires))
-    keys = [(key.id, key.secret) for key in resources.signing_keys.values()]
-    gate = Gate(locator.root, keys, starts=starts, expires=expires, signed=settings.signed)
-    return Publication(locator.asset, gate, None if expires is None else expires // 1_000_000, settings.signed)
 
 
 def _microseconds(at: datetime) -> int:

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 import trio
 
-from pypackager._core import Pump, Writer
+from pypackager._core import Audience, Proxies, Pump, Writer
 from pypackager.config.schema import Config
 from pypackager.control.archive import Archive
 from pypackager.control.authority import Asked, authorize
@@ -68,6 +68,8 @@ class Daemon:
         self.clock = clock or MachineClock()
         self.addresses: dict[str, list[str]] = {"rtmp": [], "ingest": [], "control": [], "origin": []}
         self.metrics = Metrics()
+        self.audience = Audience()
+        self._proxies = Proxies(config.access.trusted_proxies, config.access.proxy_header)
         self.stopped = trio.Event()
         self._reload = reload
         self._log = structlog.get_logger()
@@ -96,7 +98,7 @@ class Daemon:
             max_fragment=tuning.max_fragment,
             spill_directory=self._data_dir,
         )
-        router = Router(pump, self.fleet.channels, self._log, self._refused, self.fleet.failed, events.tell)
+        router = Router(pump, self.fleet.channels, self._log, self._refused, self.fleet.failed, events.tell, self._proxies)
         try:
             async with trio.open_nursery() as nursery:
                 await self.fleet.reconcile(self.config)
@@ -158,9 +160,9 @@ class Daemon:
         authorize(asked, self.fleet.registry.resources.tokens.values(), self.fleet.utc())
 
     def _make_origin(self, endpoint: str) -> Origin:
-        catalog = LiveCatalog(self.fleet, endpoint, self.health)
+        catalog = LiveCatalog(self.fleet, endpoint, self.health, self.audience)
         log = structlog.get_logger().bind(log="access")
-        return make_origin(catalog, log, self.metrics, lambda: self.clock.now().utc_ns, self.config.access)
+        return make_origin(catalog, log, self.metrics, lambda: self.clock.now().utc_ns, self._proxies)
 
     def _listen(self, nursery: trio.Nursery, pump: Pump, router: Router) -> None:
         kinds: list[tuple[str, IngestProtocol]] = [("rtmp", "rtmp"), ("ingest", "http")]

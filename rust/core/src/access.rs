@@ -135,11 +135,6 @@ impl Gate {
         self.root.rsplit_once('/').is_some_and(|(locator, _)| locator == before)
     }
 
-    /// Whether a token holds for one address only.
-    pub fn is_bound(token: &str) -> bool {
-        Token::parse(token).is_some_and(|token| token.bound)
-    }
-
     /// Admits a viewer or says why not. A token is looked at wherever there is one, demanded or not: one content has no made-up URLs.
     ///
     /// `now` is in microseconds since 1970, `viewer` `None` when the address can't be told.

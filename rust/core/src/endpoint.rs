@@ -63,11 +63,6 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether an address decides.
-    pub fn asks_for_address(&self) -> bool {
-        !self.allow.is_empty()
-    }
-
     /// Whether a page of this site may read answers, where not all may (Fetch 3.2.4; a site is compared as it is written, RFC 6454 7.1).
     pub fn reads(&self, origin: &str) -> bool {
         self.origins.as_ref().is_none_or(|origins| origins.iter().any(|known| known == origin))
@@ -122,7 +117,6 @@ mod tests {
         assert_eq!(policy("192.0.2.0/24").judge(&viewer("", "")), Ok(()));
         assert_eq!(policy("198.51.100.0/24").judge(&viewer("", "")), Err(Refusal::Address));
         assert_eq!(policy("0.0.0.0/0").judge(&Viewer::default()), Err(Refusal::Address), "who can't be told is nobody");
-        assert!(policy("::1").asks_for_address() && !running().asks_for_address());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod bmff;
+pub mod cmcd;
 pub mod codec;
 pub mod demux;
 pub mod endpoint;
@@ -15,5 +16,6 @@ pub mod media;
 pub mod mux;
 pub mod payload;
 pub mod policy;
+pub mod proxies;
 pub mod time;
 pub mod wire;

@@ -1,21 +1,24 @@
 //! One request: from the shelf, else from the application.
 
 use crate::answer::Answer;
+use crate::audience::Address;
 use crate::conditions::{Asked, accepts_gzip, none_match, parse_range, range_holds};
 use crate::shelf::{Entry, Shelf};
 use crate::tally::{Line, Tally};
 use crate::upstream::{Lease, Unanswered, Upstream};
-use crate::wanted::{FORWARDED_FOR, Wanted, let_read, served, told};
+use crate::wanted::{FORWARDED_FOR, Wanted, introduce, let_read, seen, served, text};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
-    TRANSFER_ENCODING, USER_AGENT,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, TRANSFER_ENCODING,
+    USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use pypackager_core::cmcd;
 use pypackager_core::endpoint::Policy;
+use pypackager_core::proxies::Proxies;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -32,13 +35,14 @@ pub struct Shared {
     pub shelf: Shelf,
     /// What was answered.
     pub tally: Tally,
+    proxies: Proxies,
     policy: RwLock<Arc<Policy>>,
 }
 
 impl Shared {
-    /// With an endpoint that has no rules.
-    pub fn new(shelf: Shelf, tally: Tally) -> Self {
-        Self { shelf, tally, policy: RwLock::new(Arc::new(Policy { running: true, ..Policy::default() })) }
+    /// With an endpoint that has no rules, behind these proxies.
+    pub fn new(shelf: Shelf, tally: Tally, proxies: Proxies) -> Self {
+        Self { shelf, tally, proxies, policy: RwLock::new(Arc::new(Policy { running: true, ..Policy::default() })) }
     }
 
     /// The endpoint's rules from now on.
@@ -82,7 +86,8 @@ impl Door {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Answered> {
         let begun = Instant::now();
-        let published = matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().query().is_none();
+        let plain = request.uri().query().is_none_or(cmcd::is_all);
+        let published = plain && matches!(*request.method(), Method::GET | Method::HEAD);
         if published {
             let wanted = Wanted::of(request.uri().path());
             if let Some(response) = self.on_shelf(&request, &wanted, peer, begun).await {
@@ -110,7 +115,12 @@ impl Door {
     ) -> Option<Response<Answered>> {
         let entry = self.shared.shelf.find(&wanted.target)?;
         let policy = self.shared.policy();
-        if !served(&policy, request, peer) || !wanted.admitted(&entry.gate, request.headers(), peer) {
+        let address = seen(&self.shared.proxies, request.headers(), peer);
+        let viewer = match address {
+            Address::Known(address) => Some(address),
+            Address::Hidden(_) => None,
+        };
+        if !served(&policy, request, viewer) || !wanted.admitted(&entry.gate, viewer) {
             return None;
         }
         entry.asked.store(true, Ordering::Relaxed);
@@ -120,17 +130,19 @@ impl Door {
         let bytes = response.body().size();
         let status = response.status().as_u16();
         let (kind, took) = (entry.answer.kind, begun.elapsed());
-        let text = |name: &HeaderName| text(request.headers(), name).to_owned();
+        introduce(request, address, |who| entry.room.gave(who, bytes, begun));
         self.shared.tally.add(kind, status, bytes, took, || Line {
-            peer: peer.to_string(),
-            forwarded: told(request.headers()).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned(),
+            client: match address {
+                Address::Known(address) => address.to_string(),
+                Address::Hidden(name) => name.to_owned(),
+            },
             method: request.method().to_string(),
             target: wanted.shown(request.uri().path()),
             status,
             kind,
             bytes,
             took,
-            agent: text(&USER_AGENT),
+            agent: text(request.headers(), &USER_AGENT).to_owned(),
         });
         Some(response)
     }
@@ -333,10 +345,6 @@ fn sized(mut response: Response<Answered>, size: u64) -> Response<Answered> {
 
 fn header(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
 }
 
 /// RFC 9110 7.6.1, and the length of the body that is not passed on.

@@ -1,7 +1,7 @@
 //! The native front of the origin.
 //!
 //! What comes in: listening sockets, and answers that the application published ([`shelf`]). What goes out: HTTP/1.1 answers, a log line and
-//! a count for each. Never: a decision about what an answer is. What was not published is asked of the application behind, over a Unix
+//! a count for each, and who watches ([`audience`]). Never: a decision about what an answer is. What was not published is asked of the application behind, over a Unix
 //! socket; what many viewers ask for at once is asked once.
 //!
 //! ```text
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod audience;
 pub mod conditions;
 mod connection;
 mod door;

@@ -9,6 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pypackager_core::endpoint::Policy;
+use pypackager_core::proxies::Proxies;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
@@ -44,6 +45,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Lines of the access log between two looks.
     pub max_lines: usize,
+    /// Those that are believed about a viewer's address.
+    pub proxies: Proxies,
 }
 
 /// A running front.
@@ -57,7 +60,8 @@ pub struct Server {
 impl Server {
     /// Serves connections of `listeners` until it is stopped.
     pub fn start(listeners: &[TcpListener], options: &Options) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new(Shelf::new(options.cache_bytes), Tally::new(options.max_lines)));
+        let (shelf, tally) = (Shelf::new(options.cache_bytes), Tally::new(options.max_lines));
+        let shared = Arc::new(Shared::new(shelf, tally, options.proxies.clone()));
         let (stop, stopped) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(options.max_connections));
         let mut threads = Vec::new();

@@ -5,6 +5,7 @@
 //! bodies that were made are bounded in bytes: those made first leave first, and are made again when they are asked for again.
 
 use crate::answer::Answer;
+use crate::audience::Room;
 use crate::plan::{Fault, Plan};
 use bytes::Bytes;
 use pypackager_core::access::Gate;
@@ -21,6 +22,8 @@ pub struct Entry {
     pub answer: Answer,
     /// What stands before it.
     pub gate: Arc<Gate>,
+    /// Where those who are given it are counted.
+    pub room: Arc<Room>,
     target: Box<str>,
     /// Until when it may be given; a manifest: until it is replaced.
     expires: Option<Instant>,
@@ -53,6 +56,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Root {
     gate: Arc<Gate>,
+    room: Arc<Room>,
     manifests: Vec<Arc<Entry>>,
     /// Those that left before their time are gone, with their bodies.
     segments: Vec<Weak<Entry>>,
@@ -82,12 +86,14 @@ impl Shelf {
         Self { inner: RwLock::default(), made: AtomicUsize::new(0), capacity }
     }
 
-    /// Puts a gate before a presentation. Nothing stays of what was there behind another one.
-    pub fn guard(&self, root: &str, gate: Gate) {
-        if self.read().roots.get(root).is_some_and(|known| *known.gate != gate) {
+    /// Puts a gate before a presentation, and counts those whom it lets in. Nothing stays of what was there behind another one.
+    pub fn guard(&self, root: &str, gate: Gate, counted: Arc<Room>) {
+        if self.read().roots.get(root).is_some_and(|known| *known.gate != gate || !Arc::ptr_eq(&known.room, &counted)) {
             self.withdraw(root);
         }
-        self.write().roots.entry(root.into()).or_default().gate = Arc::new(gate);
+        let mut inner = self.write();
+        let known = inner.roots.entry(root.into()).or_default();
+        (known.gate, known.room) = (Arc::new(gate), counted);
     }
 
     /// Publishes a segment of the presentation at `root`, to be given until `expires`.
@@ -98,7 +104,7 @@ impl Shelf {
             return;
         }
         let known = inner.roots.entry(root.into()).or_default();
-        let entry = Arc::new(Entry::new(target, answer, Some(expires), &known.gate));
+        let entry = Arc::new(Entry::new(target, answer, Some(expires), known));
         known.segments.push(Arc::downgrade(&entry));
         inner.entries.insert(target.into(), Arc::clone(&entry));
         inner.order.push_back(entry);
@@ -112,7 +118,7 @@ impl Shelf {
     pub fn turn(&self, root: &str, manifests: Vec<(String, Answer)>) {
         let mut inner = self.write();
         let known = inner.roots.entry(root.into()).or_default();
-        let entry = |(target, answer): (String, _)| Arc::new(Entry::new(&target, answer, None, &known.gate));
+        let entry = |(target, answer): (String, _)| Arc::new(Entry::new(&target, answer, None, known));
         let entries: Vec<_> = manifests.into_iter().map(entry).collect();
         let old = std::mem::replace(&mut known.manifests, entries.clone());
         for entry in old {
@@ -130,7 +136,7 @@ impl Shelf {
             self.remove(&mut inner, &old);
         }
         let known = inner.roots.entry(root.into()).or_default();
-        let entry = Arc::new(Entry::new(target, answer, None, &known.gate));
+        let entry = Arc::new(Entry::new(target, answer, None, known));
         known.manifests.retain(|old| &*old.target != target);
         known.manifests.push(Arc::clone(&entry));
         inner.entries.insert(target.into(), entry);
@@ -219,10 +225,11 @@ impl Shelf {
 }
 
 impl Entry {
-    fn new(target: &str, answer: Answer, expires: Option<Instant>, gate: &Arc<Gate>) -> Self {
+    fn new(target: &str, answer: Answer, expires: Option<Instant>, root: &Root) -> Self {
         Self {
             answer,
-            gate: Arc::clone(gate),
+            gate: Arc::clone(&root.gate),
+            room: Arc::clone(&root.room),
             target: target.into(),
             expires,
             asked: AtomicBool::new(false),

@@ -8,10 +8,8 @@ use std::time::Duration;
 /// One answered request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Address of the viewer, or of the nearest proxy.
-    pub peer: String,
-    /// X-Forwarded-For as it came, empty without one.
-    pub forwarded: String,
+    /// Address of the viewer, as far as the proxies that are believed tell it.
+    pub client: String,
     /// Method.
     pub method: String,
     /// Path and query as they came.

@@ -1,9 +1,12 @@
 //! What a request is for, and whether who asks may have it.
 
+use crate::audience::{Address, Who};
 use hyper::Request;
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT, VARY};
 use pypackager_core::access::{Gate, Split, split_token};
+use pypackager_core::cmcd;
 use pypackager_core::endpoint::{Policy, Viewer};
+use pypackager_core::proxies::Proxies;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,14 +25,12 @@ impl<'a> Wanted<'a> {
         Self { target: split.map_or(Cow::Borrowed(path), |split| split.target().into()), split }
     }
 
-    /// Whether the front may give it by itself.
-    pub fn admitted(&self, gate: &Gate, asked: &HeaderMap, peer: IpAddr) -> bool {
+    /// Whether the front may give it by itself to who is at an address.
+    pub fn admitted(&self, gate: &Gate, viewer: Option<IpAddr>) -> bool {
         let Some(split) = self.split else {
-            return gate.is_open() || gate.judge(now(), None, Some(peer)).is_ok();
+            return gate.is_open() || gate.judge(now(), None, viewer).is_ok();
         };
-        // Which proxies are believed about a viewer's address the application knows.
-        let unsure = told(asked).is_some() && Gate::is_bound(split.token);
-        !unsure && gate.has_token_at(split.before) && gate.judge(now(), Some(split.token), Some(peer)).is_ok()
+        gate.has_token_at(split.before) && gate.judge(now(), Some(split.token), viewer).is_ok()
     }
 
     /// The path for the log, which has no token.
@@ -38,16 +39,31 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// Where the viewer is: the peer's address, or what the proxies that are believed say.
+pub fn seen<'a>(proxies: &Proxies, asked: &'a HeaderMap, peer: IpAddr) -> Address<'a> {
+    let lines: Vec<_> = asked.get_all(proxies.field.name()).iter().filter_map(|line| line.to_str().ok()).collect();
+    proxies.told(Some(peer), lines.into_iter()).map_or(Address::Known(peer), Address::of)
+}
+
+/// Calls `count` with who asks.
+pub fn introduce<B>(request: &Request<B>, address: Address<'_>, count: impl FnOnce(&Who<'_>)) {
+    let (_, told) = cmcd::split(request.uri().query().unwrap_or(""));
+    let session = told.as_deref().and_then(cmcd::session);
+    let session = session.or_else(|| cmcd::session(text(request.headers(), &CMCD_SESSION)));
+    count(&Who { session, address, agent: text(request.headers(), &USER_AGENT) });
+}
+
+/// A field's text; empty when it is not there or not text.
+pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
 /// Whether the endpoint's rules let the front answer by itself.
-pub fn served<B>(policy: &Policy, request: &Request<B>, peer: IpAddr) -> bool {
+pub fn served<B>(policy: &Policy, request: &Request<B>, viewer: Option<IpAddr>) -> bool {
     let asked = request.headers();
-    if policy.asks_for_address() && told(asked).is_some() {
-        return false;
-    }
-    let text = |name| asked.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or("");
     // RFC 9112 3.2.2: a name in the target has precedence.
-    let host = request.uri().authority().map_or_else(|| text(HOST), |authority| authority.as_str());
-    policy.judge(&Viewer { address: Some(peer), host, secret: text(CDN_SECRET) }).is_ok()
+    let host = request.uri().authority().map_or_else(|| text(asked, &HOST), |authority| authority.as_str());
+    policy.judge(&Viewer { address: viewer, host, secret: text(asked, &CDN_SECRET) }).is_ok()
 }
 
 /// Lets the pages of the sites that may read an answer do so, where these are not all.
@@ -61,11 +77,6 @@ pub fn let_read(policy: &Policy, asked: &HeaderMap, out: &mut HeaderMap) {
     }
 }
 
-/// What proxies say of the viewer's address, in whichever header.
-pub fn told(asked: &HeaderMap) -> Option<&HeaderValue> {
-    asked.get(FORWARDED_FOR).or_else(|| asked.get(FORWARDED))
-}
-
 /// Microseconds since 1970.
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
@@ -73,6 +84,9 @@ fn now() -> i64 {
 
 /// What a CDN proves itself with.
 const CDN_SECRET: HeaderName = HeaderName::from_static("x-cdn-secret");
+
+/// What a player tells of its session (CTA-5004 3.1).
+const CMCD_SESSION: HeaderName = HeaderName::from_static("cmcd-session");
 
 /// The addresses that proxies have seen.
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -5,7 +5,9 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use pypackager_core::access::{Gate, Key, Terms};
 use pypackager_core::endpoint::Policy;
 use pypackager_core::policy::Networks;
+use pypackager_core::proxies::{Field, Proxies};
 use pypackager_frontdoor::answer::{Answer, Kind};
+use pypackager_frontdoor::audience::{Audience, Place, Room};
 use pypackager_frontdoor::plan::Plan;
 use pypackager_frontdoor::server::{Options, Server};
 use pypackager_pump::files::Range;
@@ -51,6 +53,7 @@ impl World {
             max_questions: 8,
             cache_bytes: 1 << 20,
             max_lines: 100,
+            proxies: Proxies::default(),
         };
         change(&mut options);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -220,6 +223,10 @@ fn gate(terms: Terms) -> Gate {
     Gate::new(ROOT, terms, vec![Key::new("k1", b"secret")])
 }
 
+fn room() -> Arc<Room> {
+    Arc::default()
+}
+
 /// Seconds since 1970, and so many later.
 fn in_seconds(seconds: i64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right");
@@ -229,7 +236,7 @@ fn in_seconds(seconds: i64) -> i64 {
 #[test]
 fn who_has_a_token_shares_what_was_published_without_it() {
     let world = World::new(|_| ());
-    world.server.shelf().guard(ROOT, gate(Terms { signed: true, ..Terms::default() }));
+    world.server.shelf().guard(ROOT, gate(Terms { signed: true, ..Terms::default() }), room());
     segment(&world, "/show/show.ism/v/1", bytes(b"media"));
     let sign = |expires, address: Option<&str>| {
         let address = address.map(|address| address.parse().expect("an address"));
@@ -239,8 +246,8 @@ fn who_has_a_token_shares_what_was_published_without_it() {
         (format!("/show/~{}/show.ism/v/1", sign(60, None)), true),
         (format!("/show/~{}/show.ism/v/1", sign(60, Some("127.0.0.1"))), true),
         (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.1", sign(60, None)), true),
-        (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.1", sign(60, Some("127.0.0.1"))), false),
-        (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nforwarded: for=192.0.2.1", sign(60, Some("127.0.0.1"))), false),
+        (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.1", sign(60, Some("127.0.0.1"))), true),
+        (format!("/show/~{}/show.ism/v/1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.1", sign(60, Some("192.0.2.1"))), false),
         (format!("/show/~{}/show.ism/v/1", sign(60, Some("127.0.0.2"))), false),
         (format!("/show/~{}/show.ism/v/1", sign(-1, None)), false),
         (format!("/show/show.ism/~{}/v/1", sign(60, None)), false),
@@ -252,9 +259,9 @@ fn who_has_a_token_shares_what_was_published_without_it() {
         let head = if target.contains(" HTTP") { format!("GET {target}") } else { format!("GET {target} HTTP/1.1") };
         assert_eq!(world.ask(&head).1, if *given { b"media".as_slice() } else { b"nothing" }, "{target}");
     }
-    assert_eq!(world.questions().len(), 8, "whoever is refused is told why by the application");
+    assert_eq!(world.questions().len(), 7, "whoever is refused is told why by the application");
     let shown: Vec<_> = world.server.tally().take().lines.into_iter().map(|line| line.target).collect();
-    assert_eq!(shown, ["/show/~/show.ism/v/1"; 3], "no token is logged");
+    assert_eq!(shown, ["/show/~/show.ism/v/1"; 4], "no token is logged");
     assert_eq!(world.server.shelf().asked(ROOT), ["/show/show.ism/v/1"]);
 }
 
@@ -275,7 +282,7 @@ fn an_endpoint_gives_to_whom_its_rules_let() {
     assert!(given(&running, "\r\nx-forwarded-for: 192.0.2.1").is_some() && given(&Policy::default(), "").is_none());
     assert!(given(&here, "").is_some() && given(&there, "").is_none());
     for forwarded in ["\r\nx-forwarded-for: 192.0.2.1", "\r\nforwarded: for=192.0.2.1"] {
-        assert!(given(&here, forwarded).is_none(), "which proxies are believed the application knows");
+        assert!(given(&here, forwarded).is_some() && given(&there, forwarded).is_none(), "nobody's word is believed");
     }
     assert!(given(&named("live.example"), "").is_some() && given(&named("other.example"), "").is_none());
     assert!(given(&cdn, "\r\nX-CDN-Secret: s3cret").is_some() && given(&cdn, "").is_none());
@@ -287,22 +294,71 @@ fn an_endpoint_gives_to_whom_its_rules_let() {
 }
 
 #[test]
+fn an_address_is_what_the_proxies_that_are_believed_say_in_their_field() {
+    let trusted = Networks::parse(["127.0.0.0/8"]).expect("a rule");
+    let world = World::new(|options| options.proxies = Proxies { trusted, field: Field::Forwarded });
+    let there = Networks::parse(["192.0.2.0/24"]).expect("a rule");
+    world.server.obey(Policy { running: true, allow: there, ..Policy::default() });
+    segment(&world, "/v/1", bytes(b"media"));
+    let cases = [
+        ("forwarded: for=192.0.2.1", true),
+        ("forwarded: for=198.51.100.1, for=192.0.2.2\r\nx-forwarded-for: 198.51.100.1", true),
+        ("forwarded: for=192.0.2.1, for=198.51.100.1", false),
+        ("forwarded: for=_hidden", false),
+        ("x-forwarded-for: 192.0.2.1", false),
+    ];
+    for (fields, given) in cases {
+        let (_, body) = world.ask(&format!("GET /v/1 HTTP/1.1\r\n{fields}"));
+        assert_eq!(body, if given { b"media".as_slice() } else { b"nothing" }, "{fields}");
+    }
+    let shown: Vec<_> = world.server.tally().take().lines.into_iter().map(|line| line.client).collect();
+    assert_eq!(shown, ["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn who_is_given_something_is_counted_where_it_is_published() {
+    let trusted = Networks::parse(["127.0.0.0/8"]).expect("a rule");
+    let world = World::new(|options| options.proxies.trusted = trusted);
+    let audience = Audience::default();
+    let place = Place { endpoint: "default".into(), channel: "news".into(), locator: "show".into() };
+    world.server.shelf().guard(ROOT, gate(Terms::default()), audience.room(place.clone()));
+    segment(&world, "/show/show.ism/v/1", bytes(b"media"));
+    let given = [
+        "?CMCD=bl%3D100%2Csid%3D%22one%22 HTTP/1.1",
+        "?CMCD=sid%3D%22one%22 HTTP/1.1\r\nx-forwarded-for: 192.0.2.9",
+        " HTTP/1.1\r\ncmcd-session: cid=\"x\",sid=\"two\"",
+        " HTTP/1.1\r\nx-forwarded-for: 192.0.2.1",
+        " HTTP/1.1\r\nx-forwarded-for: 192.0.2.1\r\nuser-agent: another",
+        " HTTP/1.1\r\nx-forwarded-for: 192.0.2.1\r\nrange: bytes=1-2",
+    ];
+    for end in given {
+        assert!(world.ask(&format!("GET /show/show.ism/v/1{end}")).0.starts_with("http/1.1 20"), "{end}");
+    }
+    world.ask("GET /show/show.ism/v/1?start=1 HTTP/1.1\r\nx-forwarded-for: 192.0.2.2");
+    world.ask("GET /show/show.ism/v/2 HTTP/1.1\r\nx-forwarded-for: 192.0.2.2");
+    assert_eq!(world.questions().len(), 2, "what the application answers it counts");
+    assert_eq!(audience.viewers(Instant::now()), [(place.clone(), 4)]);
+    assert_eq!(audience.take(Instant::now()), [(place, 5 * 5 + 2)]);
+}
+
+#[test]
 fn what_is_over_is_given_no_more() {
     let world = World::new(|_| ());
     let soon = Terms { expires: Some((in_seconds(1) + 1) * 1_000_000), ..Terms::default() };
-    world.server.shelf().guard(ROOT, gate(soon));
+    world.server.shelf().guard(ROOT, gate(soon), room());
     segment(&world, "/show/show.ism/v/1", bytes(b"media"));
     assert_eq!(world.ask("GET /show/show.ism/v/1 HTTP/1.1").1, b"media");
     while in_seconds(0) * 1_000_000 < soon.expires.expect("an end") {
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(world.ask("GET /show/show.ism/v/1 HTTP/1.1").1, b"nothing");
+    let room = room();
     let later = Terms { starts: Some(in_seconds(60) * 1_000_000), ..Terms::default() };
-    world.server.shelf().guard(ROOT, gate(later));
+    world.server.shelf().guard(ROOT, gate(later), Arc::clone(&room));
     assert_eq!(world.server.shelf().load().0, 0, "another gate begins with nothing behind it");
     segment(&world, "/show/show.ism/v/1", bytes(b"media"));
     assert_eq!(world.ask("GET /show/show.ism/v/1 HTTP/1.1").1, b"nothing", "not yet");
-    world.server.shelf().guard(ROOT, gate(later));
+    world.server.shelf().guard(ROOT, gate(later), Arc::clone(&room));
     assert_eq!(world.server.shelf().load().0, 1, "the same gate changes nothing");
 }
 

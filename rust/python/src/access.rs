@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pypackager_core::access::{self, Gate as Inner, Key, Terms};
+use pypackager_core::proxies::parse_address;
 use std::net::IpAddr;
 
 /// What stands before a publication.
@@ -38,9 +39,4 @@ pub fn sign_token(key: (String, Vec<u8>), root: &str, expires: u64, viewer: Opti
 #[pyfunction]
 pub fn split_token(path: &str) -> Option<(&str, &str, &str)> {
     access::split_token(path).map(|split| (split.before, split.token, split.behind))
-}
-
-/// A link-local address comes with its interface (RFC 4007 11), which is not the viewer's.
-pub fn parse_address(text: &str) -> Option<IpAddr> {
-    text.split('%').next().and_then(|bare| bare.parse().ok())
 }

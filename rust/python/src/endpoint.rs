@@ -1,10 +1,10 @@
 //! What a streaming endpoint demands of its viewers.
 
-use crate::access::parse_address;
 use crate::error::core_error;
 use pyo3::prelude::*;
 use pypackager_core::endpoint::{Policy as Inner, Refusal, Viewer};
 use pypackager_core::policy::Networks;
+use pypackager_core::proxies::parse_address;
 
 /// The rules of a streaming endpoint.
 #[pyclass(frozen, eq, module = "pypackager._core")]

@@ -1,8 +1,10 @@
 //! The front door.
 
 use crate::access::Gate;
+use crate::audience::Room;
 use crate::endpoint::Policy;
 use crate::plan::{Body, Pieces};
+use crate::proxies::Proxies;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -12,6 +14,7 @@ use pypackager_frontdoor::tally::BOUNDS;
 use std::net::TcpListener;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An answer for the front door.
@@ -22,8 +25,8 @@ pub struct FrontAnswer(Answer);
 #[pyclass(frozen, module = "pypackager._core")]
 pub struct FrontDoor(Server);
 
-/// One answered request: peer, forwarded, method, target, status, kind, bytes, seconds, agent.
-type Line = (String, String, String, String, u16, &'static str, u64, f64, String);
+/// One answered request: client, method, target, status, kind, bytes, seconds, agent.
+type Line = (String, String, String, u16, &'static str, u64, f64, String);
 /// Answers of one kind and status: kind, status, count, bytes, seconds, count per bound of the latency histogram.
 type Sum = (&'static str, u16, u64, u64, f64, Vec<u64>);
 
@@ -59,7 +62,7 @@ impl FrontDoor {
     #[new]
     #[pyo3(signature = (
         sockets, upstream, *, threads=1, keep_alive_s=65.0, stall_s=30.0, grace_s=2.0, max_connections=4096, max_questions=64,
-        cache_bytes=16_777_216, max_lines=1000
+        cache_bytes=16_777_216, max_lines=1000, proxies=None
     ))]
     #[allow(clippy::too_many_arguments)] // its options, by name
     fn new(
@@ -73,6 +76,7 @@ impl FrontDoor {
         max_questions: usize,
         cache_bytes: usize,
         max_lines: usize,
+        proxies: Option<&Proxies>,
     ) -> PyResult<Self> {
         if let Some(fd) = sockets.iter().find(|fd| **fd < 0) {
             return Err(PyValueError::new_err(format!("{fd} is no descriptor")));
@@ -93,6 +97,7 @@ impl FrontDoor {
             max_questions,
             cache_bytes,
             max_lines,
+            proxies: proxies.map(|proxies| proxies.0.clone()).unwrap_or_default(),
         };
         Ok(Self(Server::start(&listeners, &options)?))
     }
@@ -101,8 +106,8 @@ impl FrontDoor {
         self.0.obey(policy.0.clone());
     }
 
-    fn guard(&self, root: &str, gate: &Gate) {
-        self.0.shelf().guard(root, gate.0.clone());
+    fn guard(&self, root: &str, gate: &Gate, counted: &Room) {
+        self.0.shelf().guard(root, gate.0.clone(), Arc::clone(&counted.0));
     }
 
     fn put(&self, root: &str, target: &str, answer: &FrontAnswer, lifetime_s: f64) {
@@ -131,7 +136,7 @@ impl FrontDoor {
         let report = self.0.tally().take();
         let lines = report.lines.into_iter().map(|line| {
             let (kind, took) = (line.kind.name(), line.took.as_secs_f64());
-            (line.peer, line.forwarded, line.method, line.target, line.status, kind, line.bytes, took, line.agent)
+            (line.client, line.method, line.target, line.status, kind, line.bytes, took, line.agent)
         });
         let sums = report.sums.into_iter().map(|((kind, status), sum)| {
             (kind.name(), status, sum.count, sum.bytes, sum.took.as_secs_f64(), sum.within.to_vec())

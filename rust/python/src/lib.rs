@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value)] // converted arguments belong to the call
 
 mod access;
+mod audience;
 mod checksum;
 mod chunk;
 mod endpoint;
@@ -16,6 +17,7 @@ mod header;
 mod journal;
 mod networks;
 mod plan;
+mod proxies;
 mod pump;
 mod ranges;
 mod remux;
@@ -31,6 +33,8 @@ mod _core {
 
     #[pymodule_export]
     use super::access::{Gate, sign_token, split_token};
+    #[pymodule_export]
+    use super::audience::{Audience, Room, split_cmcd};
     #[pymodule_export]
     use super::checksum::crc32c;
     #[pymodule_export]
@@ -53,6 +57,8 @@ mod _core {
     use super::journal::{Folded, FoldedTrack, fold_journal};
     #[pymodule_export]
     use super::networks::Networks;
+    #[pymodule_export]
+    use super::proxies::Proxies;
     #[pymodule_export]
     use super::pump::{Budget, Pump};
     #[pymodule_export]

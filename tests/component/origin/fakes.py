@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 import trio
 
-from pypackager._core import Gate, Policy
+from pypackager._core import Audience, Gate, Policy, Proxies, Room
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Body, Movie, MoviePiece, Published, Range, SmoothFragment, Source, Stored, TsSegment
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import Origin, create_app
 from pypackager.origin.ports import Endpoint, Health, Publication
-from pypackager.origin.proxies import Proxies, ProxyHeader
 
 SEGMENT = bytes(range(256)) * 400
 PLAYLIST = b"#EXTM3U\n" + b"#EXTINF:2.0,\nseg.m4s\n" * 100
@@ -54,6 +53,7 @@ class FakeCatalog:
         self.terms: dict[str, Any] = {}
         """Of the gate."""
         self.served = Endpoint(Policy(running=True))
+        self.audience = Audience()
         self.kept: dict[str, Any] = {}
         """How long answers may be kept."""
 
@@ -68,12 +68,18 @@ class FakeCatalog:
             raise self.fault
         return self.presentation if (locator, asset) in {("show", "show"), ("a/b", "Größe (1)")} else None
 
+    def room(self, channel: str) -> Room:
+        return self.audience.room("default", channel, "")
+
     def endpoint(self) -> Endpoint:
         return self.served
 
     def publication(self, locator: str) -> Publication | None:
         asset = {"show": "show", "a/b": "Größe (1)"}.get(locator)
-        return None if asset is None else Publication(asset, Gate(f"/{locator}/{asset}.ism", KEYS, **self.terms), **self.kept)
+        if asset is None:
+            return None
+        gate, room = Gate(f"/{locator}/{asset}.ism", KEYS, **self.terms), self.audience.room("default", "news", locator)
+        return Publication(asset, gate, room, **self.kept)
 
     def health(self) -> Health:
         return Health(self.ready, {"channels": 1})
@@ -210,7 +216,9 @@ class Answer(msgspec.Struct, frozen=True):
 class World:
     """The application with fakes all around."""
 
-    def __init__(self, *, trusted_proxy: Callable[[str], bool] = lambda _: False, proxy_header: ProxyHeader = "x-forwarded-for") -> None:
+    def __init__(
+        self, *, trusted_proxies: Sequence[str] = (), proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    ) -> None:
         self.catalog = FakeCatalog()
         self.packager = FakePackager()
         self.core = FakeCore()
@@ -222,7 +230,7 @@ class World:
             FakePages(),
             log=self.notes,
             recorder=self.notes,
-            proxies=Proxies(trusted_proxy, proxy_header),
+            proxies=Proxies(list(trusted_proxies), proxy_header),
             utc_ns=lambda: NOW_NS,
         )
 

@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
 import trio
 
 from pypackager import _core
-from pypackager._core import Policy, sign_token
+from pypackager._core import Policy, Proxies, sign_token
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published, Stored, Text
 from pypackager.model.presentation import Presentation
 from pypackager.origin.app import create_app
 from pypackager.origin.front import serve_front
 from pypackager.origin.ports import Endpoint
-from pypackager.origin.proxies import Proxies
 from tests.component.origin.fakes import KEYS, FakePackager, FakePages, World, presentation
 
 ROOT = "/show/show.ism"
@@ -85,11 +85,10 @@ async def fronted(blob: str) -> AsyncIterator[Fronted]:
 
 
 @asynccontextmanager
-async def serving(blob: str) -> AsyncIterator[Fronted]:
+async def serving(blob: str, header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for") -> AsyncIterator[Fronted]:
     world, packager = World(), FilePackager(blob)
-    app = create_app(
-        world.catalog, packager, _core, FakePages(), log=world.notes, recorder=world.notes, proxies=Proxies(lambda a: a == "127.0.0.1")
-    )
+    proxies = Proxies(["127.0.0.1"], header)
+    app = create_app(world.catalog, packager, _core, FakePages(), log=world.notes, recorder=world.notes, proxies=proxies)
     world.app = app
     async with trio.open_nursery() as nursery:
         serve = partial(serve_front, app, ["127.0.0.1:0"], log=world.notes, report_s=0.05)
@@ -240,6 +239,31 @@ async def test_every_answer_is_logged_and_counted(fronted: Fronted) -> None:
     lines = fronted.world.notes.lines
     assert {(line["client"], line["path"], line["status"], line["agent"]) for line in lines} == {("192.0.2.1", MANIFEST, 200, "player")}
     assert [(kind, status) for kind, status, _ in fronted.world.notes.counted] == [("manifest", 200)] * 3
+
+
+async def test_whoever_answers_the_log_has_the_viewer_of_the_header_that_is_believed(blob: str) -> None:
+    told = {"forwarded": "for=192.0.2.1", "x-forwarded-for": "6.6.6.6"}
+    async with serving(blob, "forwarded") as fronted:
+        for _ in range(2):
+            await fronted.get(MANIFEST, **told)
+        with trio.fail_after(5):
+            await fronted.world.notes.wait_for_lines(2)
+        assert [line["client"] for line in fronted.world.notes.lines] == ["192.0.2.1"] * 2
+
+
+async def test_viewers_and_bytes_are_counted_once_whoever_answers(fronted: Fronted) -> None:
+    told = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "192.0.2.2"), ("cmcd-session", 'sid="one"')]
+    sent = 0
+    for target in (MANIFEST, f"{ROOT}/v/0.m4s"):
+        for name, value in told:
+            for query in ("", "?CMCD=bl%3D100", "?start=1"):
+                sent += len((await fronted.get(target + query, **{name: value, "accept-encoding": "identity"})).content)
+    assert len([path for _, path, query in fronted.packager.asked if not query]) == 2, "the rest came from the front"
+    await fronted.get(f"{ROOT}/v/1000.m4s", **{"x-forwarded-for": "192.0.2.9"})
+    audience = fronted.world.catalog.audience
+    assert audience.viewers() == [("default", "news", "show", 3)]
+    assert audience.take() == [("default", "news", "show", sent)]
+    assert audience.take() == []
 
 
 async def test_what_is_gone_is_said_by_the_application(fronted: Fronted) -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from pypackager._core import Proxies
 from pypackager.ingest import router as routing
 from pypackager.ingest.router import Router
 from pypackager.model.errors import PackagerError
@@ -58,13 +59,20 @@ EVENTS = (Request, PublishRequested, TrackFound, ChunkReady, NeedClock, BodyEnd,
 class World:
     """The router between a pump and channels that only keep what they are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, proxies: Proxies | None = None) -> None:
+        self.told: list[dict[str, Any]] = []
         self.said: list[tuple[Any, ...]] = []
         self.channels = {"news": Channel("fmp4"), "flash": Channel("rtmp")}
         self.counted: list[str] = []
         quiet = cast(Any, type("Log", (), dict.fromkeys(("info", "warning", "exception"), staticmethod(lambda *_, **__: None)))())
         self.router = Router(
-            cast(Any, self), cast(Any, self.channels), quiet, self.counted.append, {"broken": "CHANNEL_LOCKED: another owner"}
+            cast(Any, self),
+            cast(Any, self.channels),
+            quiet,
+            self.counted.append,
+            {"broken": "CHANNEL_LOCKED: another owner"},
+            lambda *_, **data: self.told.append(data),
+            proxies,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -76,8 +84,9 @@ class World:
     def handle(self, *events: Event) -> None:
         self.router.handle(cast(Any, list(events)))
 
-    def post(self, target: str = "/news/ingest.isml/Streams(v)", method: str = "POST", conn: int = 1) -> None:
-        self.handle(Request(conn, method=method, target=target, headers=[("User-Agent", "x")]))
+    def post(self, target: str = "/news/ingest.isml/Streams(v)", method: str = "POST", conn: int = 1, **headers: str) -> None:
+        fields = [("user-agent", "x"), *((name.replace("_", "-"), value) for name, value in headers.items())]
+        self.handle(Request(conn, method=method, target=target, headers=fields))
 
     def answers(self) -> list[int]:
         return [said[2] for said in self.said if said[0] == "respond"]
@@ -88,6 +97,7 @@ class Channel:
 
     def __init__(self, protocol: str) -> None:
         self.protocol, self.running, self.open_to_all, self.on_disk = protocol, True, True, True
+        self.asked_for: list[str] = []
         self.budget = object()
         self.feeds: dict[int, str] = {}
         self.alerts: list[str] = []
@@ -98,6 +108,7 @@ class Channel:
         self.admit_fault: PackagerError | None = None
 
     def admits(self, address: str) -> bool:
+        self.asked_for.append(address)
         return self.open_to_all
 
     def open_feed(self, conn: int, side: str, stream: str) -> None:
@@ -281,3 +292,17 @@ def test_clocks_of_two_channels_are_two_clocks(world: World) -> None:
         world.handle(PublishRequested(conn, app=app, stream="v", encoder="x"), NeedClock(conn, time=0, timescale=1000))
     clocks = {said[1]: said[2] for said in world.said if said[0] == "bind"}
     assert clocks[1] == clocks[3] != clocks[2]
+
+
+def test_an_encoder_behind_a_proxy_is_who_the_proxy_says_request_by_request(world: World) -> None:
+    trusting = World(Proxies(["192.0.2.1"], "forwarded"))
+    for here in (world, trusting):
+        here.connect()
+        here.post(forwarded="for=203.0.113.9", x_forwarded_for="6.6.6.6")
+        here.handle(BodyEnd(1))
+        here.post(forwarded="for=203.0.113.10")
+        here.router.review()
+    stranger, one, two = "192.0.2.1", "203.0.113.9", "203.0.113.10"
+    assert set(world.channels["news"].asked_for) == {stranger}, "nobody's word is believed"
+    assert trusting.channels["news"].asked_for == [one, two, two]
+    assert [data["peer"] for data in trusting.told] == [one, one, two]
