@@ -13,6 +13,8 @@ __all__ = [
     "Audience",
     "BodyEnd",
     "Budget",
+    "Certificate",
+    "Certificates",
     "Chunk",
     "ChunkReady",
     "Closed",
@@ -219,6 +221,49 @@ class FrontAnswer:
         """
 
 @final
+class Certificate:
+    """A certificate that fits its key, as PEM files have them."""
+
+    def __new__(cls, certificate: str | PathLike[str], key: str | PathLike[str]) -> Self:
+        """Reads and checks a pair of files; whether its time is over is not judged.
+
+        Args:
+            certificate: path of the certificate and those that lead from it to its authority.
+            key: path of its private key.
+
+        Raises:
+            CoreError: there is no such pair; `path` is the argument that is at fault.
+        """
+
+    @property
+    def names(self) -> list[str]:
+        """Host names that it is for."""
+
+    @property
+    def end(self) -> int:
+        """Seconds since 1970 at which it ends."""
+
+@final
+class Certificates:
+    """What all listeners that speak TLS share: handshakes take what is here when they begin, connections go on with what they took."""
+
+    def __new__(cls, certificates: list[Certificate]) -> Self:
+        """With these; the first is given to who names no host, or one that none is for.
+
+        Raises:
+            OSError: the system has no random numbers.
+        """
+
+    def replace(self, certificates: list[Certificate]) -> None:
+        """These from now on."""
+
+    def choose(self, host: str | None) -> int | None:
+        """Place of the one that a client is given that names a host; None when there is none at all."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+@final
 class FrontDoor:
     """Native threads that own the origin's sockets: they answer what was published and ask the application for the rest."""
 
@@ -230,8 +275,10 @@ class FrontDoor:
         sockets: list[int],
         upstream: str,
         *,
+        certificates: Certificates | None = None,
         threads: int = 1,
         keep_alive_s: float = 65.0,
+        handshake_s: float = 10.0,
         stall_s: float = 30.0,
         grace_s: float = 2.0,
         max_connections: int = 4096,
@@ -245,8 +292,10 @@ class FrontDoor:
         Args:
             sockets: descriptors of listening TCP sockets, which it takes over.
             upstream: path of the Unix socket on which the application listens.
+            certificates: what TLS is spoken with; none: HTTP in the clear.
             threads: that serve.
             keep_alive_s: how long a connection may be idle, or take to send a request's head.
+            handshake_s: how long the handshake of TLS may take.
             stall_s: how long a viewer may take no byte of its answer.
             grace_s: how long answers under way may take at the end.
             max_connections: more wait in the backlog.

@@ -6,15 +6,16 @@ use crate::conditions::{Asked, accepts_gzip, none_match, parse_range, range_hold
 use crate::shelf::{Entry, Shelf};
 use crate::tally::{Line, Tally};
 use crate::upstream::{Lease, Unanswered, Upstream};
-use crate::wanted::{FORWARDED_FOR, Wanted, introduce, let_read, seen, served, text};
+use crate::wanted::{FORWARDED_FOR, FORWARDED_PROTO, Wanted, introduce, let_read, seen, served, text};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, TRANSFER_ENCODING,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, TRANSFER_ENCODING,
     USER_AGENT,
 };
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode};
 use pypackager_core::cmcd;
 use pypackager_core::endpoint::Policy;
@@ -84,7 +85,7 @@ impl Door {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Answered> {
+    pub async fn answer(&self, request: Request<Incoming>, scheme: &'static str, peer: IpAddr) -> Response<Answered> {
         let begun = Instant::now();
         let plain = request.uri().query().is_none_or(cmcd::is_all);
         let published = plain && matches!(*request.method(), Method::GET | Method::HEAD);
@@ -97,12 +98,12 @@ impl Door {
                 // Somebody asked while we waited.
                 return match self.on_shelf(&request, &wanted, peer, begun).await {
                     Some(response) => response,
-                    None => self.ask(&request, peer).await,
+                    None => self.ask(&request, scheme, peer).await,
                 };
             };
-            return self.ask(&request, peer).await;
+            return self.ask(&request, scheme, peer).await;
         }
-        self.ask(&request, peer).await
+        self.ask(&request, scheme, peer).await
     }
 
     /// What was published, for who is admitted; else the application has the word.
@@ -216,8 +217,8 @@ impl Door {
     }
 
     /// Asks the application.
-    async fn ask(&self, request: &Request<Incoming>, peer: IpAddr) -> Response<Answered> {
-        match self.upstream.ask(question(request, peer)).await {
+    async fn ask(&self, request: &Request<Incoming>, scheme: &str, peer: IpAddr) -> Response<Answered> {
+        match self.upstream.ask(question(request, scheme, peer)).await {
             Ok((response, lease)) => relay(response, lease),
             Err(error) => unanswered(&error),
         }
@@ -281,21 +282,33 @@ impl Body for Answered {
     }
 }
 
-/// The request as the application gets it: without a body, with the viewer's address behind those that were there.
-fn question(request: &Request<Incoming>, peer: IpAddr) -> Request<Empty<Bytes>> {
+/// The request as the application gets it: without a body, with the viewer's address, and how it came, behind those that were there.
+fn question<B>(request: &Request<B>, scheme: &str, peer: IpAddr) -> Request<Empty<Bytes>> {
     let mut out = Request::new(Empty::new());
     *out.method_mut() = request.method().clone();
-    *out.uri_mut() = request.uri().clone();
-    let mut forwarded = String::new();
+    // Over HTTP/2 the host is in the target alone, and there it has precedence in any version (RFC 9112 3.2.2).
+    let target = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    *out.uri_mut() = target.into();
+    let host = request.uri().authority().map(|authority| header(authority.as_str()));
+    let (mut addresses, mut schemes) = (String::new(), String::new());
     for (name, value) in request.headers() {
+        let text = value.to_str().unwrap_or("");
         if *name == FORWARDED_FOR {
-            forwarded.extend([value.to_str().unwrap_or(""), ", "]);
+            addresses.extend([text, ", "]);
+        } else if *name == FORWARDED_PROTO {
+            schemes.extend([text, ", "]);
+        } else if *name == HOST && host.is_some() {
         } else if !HOP_BY_HOP.contains(&name.as_str()) {
             out.headers_mut().append(name, value.clone());
         }
     }
-    forwarded.push_str(&peer.to_string());
-    out.headers_mut().insert(FORWARDED_FOR, header(&forwarded));
+    addresses.push_str(&peer.to_string());
+    schemes.push_str(scheme);
+    out.headers_mut().insert(FORWARDED_FOR, header(&addresses));
+    out.headers_mut().insert(FORWARDED_PROTO, header(&schemes));
+    if let Some(host) = host {
+        out.headers_mut().insert(HOST, host);
+    }
     out
 }
 

@@ -1,11 +1,11 @@
 //! The native front of the origin.
 //!
-//! What comes in: listening sockets, and answers that the application published ([`shelf`]). What goes out: HTTP/1.1 answers, a log line and
-//! a count for each, and who watches ([`audience`]). Never: a decision about what an answer is. What was not published is asked of the application behind, over a Unix
+//! What comes in: listening sockets, and answers that the application published ([`shelf`]). What goes out: HTTP/1.1 and HTTP/2 answers, a
+//! log line and a count for each, and who watches ([`audience`]). Never: a decision about what an answer is. What was not published is asked of the application behind, over a Unix
 //! socket; what many viewers ask for at once is asked once.
 //!
 //! ```text
-//! viewers ─▶ connection ─▶ door ─▶ shelf ─▶ plan (stored ranges, remuxed segments)
+//! viewers ─▶ speech ─▶ door ─▶ shelf ─▶ plan (stored ranges, remuxed segments)
 //!                            └───▶ upstream (the application on its Unix socket)
 //! ```
 #![forbid(unsafe_code)]
@@ -15,10 +15,12 @@ pub mod audience;
 pub mod conditions;
 mod connection;
 mod door;
+mod exchange;
 pub mod movie;
 pub mod plan;
 pub mod server;
 pub mod shelf;
+mod speech;
 pub mod tally;
 mod upstream;
 mod wanted;

@@ -1,28 +1,25 @@
 //! The threads: listening sockets in, connections served until the end.
 
-use crate::connection::Patient;
 use crate::door::{Door, Shared};
 use crate::shelf::Shelf;
+use crate::speech::{PROTOCOLS, Speech};
 use crate::tally::Tally;
 use crate::upstream::Upstream;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use pypackager_core::endpoint::Policy;
 use pypackager_core::proxies::Proxies;
-use std::convert::Infallible;
+use pypackager_tls::Certificates;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
-use tokio::net::{TcpListener as Listener, TcpStream};
+use tokio::net::TcpListener as Listener;
 use tokio::runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 /// How the front serves.
 #[derive(Debug, Clone)]
@@ -33,6 +30,10 @@ pub struct Options {
     pub threads: usize,
     /// How long a connection may be idle, or take to send a request's head.
     pub keep_alive: Duration,
+    /// What TLS is spoken with; none: HTTP in the clear.
+    pub certificates: Option<Arc<Certificates>>,
+    /// How long a viewer may take for the handshake of TLS.
+    pub handshake: Duration,
     /// How long a viewer may take no byte of its answer.
     pub stall: Duration,
     /// How long answers under way may take at the end.
@@ -64,14 +65,18 @@ impl Server {
         let shared = Arc::new(Shared::new(shelf, tally, options.proxies.clone()));
         let (stop, stopped) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(options.max_connections));
+        let tls = options.certificates.as_ref().map(acceptor).transpose()?;
         let mut threads = Vec::new();
         for number in 0..options.threads.max(1) {
             let upstream = Upstream::new(options.upstream.clone(), options.max_questions);
             let serving = Serving {
-                door: Arc::new(Door::new(Arc::clone(&shared), upstream)),
+                speech: Speech {
+                    door: Arc::new(Door::new(Arc::clone(&shared), upstream)),
+                    tls: tls.clone(),
+                    stopped: stopped.clone(),
+                    options: options.clone(),
+                },
                 slots: Arc::clone(&slots),
-                stopped: stopped.clone(),
-                options: options.clone(),
             };
             let own = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
             let runtime =
@@ -120,43 +125,46 @@ impl Drop for Server {
 
 #[derive(Clone)]
 struct Serving {
-    door: Arc<Door>,
+    speech: Speech,
     slots: Arc<Semaphore>,
-    stopped: watch::Receiver<bool>,
-    options: Options,
+}
+
+fn acceptor(certificates: &Arc<Certificates>) -> io::Result<TlsAcceptor> {
+    certificates.config(&PROTOCOLS).map(|config| TlsAcceptor::from(Arc::new(config))).map_err(io::Error::other)
 }
 
 impl Serving {
-    async fn run(mut self, listeners: Vec<TcpListener>) {
-        let grace = self.options.grace;
+    async fn run(self, listeners: Vec<TcpListener>) {
+        let (grace, mut stopped) = (self.speech.options.grace, self.speech.stopped.clone());
         let mut accepting = JoinSet::new();
         for listener in listeners {
             accepting.spawn(self.clone().accept(listener));
         }
         // An error means that the server is gone, which is an end as well.
-        drop(self.stopped.wait_for(|stopped| *stopped).await);
+        drop(stopped.wait_for(|stopped| *stopped).await);
         let ended = async { while accepting.join_next().await.is_some() {} };
         drop(timeout(grace, ended).await);
     }
 
     /// Accepts until the end, then waits for its connections.
-    async fn accept(mut self, listener: TcpListener) {
+    async fn accept(self, listener: TcpListener) {
         let Ok(listener) = Listener::from_std(listener) else { return };
+        let mut stopped = self.speech.stopped.clone();
         let mut connections = JoinSet::new();
         loop {
             let slot = tokio::select! {
                 slot = Arc::clone(&self.slots).acquire_owned() => slot,
-                _ = self.stopped.wait_for(|stopped| *stopped) => break,
+                _ = stopped.wait_for(|stopped| *stopped) => break,
             };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = self.stopped.wait_for(|stopped| *stopped) => break,
+                _ = stopped.wait_for(|stopped| *stopped) => break,
             };
             match accepted {
                 Ok((socket, _)) => {
-                    let serving = self.clone();
+                    let speech = self.speech.clone();
                     connections.spawn(async move {
-                        serving.serve(socket).await;
+                        speech.serve(socket).await;
                         drop(slot);
                     });
                 }
@@ -168,32 +176,6 @@ impl Serving {
         drop(listener);
         while connections.join_next().await.is_some() {}
     }
-
-    async fn serve(mut self, socket: TcpStream) {
-        let Ok(peer) = socket.peer_addr().map(|address| address.ip().to_canonical()) else { return };
-        // Answers are written whole: waiting for more would only delay their last packet.
-        drop(socket.set_nodelay(true));
-        let door = Arc::clone(&self.door);
-        let answer = move |request| {
-            let door = Arc::clone(&door);
-            async move { Ok::<_, Infallible>(door.answer(request, peer).await) }
-        };
-        let stream = TokioIo::new(Patient::new(socket, self.options.stall));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.options.keep_alive)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(stream, service_fn(answer));
-        let mut connection = pin!(connection);
-        // What goes wrong on a connection is its viewer's business and ends it.
-        tokio::select! {
-            served = connection.as_mut() => return drop(served),
-            _ = self.stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
-        }
-        drop(connection.await);
-    }
 }
 
-/// A viewer's request head; the application answers 414 to a target above 4 KiB.
-const MAX_HEAD: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -90,3 +90,6 @@ const CMCD_SESSION: HeaderName = HeaderName::from_static("cmcd-session");
 
 /// The addresses that proxies have seen.
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// How they were asked, hop by hop as the addresses.
+pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

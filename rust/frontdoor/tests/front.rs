@@ -1,131 +1,22 @@
 //! The front over real sockets, with an application that the test plays.
 
-use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+mod world;
+
 use pypackager_core::access::{Gate, Key, Terms};
 use pypackager_core::endpoint::Policy;
 use pypackager_core::policy::Networks;
 use pypackager_core::proxies::{Field, Proxies};
-use pypackager_frontdoor::answer::{Answer, Kind};
+use pypackager_frontdoor::answer::Kind;
 use pypackager_frontdoor::audience::{Audience, Place, Room};
 use pypackager_frontdoor::plan::Plan;
-use pypackager_frontdoor::server::{Options, Server};
+use pypackager_frontdoor::server::Server;
 use pypackager_pump::files::Range;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::io::{BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tempfile::TempDir;
-
-const ROOT: &str = "/show/show.ism";
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// A front and what its application was asked.
-struct World {
-    server: Arc<Server>,
-    address: SocketAddr,
-    questions: Arc<Mutex<Vec<String>>>,
-    _folder: TempDir,
-}
-
-impl World {
-    fn new(change: impl FnOnce(&mut Options)) -> Self {
-        Self::with_application(change, |_, _| ())
-    }
-
-    /// `play` runs before the application answers; it gets the server and the request's head.
-    fn with_application(
-        change: impl FnOnce(&mut Options),
-        play: impl Fn(&Server, &str) + Send + Sync + 'static,
-    ) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let upstream = folder.path().join("application");
-        let listening = UnixListener::bind(&upstream).expect("a Unix socket");
-        let mut options = Options {
-            upstream,
-            threads: 1,
-            keep_alive: Duration::from_secs(5),
-            stall: Duration::from_secs(5),
-            grace: Duration::from_secs(1),
-            max_connections: 64,
-            max_questions: 8,
-            cache_bytes: 1 << 20,
-            max_lines: 100,
-            proxies: Proxies::default(),
-        };
-        change(&mut options);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.set_nonblocking(true).expect("non-blocking");
-        let port = listener.local_addr().expect("its address");
-        let server = Arc::new(Server::start(&[listener], &options).expect("a server"));
-        let questions = Arc::new(Mutex::new(Vec::new()));
-        let (play, server_too, seen) = (Arc::new(play), Arc::clone(&server), Arc::clone(&questions));
-        thread::spawn(move || {
-            for stream in listening.incoming() {
-                let (play, server_too, seen) = (Arc::clone(&play), Arc::clone(&server_too), Arc::clone(&seen));
-                let mut stream = BufReader::new(stream.expect("a connection"));
-                thread::spawn(move || {
-                    while let Some(head) = read_head(&mut stream) {
-                        seen.lock().expect("a lock").push(head.clone());
-                        play(&server_too, &head);
-                        let answer =
-                            "HTTP/1.1 404 Not Found\r\ncontent-type: text/plain\r\ncontent-length: 7\r\n\r\nnothing";
-                        stream.get_mut().write_all(answer.as_bytes()).expect("the front reads");
-                    }
-                });
-            }
-        });
-        Self { server, address: port, questions, _folder: folder }
-    }
-
-    fn ask(&self, head: &str) -> (String, Vec<u8>) {
-        let mut stream = TcpStream::connect(self.address).expect("a connection");
-        write!(stream, "{head}\r\nhost: x\r\nconnection: close\r\n\r\n").expect("the front reads");
-        read_answer(&mut BufReader::new(stream))
-    }
-
-    fn questions(&self) -> Vec<String> {
-        self.questions.lock().expect("a lock").clone()
-    }
-}
-
-fn read_head(stream: &mut impl BufRead) -> Option<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    Some(head.to_ascii_lowercase())
-}
-
-fn read_answer(stream: &mut impl BufRead) -> (String, Vec<u8>) {
-    let head = read_head(stream).expect("a head");
-    let mut body = Vec::new();
-    stream.read_to_end(&mut body).expect("a body");
-    (head, body)
-}
-
-fn answer(kind: Kind, plan: Plan, gzip: Option<&[&'static [u8]]>) -> Answer {
-    Answer {
-        kind,
-        headers: vec![(CONTENT_TYPE, HeaderValue::from_static("text/x"))],
-        etag: HeaderValue::from_static("\"one\""),
-        etag_gzip: HeaderValue::from_static("\"one-gzip\""),
-        plan,
-        gzip: gzip.map(|pieces| pieces.iter().copied().map(Bytes::from_static).collect()),
-    }
-}
-
-fn bytes(data: &'static [u8]) -> Plan {
-    Plan::Bytes(data.into())
-}
-
-fn segment(world: &World, target: &str, plan: Plan) {
-    world.server.shelf().put(ROOT, target, answer(Kind::Segment, plan, None), Instant::now() + MINUTE);
-}
+use world::{MINUTE, ROOT, World, answer, bytes, read_head, segment};
 
 #[test]
 fn what_was_published_is_answered_in_every_form() {

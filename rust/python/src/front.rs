@@ -5,6 +5,7 @@ use crate::audience::Room;
 use crate::endpoint::Policy;
 use crate::plan::{Body, Pieces};
 use crate::proxies::Proxies;
+use crate::tls::Certificates;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -61,15 +62,17 @@ impl FrontAnswer {
 impl FrontDoor {
     #[new]
     #[pyo3(signature = (
-        sockets, upstream, *, threads=1, keep_alive_s=65.0, stall_s=30.0, grace_s=2.0, max_connections=4096, max_questions=64,
-        cache_bytes=16_777_216, max_lines=1000, proxies=None
+        sockets, upstream, *, certificates=None, threads=1, keep_alive_s=65.0, handshake_s=10.0, stall_s=30.0, grace_s=2.0,
+        max_connections=4096, max_questions=64, cache_bytes=16_777_216, max_lines=1000, proxies=None
     ))]
     #[allow(clippy::too_many_arguments)] // its options, by name
     fn new(
         sockets: Vec<RawFd>,
         upstream: PathBuf,
+        certificates: Option<PyRef<'_, Certificates>>,
         threads: usize,
         keep_alive_s: f64,
+        handshake_s: f64,
         stall_s: f64,
         grace_s: f64,
         max_connections: usize,
@@ -91,6 +94,8 @@ impl FrontDoor {
             upstream,
             threads,
             keep_alive: seconds(keep_alive_s)?,
+            certificates: certificates.map(|certificates| Arc::clone(&certificates.0)),
+            handshake: seconds(handshake_s)?,
             stall: seconds(stall_s)?,
             grace: seconds(grace_s)?,
             max_connections,

@@ -22,6 +22,7 @@ mod pump;
 mod ranges;
 mod remux;
 mod replay;
+mod tls;
 mod writer;
 
 use pyo3::prelude::*;
@@ -65,6 +66,8 @@ mod _core {
     use super::remux::{flv_metadata, make_body, movie_head, read_movie};
     #[pymodule_export]
     use super::replay::{RecordedTrack, Replay, StreamStats, read_recording};
+    #[pymodule_export]
+    use super::tls::{Certificate, Certificates};
     #[pymodule_export]
     use super::writer::Writer;
 
