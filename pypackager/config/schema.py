@@ -99,6 +99,11 @@ class Tuning(_Table, frozen=True):
     """Video tracks of a channel."""
     audio_tracks: Annotated[int, Meta(ge=1, le=64)] = 5
     """Audio tracks of a channel."""
+    layer_bitrate: Annotated[int, Meta(ge=1000)] = 10_000_000
+    """Bits per second that a video layer may send on average over 30 s; one that passes it by more than 5 % is refused for half a minute
+    (alert BITRATE_EXCEEDED)."""
+    channel_bitrate: Annotated[int, Meta(ge=1000)] = 25_000_000
+    """The same of all tracks of a channel together; the layer that was admitted last is refused."""
     front_threads: Annotated[int, Meta(ge=0, le=64)] = 1
     """Native threads that answer players; 0: the application answers everything by itself."""
     front_cache: Annotated[int, Meta(ge=1_048_576)] = 16_777_216

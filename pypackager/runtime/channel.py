@@ -111,6 +111,8 @@ class LiveChannel:
             fragments_per_segment=config.fragments_per_segment,
             video_layers=self._tuning.video_layers,
             audio_tracks=self._tuning.audio_tracks,
+            layer_bps=self._tuning.layer_bitrate,
+            channel_bps=self._tuning.channel_bitrate,
         )
         timeline = Timeline(options, self.store, self.alert)
         resume_timeline(timeline, self.store.ledger, self._now())

@@ -86,3 +86,5 @@ class Options(msgspec.Struct, frozen=True):
     """Shortest deadline of the published edge."""
     video_layers: int = 10
     audio_tracks: int = 5
+    layer_bps: int = 10_000_000
+    channel_bps: int = 25_000_000

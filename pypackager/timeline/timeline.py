@@ -94,7 +94,8 @@ class Timeline:
         """Judges what a connection announced.
 
         Raises:
-            PackagerError: HEADER_MISMATCH (400) while another source with the old configuration is live; TOO_MANY_TRACKS (403).
+            PackagerError: HEADER_MISMATCH (400) while another source with the old configuration is live; TOO_MANY_TRACKS,
+                BITRATE_EXCEEDED (403).
         """
         if conn in self.feeds:
             self.tracks.admit(self.feeds[conn], self.feeds.values(), now, final=False)
@@ -115,7 +116,8 @@ class Timeline:
         """Takes a chunk of a connection: a duplicate is dropped, a new one goes to the store.
 
         Raises:
-            PackagerError: as `admit`, for a track whose identity only its first chunk shows; TIME_RANGE, FRAGMENT_TOO_LONG.
+            PackagerError: as `admit`, for a track whose identity only its first chunk shows; BITRATE_EXCEEDED (403); TIME_RANGE,
+                FRAGMENT_TOO_LONG.
         """
         feed = self.feeds[conn]
         header = feed.headers.get(chunk.track)
@@ -131,6 +133,9 @@ class Timeline:
         sight = Sight(feed, line, chunk, start_ns, end_ns, now, self._media_now_ns(now), self.reach_ns, self.feeds)
         clock = self._clock(sight)
         time, end = self._span(clock, sight)
+        if not self.tracks.weigh(feed, line, chunk, (time, end), now):
+            self._delivered(clock, sight)
+            return
         if end <= time:
             self._alert("FRAGMENT_WITHOUT_DURATION", f"track {line.info.id}: the fragment at {time} is dropped")
             return

@@ -16,6 +16,7 @@ from pypackager.timeline.feeds import Feed, Now, others_alive
 from pypackager.timeline.naming import fmp4_ids, rtmp_id, rule_for
 from pypackager.timeline.pending import TrackLine
 from pypackager.timeline.ports import Alert, Naming, Options, Store
+from pypackager.timeline.rates import Rates
 from pypackager.timeline.times import SECOND_NS, from_ns
 
 GONE_NS = 30 * SECOND_NS
@@ -38,6 +39,7 @@ class Tracks:
         self._store = store
         self._alert = alert
         self._rules: dict[str, Naming] = {}
+        self.rates = Rates(options.layer_bps, options.channel_bps)
         self._places: dict[Place, str] = {}
         """Track ids: an encoder that comes back with another bit rate sends the same track."""
 
@@ -62,8 +64,8 @@ class Tracks:
         """Decides what the announced tracks are; without `final`, audio of RTMP waits for the video that may be about to come.
 
         Raises:
-            PackagerError: HEADER_MISMATCH (400) while another source with the old configuration is live; TOO_MANY_TRACKS (403) when
-                nothing of the connection can be taken, or the one layer that an RTMP connection is about.
+            PackagerError: HEADER_MISMATCH (400) while another source with the old configuration is live; TOO_MANY_TRACKS and
+                BITRATE_EXCEEDED (403) when nothing of the connection can be taken, or the one layer that an RTMP connection is about.
         """
         undecided = [n for n in feed.headers if n not in feed.ids]
         if not undecided:
@@ -76,6 +78,8 @@ class Tracks:
             feed.ids[number] = track_id = self._fitting(plain[number], header)
             self._agree(feed, header, track_id, feeds, now)
             self._room(feed, header, self._coming(feed, number, feeds), now)
+            if self._alone(feed, header) and (barred := self.rates.barred(track_id, now.mono_ns)) is not None:
+                feed.refused[number] = barred
             if track_id in self.lines and number not in feed.refused:
                 self.lines[track_id].feeds.add(feed.conn)
         self._judge(feed)
@@ -98,12 +102,30 @@ class Tracks:
                 return None
             self._add(track_id, header, chunk, edge_ns)
         line = self.lines[track_id]
-        line.feeds.add(feed.conn)
         if number not in feed.placed:
             # Once for a connection: where several send under one name, the place would change hands with every chunk.
             feed.placed.add(number)
             self._remember(_place(feed, header), line)
         return line
+
+    def weigh(self, feed: Feed, line: TrackLine, chunk: Chunk, span: tuple[int, int], now: Now) -> bool:
+        """Counts a chunk at [start, end) of its track; returns whether it may be taken: the track keeps the limits of bit rate.
+
+        Raises:
+            PackagerError: BITRATE_EXCEEDED (403) when the connection is about this track.
+        """
+        over = self.rates.take(line.info, line.ns(span[0]), line.ns(span[1]), chunk.size, now.mono_ns)
+        if over is None:
+            line.feeds.add(feed.conn)
+            return True
+        if feed.conn in line.feeds:
+            # Nobody waits for it any more.
+            line.feeds.discard(feed.conn)
+            line.left_ns = now.mono_ns
+        if self._alone(feed, feed.headers[chunk.track]):
+            raise over
+        self._alert(over.code, over.detail)
+        return False
 
     def placed(self, places: Iterable[TrackPlaced]) -> None:
         """Takes over what was remembered before a restart."""
@@ -219,6 +241,10 @@ class Tracks:
             error = PackagerError("TOO_MANY_TRACKS", f"{track_id}: the channel has {limit} {header.kind} tracks already", status=403)
             feed.refused[header.number] = error
             self._alert(error.code, error.detail)
+
+    def _alone(self, feed: Feed, header: TrackHeader) -> bool:
+        """Whether a connection is about one layer, with which it goes."""
+        return header.kind == "video" and (self._options.protocol == "rtmp" or len(feed.headers) == 1)
 
     def _judge(self, feed: Feed) -> None:
         refused = feed.refused
