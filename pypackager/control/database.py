@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -26,13 +27,25 @@ from pypackager.control.resources import (
     Webhook,
     key,
 )
+from pypackager.control.usage import Amount, Kind, Used
 from pypackager.model.errors import PackagerError
 
 STEPS: tuple[str, ...] = (
     # 1
     "CREATE TABLE resource (kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
+    # 2
+    (
+        "CREATE TABLE usage (kind TEXT NOT NULL, name TEXT NOT NULL, hour INTEGER NOT NULL, running_ns INTEGER NOT NULL, "
+        "bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, PRIMARY KEY (kind, name, hour)) WITHOUT ROWID"
+    ),
 )
 """What makes each version of the file of the one before; `user_version` counts them. A step that was released is never changed."""
+_RESOURCES = 1
+"""The first version whose resources are read as they are: a look at a file of an older daemon need not change it."""
+_ADD = (
+    "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET running_ns = running_ns + excluded.running_ns, "
+    "bytes_in = bytes_in + excluded.bytes_in, bytes_out = bytes_out + excluded.bytes_out"
+)
 _KINDS: dict[str, type[Resource]] = {
     "channel": Channel,
     "program": Program,
@@ -70,7 +83,7 @@ class Database:
             # Secrets are in it; SQLite gives its log the rights of the file.
             self._path.chmod(0o600)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > len(STEPS) or (read_only and version < len(STEPS)):
+        if version > len(STEPS) or (read_only and version < _RESOURCES):
             connection.close()
             raise self._unusable(f"it has format {version}; this program's is {len(STEPS)}")
         if read_only:
@@ -101,11 +114,38 @@ class Database:
         """
         gone = [_names(key(resource)) for resource in drop]
         new = [(*_names(key(resource)), msgspec.json.encode(resource)) for resource in put]
+        self._write(
+            ("DELETE FROM resource WHERE kind = ? AND key = ?", gone),
+            ("INSERT OR REPLACE INTO resource VALUES (?, ?, ?)", new),
+        )
+
+    def add(self, used: Iterable[Used]) -> None:
+        """Adds all of it to what is there or, when this raises, nothing; on the disk when it returns.
+
+        Raises:
+            PackagerError: REGISTRY_NOT_WRITTEN (507).
+        """
+        rows = [(each.kind, each.name, each.hour, each.amount.running_ns, each.amount.bytes_in, each.amount.bytes_out) for each in used]
+        self._write((_ADD, rows))
+
+    def used(self, first: int, behind: int) -> list[Used]:
+        """What was used in the hours from `first` up to but not with `behind`."""
+        found = self._connection.execute(
+            "SELECT kind, name, hour, running_ns, bytes_in, bytes_out FROM usage WHERE hour >= ? AND hour < ?", (first, behind)
+        )
+        return [Used(kind, name, hour, Amount(*amount)) for kind, name, hour, *amount in found]
+
+    def used_in_all(self) -> list[tuple[Kind, str, Amount]]:
+        """What was ever used under each name."""
+        found = self._connection.execute("SELECT kind, name, sum(running_ns), sum(bytes_in), sum(bytes_out) FROM usage GROUP BY kind, name")
+        return [(kind, name, Amount(*amount)) for kind, name, *amount in found]
+
+    def _write(self, *statements: tuple[str, list[tuple[Any, ...]]]) -> None:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("DELETE FROM resource WHERE kind = ? AND key = ?", gone)
-            connection.executemany("INSERT OR REPLACE INTO resource VALUES (?, ?, ?)", new)
+            for statement, rows in statements:
+                connection.executemany(statement, rows)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -133,6 +173,6 @@ def peek(path: Path) -> Resources:
         return database.load()
 
 
-def _names(named: Key) -> tuple[str, str]:
+def _names(named: Key) -> tuple[Any, ...]:
     # No name has a slash.
     return named[0], "/".join(named[1:])

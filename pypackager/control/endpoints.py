@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pypackager.control.checks import check, conflict, match, merged
 from pypackager.control.operations import Fault, Operation, Operations
-from pypackager.control.ports import Fronts, Runner
+from pypackager.control.ports import Fronts, Meter, Runner
 from pypackager.control.resources import Resources, StreamingEndpoint, touched
 from pypackager.control.settings import DEFAULT, ENDPOINT_AT_ANY_TIME, EndpointSettings, Switch, endpoint_faults
 from pypackager.control.states import EndpointCommand, EndpointState, endpoint_way
@@ -35,6 +35,11 @@ class Endpoints:
         self._runner = runner
         self._operations = operations
         self._nursery = nursery
+
+    @property
+    def meter(self) -> Meter:
+        """What is used, and who watches."""
+        return self._runner.meter
 
     @property
     def resources(self) -> Resources:

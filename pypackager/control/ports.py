@@ -11,6 +11,7 @@ import msgspec
 
 from pypackager.control.registry import Registry
 from pypackager.control.states import State
+from pypackager.control.usage import Amount, Kind, Used
 from pypackager.dvr.assets import Asset
 
 
@@ -32,6 +33,31 @@ class TrackView(msgspec.Struct, frozen=True):
     bitrate_bps: int
     """Measured: the average over the preview window."""
     language: str = ""
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """How media comes in."""
+
+    gap_s: float | None = None
+    """Seconds since the published edge moved; null when it has not since the daemon started."""
+    depth_s: float = 0.0
+    """Seconds of media in the preview window."""
+
+
+class Meter(Protocol):
+    """What is used, and who watches."""
+
+    def total(self, kind: Kind, name: str) -> Amount:
+        """All that was ever used under a name."""
+        ...
+
+    async def used(self, begin: datetime, end: datetime) -> list[Used]:
+        """What was used in the hours that begin in [begin, end), in the order of kinds, names and hours."""
+        ...
+
+    def viewers(self, kind: Kind, name: str) -> int:
+        """How many were given something in the last 30 s."""
+        ...
 
 
 class Runner(Protocol):
@@ -61,6 +87,15 @@ class Runner(Protocol):
 
     def tracks(self, channel: str) -> Sequence[TrackView]:
         """What comes in."""
+        ...
+
+    @property
+    def meter(self) -> Meter:
+        """What is used, and who watches."""
+        ...
+
+    def flow(self, channel: str) -> Flow:
+        """How it comes in."""
         ...
 
     def alerts(self, channel: str) -> Sequence[AlertView]:

@@ -5,13 +5,14 @@ In: changes. Out: all resources as they are now. Never: a change that readers se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
 
 from pypackager.control.database import Database
 from pypackager.control.resources import Resource, key, place
+from pypackager.control.usage import Amount, Kind, Used
 from pypackager.model.news import Tell, silent
 
 FILE = "control.db"
@@ -54,6 +55,32 @@ class Registry:
             self._tell("resource", place(resource), change="deleted")
         for resource in put:
             self._tell("resource", place(resource), change="changed" if key(resource) in known else "created")
+
+    async def save_used(self, take: Callable[[], list[Used]], give_back: Callable[[list[Used]], None]) -> None:
+        """Adds what was used to what is kept, all in one transaction; what can't be saved is given back.
+
+        Raises:
+            PackagerError: REGISTRY_NOT_WRITTEN (507).
+        """
+        async with self.lock:
+            if not (taken := take()):
+                return
+            try:
+                # Between what is on the disk and what is forgotten here nothing may come.
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(self._database.add, taken)
+            except BaseException:
+                give_back(taken)
+                raise
+
+    async def used(self, first: int, behind: int) -> list[Used]:
+        """What is kept of the hours from `first` up to but not with `behind`."""
+        async with self.lock:
+            return await trio.to_thread.run_sync(self._database.used, first, behind)
+
+    def used_in_all(self) -> list[tuple[Kind, str, Amount]]:
+        """What is kept under each name, all together; blocks."""
+        return self._database.used_in_all()
 
     def close(self) -> None:
         """Closes the file."""

@@ -157,14 +157,19 @@ class Origin:
         took = time.perf_counter() - begun
         shown_fields = let_read(self._catalog.endpoint(), headers.get("origin", ""), reply.headers)
         await send({"type": "http.response.start", "status": reply.status, "headers": list(shown_fields)})
+        gave = None if room is None or reply.status >= HTTPStatus.BAD_REQUEST else room.gave
+        who = (request.client, headers.get("user-agent", ""), session)
+        sent = 0 if request.method == "HEAD" else len(reply.body)
+        # As in the front: who has an answer was counted.
+        if gave is not None:
+            gave(*who, sent)
         if reply.parts is not None:
             sent = await send_parts(reply.parts, receive, send)
+            if gave is not None:
+                gave(*who, sent)
         else:
             await send({"type": "http.response.body", "body": reply.body})
-            sent = 0 if request.method == "HEAD" else len(reply.body)
         self._recorder.request(kind, reply.status, took, sent)
-        if room is not None and reply.status < HTTPStatus.BAD_REQUEST:
-            room.gave(request.client, headers.get("user-agent", ""), session, sent)
         self._log.info(
             "request",
             client=request.client,

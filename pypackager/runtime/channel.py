@@ -31,7 +31,7 @@ from pypackager.runtime.resume import resume_timeline
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.ports import Options
 from pypackager.timeline.timeline import Timeline
-from pypackager.timeline.times import SECOND_NS, to_ns
+from pypackager.timeline.times import SECOND_NS
 
 ALERT_REPEAT_NS = 10 * SECOND_NS
 """An alert that goes on is logged and journalled so often."""
@@ -96,6 +96,7 @@ class LiveChannel:
         begin = config.state == "running" and reset_ns in (None, store.ledger.reset_ns)
         self.programs.apply(config.program, now().utc_ns, begin=begin)
         self.life = Lifecycle(self.programs, self, store, self._log, config.state, reset_ns, self._became)
+        self._meters.runs(now(), running=self.running)
         # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
         self.advance()
 
@@ -180,7 +181,7 @@ class LiveChannel:
 
     def chunk(self, conn: int, chunk: Chunk) -> None:
         """Takes a chunk."""
-        self._meters.chunk()
+        self._meters.chunk(chunk.size)
         self.timeline.chunk(conn, chunk, self._now())
 
     def complete(self, conn: int) -> None:
@@ -244,6 +245,7 @@ class LiveChannel:
         return True
 
     def _became(self, state: State) -> None:
+        self._meters.runs(self._now(), running=state == "Running")
         self._tell("state", f"channels/{self.config.name}", state=state)
 
     def _program_became(self, program: str, state: ProgramState) -> None:
@@ -389,11 +391,15 @@ class LiveChannel:
         if not shown.tracks:
             return f"{self.config.name}: waiting for the encoder"
         rate = sum(track.average_bps for track in shown.tracks)
-        first = shown.tracks[0]
-        depth = to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS
+        depth = self._meters.depth_s(shown)
         gaps = self.alerts["TRACK_GAP"].count if "TRACK_GAP" in self.alerts else 0
         media = f"{len(shown.tracks)} tracks  {rate / 1e6:.2f} Mbit/s  DVR {depth:.0f} s"
         return f"{self.config.name}: {media}  newest {self._meters.silent_s(now.mono_ns):.1f} s ago  gaps {gaps}"
+
+    def flow(self) -> tuple[float | None, float]:
+        """Seconds since the published edge moved, None when it never did since the start; seconds of media that came in last."""
+        gap = None if self._meters.newest_ns is None else self._meters.silent_s(self._now().mono_ns)
+        return gap, self._meters.depth_s(self.incoming)
 
     def gauge(self, now: Now) -> None:
         """Brings the gauges up to date before they are read."""

@@ -44,6 +44,7 @@ from pypackager.runtime.disk import watch_disk
 from pypackager.runtime.fleet import Fleet
 from pypackager.runtime.fronts import GRACE_S, Fronts
 from pypackager.runtime.instant import MachineClock
+from pypackager.runtime.metering import Metering
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.pressure import Pressure
 from pypackager.runtime.publishing import make_origin
@@ -88,6 +89,7 @@ class Daemon:
         tuning = self.config.tuning
         events = Events(lambda: datetime.fromtimestamp(self.clock.now().utc_ns / 1e9, UTC))
         registry = Registry.open(self._data_dir, events.tell)
+        self.meter = Metering(registry, self.metrics.usage, self.audience, self.clock.now, self._log)
         writer = Writer()
         self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._changed, events.tell)
         self.fronts = Fronts(registry, self._make_origin, tuning, self.config.listen.origin, self._log)
@@ -112,6 +114,7 @@ class Daemon:
                 nursery.start_soon(self._take_completions, writer, router, pressure)
                 nursery.start_soon(self._move_edges, router)
                 nursery.start_soon(self._sync_and_trim)
+                nursery.start_soon(self.meter.run)
                 nursery.start_soon(self.fleet.open_failed)
                 nursery.start_soon(watch_disk, self._data_dir, tuning.disk_reserve, self.fleet.channels)
                 self._listen(nursery, pump, router)
@@ -139,7 +142,7 @@ class Daemon:
         self.addresses["origin"] = list(self.fronts.addresses(DEFAULT))
         await self.fronts.bring_all()
         if self.config.listen.control:
-            runner = Running(self.fleet, self.fronts, self.addresses, self._data_dir / ASSETS)
+            runner = Running(self.fleet, self.fronts, self.addresses, self._data_dir / ASSETS, self.meter)
             webhooks = Webhooks(self.fleet.registry, events, post, self.fleet.utc, self._log)
             nursery.start_soon(webhooks.serve)
             desk = Desk(runner, nursery, self.config.tuning.channels, events.tell)
@@ -261,6 +264,7 @@ class Daemon:
         now = self.clock.now()
         for channel in self.fleet.channels.values():
             channel.gauge(now)
+        self.metrics.used.show(self.meter.shown())
         return self.metrics.render()
 
     def health(self) -> Health:
@@ -307,6 +311,7 @@ class Daemon:
         for channel in self.fleet.channels.values():
             channel.close()
         await trio.to_thread.run_sync(writer.stop)
+        await self.meter.save()
         self.fleet.registry.close()
         self._log.info("stopped")
 

@@ -44,9 +44,14 @@ class Meters:
         """When the published edge moved last, by the monotonic clock; None: never."""
         self._spilled = 0
 
-    def chunk(self) -> None:
-        """An encoder sent a chunk."""
+    def runs(self, now: Now, *, running: bool) -> None:
+        """The channel is Running from now on, or is not."""
+        self._metrics.usage.runs(self._name, now, running=running)
+
+    def chunk(self, size: int) -> None:
+        """An encoder sent a chunk of so many bytes."""
         self._chunks.inc()
+        self._metrics.usage.took(self._name, size)
 
     def alert(self, code: str) -> None:
         """An alert was raised."""
@@ -72,15 +77,21 @@ class Meters:
         """Seconds since the published edge moved; 0 when it never did."""
         return (mono_ns - (self.newest_ns or mono_ns)) / SECOND_NS
 
+    @staticmethod
+    def depth_s(shown: Presentation) -> float:
+        """Seconds of media in a window."""
+        if not shown.tracks:
+            return 0.0
+        first = shown.tracks[0]
+        return to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS
+
     def gauge(self, now: Now, budget: Budget, shown: Presentation) -> None:
         """Brings the gauges up to date before they are read."""
         self._metrics.held.labels(self._name).set(budget.held)
         self._metrics.spilled.labels(self._name).inc(budget.spilled - self._spilled)
         self._spilled = budget.spilled
         if shown.tracks:
-            first = shown.tracks[0]
-            depth = to_ns(int(first.time[-1] + first.duration[-1] - first.time[0]), first.info.timescale) / SECOND_NS
-            self._metrics.depth.labels(self._name).set(depth)
+            self._metrics.depth.labels(self._name).set(self.depth_s(shown))
         if self.newest_ns is not None:
             self._metrics.newest.labels(self._name).set(self.silent_s(now.mono_ns))
 

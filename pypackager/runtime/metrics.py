@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from pypackager._core import FrontDoor
+from pypackager.control.usage import Amount, Kind
+from pypackager.runtime.usage import Usage
 
 
 class Latencies(Collector):
@@ -44,6 +46,31 @@ class Latencies(Collector):
         yield family
 
 
+class Used(Collector):
+    """What was used and who watches, as it was shown last; counters that outlive the daemon."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Kind, str, Amount, int]] = []
+
+    def show(self, rows: Iterable[tuple[Kind, str, Amount, int]]) -> None:
+        """Kind and name, what it used in all, how many viewers it has."""
+        self._rows = list(rows)
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """For the registry."""
+        running = CounterMetricFamily("pypackager_running_seconds", "Seconds in which the channel was Running", labels=["channel"])
+        came = CounterMetricFamily("pypackager_received_bytes", "Media bytes that encoders sent", labels=["channel"])
+        given = CounterMetricFamily("pypackager_given_bytes", "Body bytes sent to players and caches", labels=["kind", "name"])
+        viewers = GaugeMetricFamily("pypackager_viewers", "Viewers of the last 30 s", labels=["kind", "name"])
+        for kind, name, amount, watching in self._rows:
+            if kind == "channel":
+                running.add_metric([name], amount.running_ns / 1e9)
+                came.add_metric([name], amount.bytes_in)
+            given.add_metric([kind, name], amount.bytes_out)
+            viewers.add_metric([kind, name], watching)
+        yield from (running, came, given, viewers)
+
+
 class Metrics:
     """All instruments, in a registry of their own so that several daemons can live in one process."""
 
@@ -66,6 +93,9 @@ class Metrics:
         self.requests = Counter("pypackager_requests", "Requests of players and caches", ("kind", "status"), registry=r)
         self.latency = Latencies()
         r.register(self.latency)
+        self.usage = Usage()
+        self.used = Used()
+        r.register(self.used)
         self.sent = Counter("pypackager_sent_bytes", "Body bytes sent to players and caches", ("kind",), registry=r)
 
     def request(self, kind: str, status: int, seconds: float, sent: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pypackager.control.ports import AlertView, TrackView
+from pypackager.control.ports import AlertView, Flow, Meter, TrackView
 from pypackager.control.registry import Registry
 from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
@@ -24,10 +24,12 @@ class Running:
         fronts: what serves the streaming endpoints.
         addresses: where the daemon listens, by kind.
         assets: directory of all assets.
+        meter: what is used, and who watches.
     """
 
-    def __init__(self, fleet: Fleet, fronts: Fronts, addresses: Mapping[str, Sequence[str]], assets: Path) -> None:
+    def __init__(self, fleet: Fleet, fronts: Fronts, addresses: Mapping[str, Sequence[str]], assets: Path, meter: Meter) -> None:
         self.assets = assets
+        self.meter = meter
         self._fleet = fleet
         self._fronts = fronts
         self._addresses = addresses
@@ -72,6 +74,11 @@ class Running:
             TrackView(each.info.id, each.info.kind, each.configs[int(each.config[-1])].codec, each.average_bps, each.info.language)
             for each in live.incoming.tracks
         ]
+
+    def flow(self, channel: str) -> Flow:
+        """How it comes in."""
+        live = self._fleet.channels.get(channel)
+        return Flow() if live is None else Flow(*live.flow())
 
     def alerts(self, channel: str) -> Sequence[AlertView]:
         """What was raised since the daemon started."""

@@ -103,7 +103,8 @@ async def test_what_was_told_stands_after_a_restart(tmp_path: Path) -> None:
     async with life.running():
         after = [await life.fine("GET", path) for path in ("channels/ch/programs/show", "channels/ch")]
         for was, now in zip(before, after, strict=True):
-            assert now | {"ingest": 0, "preview": 0} == was | {"ingest": 0, "preview": 0}
+            moved = {"ingest": 0, "preview": 0, "usage": 0}
+            assert now | moved == was | moved
 
 
 async def test_a_reset_needs_stopped_programs_which_can_then_be_started_again(tmp_path: Path) -> None:
@@ -255,6 +256,7 @@ async def test_the_description_of_the_api_names_every_path(tmp_path: Path) -> No
         "/v1/assets",
         "/v1/assets/{asset}",
         "/v1/assets/{asset}/verify",
+        "/v1/usage",
         "/v1/operations/{operation}",
         "/v1/events",
         "/v1/webhooks",

@@ -39,7 +39,8 @@ class ChannelNode:
         store = ChannelStore.open(self.directory / "channel", cast(Any, self.writer), self.now.utc_ns)
         log = structlog.get_logger()
         assets = self.directory / "assets"
-        self.channel = LiveChannel(self.config, Tuning(), store, assets, lambda: self.now, Metrics(), log, self.reset_ns)
+        self.metrics = Metrics()
+        self.channel = LiveChannel(self.config, Tuning(), store, assets, lambda: self.now, self.metrics, log, self.reset_ns)
 
     def settle(self) -> None:
         """The writer does everything, and what follows from it."""

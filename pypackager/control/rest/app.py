@@ -24,6 +24,7 @@ from pypackager.control.rest.locators import Locators
 from pypackager.control.rest.replies import misunderstood, refused
 from pypackager.control.rest.signing import SigningKeys
 from pypackager.control.rest.tokens import ApiTokens
+from pypackager.control.rest.usage import show_usage
 from pypackager.control.rest.webhooks import WebhooksApi
 from pypackager.control.signing import Signing
 from pypackager.control.tokens import Tokens
@@ -51,7 +52,19 @@ def make_rest(desk: Desk, endpoints: Endpoints, archive: Archive, events: Events
         return refused(request, PackagerError("INTERNAL", "the control plane failed on this request", status=500, fault="us"))
 
     return Litestar(
-        [Channels, Programs, StreamingEndpoints, Locators, Assets, SigningKeys, ApiTokens, WebhooksApi, show_operation, follow_events],
+        [
+            Channels,
+            Programs,
+            StreamingEndpoints,
+            Locators,
+            Assets,
+            SigningKeys,
+            ApiTokens,
+            WebhooksApi,
+            show_operation,
+            show_usage,
+            follow_events,
+        ],
         dependencies={
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "signing": Provide(lambda: signing, sync_to_thread=False),

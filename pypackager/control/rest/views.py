@@ -19,6 +19,7 @@ from pypackager.control.resources import Channel, Locator, Program, StreamingEnd
 from pypackager.control.settings import ChannelSettings, EndpointSettings, LocatorSettings, ProgramSettings
 from pypackager.control.signing import Signed
 from pypackager.control.states import EndpointState, ProgramState, State, Status, status
+from pypackager.control.usage import Amount
 
 Item = TypeVar("Item")
 HIDDEN = "(set)"
@@ -40,6 +41,17 @@ class Ingest(msgspec.Struct, frozen=True):
     secondary: list[str]
 
 
+class UsageView(msgspec.Struct, frozen=True):
+    """What was used under a name, since there is one."""
+
+    running_s: float
+    """Seconds in which the channel was Running."""
+    bytes_in: int
+    """Media that encoders sent, repeated ones among them."""
+    bytes_out: int
+    """Bodies of answers to viewers."""
+
+
 class ChannelView(ChannelSettings, frozen=True, kw_only=True):
     """A channel."""
 
@@ -50,7 +62,16 @@ class ChannelView(ChannelSettings, frozen=True, kw_only=True):
     preview: list[str]
     """The Smooth manifest; other formats by its siblings."""
     programs: list[str]
+    recording: list[str]
+    """Programs that have not ended."""
     tracks: list[TrackView]
+    gap_s: float | None
+    """Seconds since the published edge moved; null when it has not since the daemon started."""
+    depth_s: float
+    """Seconds of media in the preview window."""
+    viewers: int
+    """Of its programs' locators and its preview, in the last 30 s."""
+    usage: UsageView
     alerts: list[AlertView]
     operation: str | None
     """Id of the one that is under way."""
@@ -68,6 +89,8 @@ class ProgramView(ProgramSettings, frozen=True, kw_only=True):
     state: ProgramState
     locators: list[str]
     """Paths that publish its asset."""
+    viewers: int
+    """Of these, in the last 30 s."""
     trouble: str | None
     """Why it is not what it was told to be."""
     operation: str | None
@@ -83,6 +106,10 @@ class LocatorView(LocatorSettings, frozen=True, kw_only=True):
     asset: str
     urls: list[str]
     """The Smooth manifest; other formats by its siblings."""
+    viewers: int
+    """In the last 30 s."""
+    bytes_out: int
+    """Bodies of answers, ever."""
     created: datetime
     modified: datetime
     etag: str
@@ -95,6 +122,10 @@ class EndpointView(EndpointSettings, frozen=True, kw_only=True):
     state: EndpointState
     urls: list[str]
     """Of its addresses."""
+    viewers: int
+    """In the last 30 s."""
+    bytes_out: int
+    """Bodies of answers, ever."""
     trouble: str | None
     """Why its addresses are not open."""
     operation: str | None
@@ -120,15 +151,21 @@ def channel_view(desk: Desk, channel: Channel, host: str) -> ChannelView:
     runner, name = desk.runner, channel.name
     state = runner.state(name)
     pending = desk.operations.pending(f"channels/{name}")
+    flow, recording = runner.flow(name), runner.recording(name)
     return ChannelView(
         **{field: getattr(channel.settings, field) for field in channel.settings.__struct_fields__},
         name=name,
         state=state,
-        status=status(state, runner.recording(name)),
+        status=status(state, recording),
         ingest=Ingest(*(_ingest_urls(runner, channel, host, side) for side in ("", "/secondary"))),
         preview=[f"{root}/preview/{name}.isml/manifest" for root in _roots(runner, host)],
         programs=[program.name for program in desk.resources.of(name)],
+        recording=list(recording),
         tracks=list(runner.tracks(name)),
+        gap_s=flow.gap_s,
+        depth_s=flow.depth_s,
+        viewers=runner.meter.viewers("channel", name),
+        usage=usage_view(runner.meter.total("channel", name)),
         alerts=list(runner.alerts(name)),
         operation=pending.id if pending is not None else None,
         created=channel.created,
@@ -137,16 +174,23 @@ def channel_view(desk: Desk, channel: Channel, host: str) -> ChannelView:
     )
 
 
+def usage_view(amount: Amount) -> UsageView:
+    """An amount, for people and programs that know of no nanoseconds."""
+    return UsageView(round(amount.running_ns / 1e9, 3), amount.bytes_in, amount.bytes_out)
+
+
 def program_view(desk: Desk, program: Program) -> ProgramView:
     """A program as it is."""
     pending = desk.operations.pending(f"channels/{program.channel}/programs/{program.name}")
+    locators = [each.path for each in desk.resources.locators.values() if each.asset == program.asset]
     return ProgramView(
         **asdict(program.settings),
         name=program.name,
         channel=program.channel,
         asset=program.asset,
         state=desk.program_state(program),
-        locators=[each.path for each in desk.resources.locators.values() if each.asset == program.asset],
+        locators=locators,
+        viewers=sum(desk.runner.meter.viewers("locator", path) for path in locators),
         trouble=desk.runner.trouble(program.channel, program.name),
         operation=pending.id if pending is not None else None,
         created=program.created,
@@ -162,6 +206,8 @@ def locator_view(runner: Runner, locator: Locator, host: str) -> LocatorView:
         path=locator.path,
         asset=locator.asset,
         urls=[f"{root}{locator.root}/manifest" for root in _roots(runner, host)],
+        viewers=runner.meter.viewers("locator", locator.path),
+        bytes_out=runner.meter.total("locator", locator.path).bytes_out,
         created=locator.created,
         modified=locator.modified,
         etag=locator.etag,
@@ -179,6 +225,8 @@ def endpoint_view(endpoints: Endpoints, endpoint: StreamingEndpoint, host: str) 
         name=name,
         state=endpoints.state(endpoint),
         urls=[f"http://{place}" for place in _places(endpoints.fronts.addresses(name), host)],
+        viewers=endpoints.meter.viewers("endpoint", name),
+        bytes_out=endpoints.meter.total("endpoint", name).bytes_out,
         trouble=endpoints.fronts.trouble(name),
         operation=endpoints.pending(name),
         created=endpoint.created,
