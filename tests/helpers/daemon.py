@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -49,6 +50,14 @@ class Channel:
         )
 
 
+class Table(Protocol):
+    """A channel's part of the file."""
+
+    def toml(self) -> str:
+        """Its text."""
+        ...
+
+
 class Daemon:
     """A daemon and what a test needs to know of it."""
 
@@ -58,7 +67,10 @@ class Daemon:
         self.data = directory / "data"
         self.log_path = directory / "daemon.log"
         self.channels = list(channels)
+        self._tables: Sequence[Table] = self.channels
         self.tuning = tuning
+        self.prune = False
+        """Whether what is gone from the file is deleted."""
         self.addresses: dict[str, list[str]] = {}
         self.client = httpx.Client(timeout=10.0, trust_env=False)
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,6 +132,11 @@ class Daemon:
     def reload(self, channel: str, **changes: str) -> None:
         """Changes a channel's table in the file, and has it read again."""
         self.channels = [replace(entry, **changes) if entry.name == channel else entry for entry in self.channels]
+        self.configure(self.channels)
+
+    def configure(self, channels: Sequence[Table]) -> None:
+        """Puts other channels into the file, and has it read again."""
+        self._tables = channels
         self._write_config()
         self._running().send_signal(signal.SIGHUP)
 
@@ -242,10 +259,11 @@ class Daemon:
         if not self.addresses:
             self.addresses = {listener: [f"127.0.0.1:{free_port()}"] for listener in ("rtmp", "ingest", "control", "origin")}
         listen = "".join(f'{listener} = ["{places[0]}"]\n' for listener, places in self.addresses.items())
-        head = f'data_dir = "{self.data}"\nlog = "json"\n\n[listen]\n{listen}\n[tuning]\n{self.tuning}\n\n'
+        prune = str(self.prune).lower()
+        head = f'data_dir = "{self.data}"\nlog = "json"\nprune = {prune}\n\n[listen]\n{listen}\n[tuning]\n{self.tuning}\n\n'
         endpoint = '[[streaming_endpoint]]\nname = "default"\nstate = "running"\n'
         path = self.directory / "pypackager.toml"
-        path.write_text(head + "\n".join(channel.toml() for channel in self.channels) + "\n" + endpoint)
+        path.write_text(head + "\n".join(table.toml() for table in self._tables) + "\n" + endpoint)
         return path
 
 
