@@ -240,7 +240,6 @@ class Router:
             if channel.lost(connection.conn):
                 detail = "the disk did not take all fragments of the body"
                 self._refuse(connection, PackagerError("DISK_WRITE_FAILED", detail, status=507, fault="operator"))
-                channel.advance()
             else:
                 self._leave(connection)
                 channel.advance()
@@ -360,9 +359,11 @@ class Router:
             "refused", conn=connection.conn, peer=connection.peer, code=error.code, detail=error.detail, status=error.status, **where
         )
         self._refused(error.code)
-        if connection.channel is not None:
-            connection.channel.alert(error.code, error.detail)
+        if (channel := connection.channel) is not None:
+            channel.alert(error.code, error.detail)
             self._leave(connection)
+            # A stop or reset may have waited for nothing but this.
+            channel.advance()
         if connection.protocol == "rtmp":
             name = "NetStream.Publish.BadName" if error.status in (400, 404) else "NetStream.Publish.Denied"
             self._pump.refuse(connection.conn, name, f"{error.code}: {error.detail}")

@@ -255,6 +255,20 @@ def test_what_was_announced_together_is_judged_together(world: World) -> None:
     assert world.channels["news"].chunks == []
 
 
+def test_a_stop_that_waits_for_nothing_but_a_connection_that_is_refused_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    news = world.channels["news"]
+    world.connect()
+    world.post()
+
+    def refuse(conn: int, chunk: object) -> None:
+        raise PackagerError("TIME_RANGE", "x")
+
+    monkeypatch.setattr(news, "chunk", refuse)
+    before = news.advanced
+    world.handle(ChunkReady(1, chunk=object()))
+    assert (news.feeds, news.advanced) == ({}, before + 1)
+
+
 def test_a_refused_connection_leaves_the_other_alone(world: World) -> None:
     world.connect(1)
     world.connect(2)
