@@ -14,6 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pypackager.dvr import journal
 from pypackager.dvr.index import Columns, runs
 from pypackager.dvr.ledger import Ledger
+from pypackager.dvr.past import Past
 from pypackager.dvr.records import Checkpoint
 from pypackager.dvr.recovery import JOURNALS, Replay
 from pypackager.dvr.store import ChannelStore
@@ -102,7 +103,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def deep(history: Path) -> Iterator[ChannelStore]:
     """A store at full depth without its blobs."""
     lock = (history / "lock").open("w")
-    yield ChannelStore(history, FakeWriter(), lock.fileno(), Replay(history))
+    yield ChannelStore(history, FakeWriter(), lock.fileno(), Replay(history), Past())
     lock.close()
 
 

@@ -51,7 +51,7 @@ class Asset:
             OSError: the directory can't be written, or is on another file system than the channel; there is no asset then.
         """
         run = Run(store.ledger.files[-1].number, _rows(store))
-        description = Description(name, channel, window_ns, (run,))
+        description = Description(name, channel, window_ns, (run,), earlier=store.past.count)
         links = make(directory, description, store.files_since(run.first_file), store.blobs)
         return cls(directory, description, store.ledger, Recording(directory, description, links, store, Ledger()))
 
@@ -169,7 +169,7 @@ class Asset:
             raise PackagerError("ASSET_IS_CLIP", "a clip has no program", status=409, where=str(self.directory), fault="operator")
         join = recorded.join(self.presentation(), store.ledger)
         history = recorded.taken(self._view.ledger, join.since)
-        if not recorded.follows(history, store.ledger):
+        if store.past.count != self.description.earlier or not recorded.follows(history, store.ledger):
             detail = "its channel was made anew, with times of its own; record to a new asset"
             raise PackagerError("CHANNEL_REPLACED", detail, status=409, where=self.description.channel, fault="operator")
         run = Run(store.ledger.files[-1].number, _rows(store), join)

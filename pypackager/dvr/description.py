@@ -117,6 +117,8 @@ class Description(msgspec.Struct, frozen=True):
     part: dict[int, tuple[int, int]] | None = None
     """Of an excerpt, which has no program: its rows [first, end) by track number. A track that is not named is not in it."""
     format: int = FORMAT
+    earlier: int = 0
+    """How many channels of the name there had been before this one: files and numbers of another are not those of this asset."""
 
     @property
     def stop(self) -> Stop | None:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from pypackager.model.errors import PackagerError
 
+LOCK = "lock"
+"""Name of the file in a channel's directory that its owner has locked."""
+
 
 def lock_directory(directory: Path) -> int:
     """Takes the lock; returns its descriptor, which the caller closes.
@@ -17,7 +20,7 @@ def lock_directory(directory: Path) -> int:
     Raises:
         PackagerError: CHANNEL_LOCKED.
     """
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

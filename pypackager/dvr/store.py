@@ -25,6 +25,7 @@ from pypackager.dvr.files import Files, OpenBlob, journal_name
 from pypackager.dvr.ledger import Ledger, RefusedError
 from pypackager.dvr.lock import lock_directory
 from pypackager.dvr.outgoing import Outgoing
+from pypackager.dvr.past import Past, read_past
 from pypackager.dvr.records import Checkpoint, JournalRecord
 from pypackager.dvr.recovery import BLOBS, JOURNALS, Replay, Report, repair
 from pypackager.dvr.reserve import Reservations
@@ -65,8 +66,9 @@ class ChannelStore:
     Resources: holds a lock on the directory and open files in the writer until `close`.
     """
 
-    def __init__(self, directory: Path, writer: Writing, lock: int, replay: Replay) -> None:
+    def __init__(self, directory: Path, writer: Writing, lock: int, replay: Replay, past: Past) -> None:
         self.directory = directory
+        self.past = past
         self.ledger: Ledger = replay.ledger
         self.report: Report = replay.report
         self.blobs: BlobStore = LocalBlobs(directory)
@@ -85,7 +87,8 @@ class ChannelStore:
         """Takes a channel's directory over, replays and repairs it. Reads a lot: call it in a thread.
 
         Raises:
-            PackagerError: CHANNEL_LOCKED when another process owns the channel, JOURNAL_FORMAT for a journal of another version.
+            PackagerError: CHANNEL_LOCKED when another process owns the channel, JOURNAL_FORMAT for a journal of another version,
+                CHANNEL_PAST_UNREADABLE.
             OSError: the directory can't be read or written.
         """
         for name in (JOURNALS, BLOBS):
@@ -94,7 +97,7 @@ class ChannelStore:
         try:
             replay = Replay(directory)
             lost = repair(directory, replay)
-            store = cls(directory, writer, lock, replay)
+            store = cls(directory, writer, lock, replay, read_past(directory))
             store._start(replay, lost, now_ns)
         except BaseException:
             os.close(lock)
@@ -103,7 +106,7 @@ class ChannelStore:
 
     def _start(self, replay: Replay, lost: Sequence[JournalRecord], now_ns: int) -> None:
         ledger = self.ledger
-        ledger.version += RESTART_VERSIONS
+        ledger.version = max(ledger.version, self.past.version) + RESTART_VERSIONS
         self._roll.start(max(replay.numbers, default=0) + 1, lost, now_ns)
         for record in lost:
             ledger.apply(record)

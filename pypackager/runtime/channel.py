@@ -116,7 +116,7 @@ class LiveChannel:
             channel_bps=self._tuning.channel_bitrate,
         )
         timeline = Timeline(options, self.store, self.alert)
-        resume_timeline(timeline, self.store.ledger, self._now())
+        resume_timeline(timeline, self.store.ledger, self._now(), self.store.past.end_ns)
         return timeline
 
     @classmethod

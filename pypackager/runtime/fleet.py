@@ -7,7 +7,6 @@ In: the registry's resources. Out: open channels that do what these say. Never: 
 
 from __future__ import annotations
 
-import shutil
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,8 +25,8 @@ from pypackager.control.resources import Channel, Program
 from pypackager.control.settings import Switch
 from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
-from pypackager.dvr.description import sync_directory
 from pypackager.dvr.library import ASSETS, Library
+from pypackager.dvr.past import bury
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell
 from pypackager.runtime.channel import LiveChannel
@@ -202,13 +201,13 @@ class Fleet:
         self.failed[name] = reason
 
     async def _remove(self, name: str) -> None:
-        """Removes a channel's files, then its resource; a start that finds it half done goes on with it."""
+        """Removes a channel's files but for its past, then its resource; a start that finds it half done goes on with it."""
         if (channel := self.channels.get(name)) is not None:
             await channel.end()
             del self.channels[name]
         self.failed.pop(name, None)
         try:
-            await trio.to_thread.run_sync(_remove_files, self._data_dir / "channels" / name)
+            await trio.to_thread.run_sync(bury, self._data_dir / "channels" / name)
         except OSError as error:
             self._fail(name, f"it could not be deleted: {error}", "")
             return
@@ -216,9 +215,3 @@ class Fleet:
             if (gone := self.registry.resources.channels.get(name)) is not None:
                 await self.registry.commit(drop=[gone])
         self._log.info("channel", channel=name, state="deleted")
-
-
-def _remove_files(directory: Path) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)
-        sync_directory(directory.parent)

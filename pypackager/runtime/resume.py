@@ -19,13 +19,13 @@ TRIMMED = -2
 """Period of a track whose last row is older than anything kept."""
 
 
-def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now) -> None:
-    """Fills a fresh timeline from a replayed ledger."""
+def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now, past_ns: int = 0) -> None:
+    """Fills a fresh timeline from a replayed ledger; all times up to `past_ns` were used by earlier channels of the name."""
     publisher = timeline.publisher
     timeline.anchor_ns = ledger.anchor_ns
     publisher.period = ledger.periods[-1].number if ledger.periods else -1
     ends = [to_ns(track.last_end, track.info.timescale) for track in ledger.tracks.values() if track.segment >= 0]
-    publisher.last_end_ns = max(ends, default=None)
+    publisher.last_end_ns = max(ends, default=past_ns or None)
     for track in ledger.tracks.values():
         line = _line(track, now)
         if track.columns.end <= ledger.since.get(track.info.number, -1):
@@ -37,7 +37,7 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now) -> None:
             line.edge = from_ns(publisher.last_end_ns, track.info.timescale)
         _wait(line, track, now)
         timeline.lines[track.info.id] = line
-    timeline.reach_ns = max((end for line in timeline.lines.values() if (end := line.newest_ns()) is not None), default=None)
+    timeline.reach_ns = max((end for line in timeline.lines.values() if (end := line.newest_ns()) is not None), default=past_ns or None)
     timeline.tracks.placed(ledger.places.values())
     for placed in ledger.clocks.values():
         # How far the encoder was from the wall clock is known from the edge only: the next connection is compared with both.

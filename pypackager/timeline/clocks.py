@@ -52,24 +52,26 @@ class Clock(msgspec.Struct):
         self.ends_ns[stream] = max(end_ns, self.ends_ns.get(stream, end_ns))
 
 
-def first_offset_s(mode: Mode, source_ns: int, end_ns: int, utc_ns: int) -> int:
+def first_offset_s(mode: Mode, source_ns: int, end_ns: int, utc_ns: int, past_end_ns: int | None = None) -> int:
     """Offset of a channel's first clock, for a first chunk [source, end).
 
     `utc`: the chunk ends at or before now. `source`: zero, the encoder's own times; an encoder that counts from zero starts its audio
     before zero (AAC priming), which a `tfdt` cannot say, so a session that starts in the first second is moved by one.
+    Behind what an earlier channel of the name has published up to `past_end_ns`, in any mode.
     """
-    if mode == "utc":
-        return (utc_ns - end_ns) // SECOND_NS
-    if source_ns < SECOND_NS:
-        return 1 - source_ns // SECOND_NS
-    return 0
+    offset = (utc_ns - end_ns) // SECOND_NS if mode == "utc" else max(0, 1 - source_ns // SECOND_NS)
+    return offset if past_end_ns is None else max(offset, _behind_s(source_ns, past_end_ns))
 
 
 def next_offset_s(source_ns: int, end_ns: int, published_end_ns: int, media_now_ns: int) -> int:
     """Offset of a later clock: after everything published, and as late as the wall clock says without ending in the future."""
-    after_published = -((source_ns - GUARD_NS - published_end_ns) // SECOND_NS)
+    after_published = _behind_s(source_ns, published_end_ns)
     by_wall_clock = (media_now_ns - end_ns) // SECOND_NS
     return max(after_published, by_wall_clock)
+
+
+def _behind_s(source_ns: int, published_end_ns: int) -> int:
+    return -((source_ns - GUARD_NS - published_end_ns) // SECOND_NS)
 
 
 def keeps_time(source_ns: int, end_ns: int, published_end_ns: int, media_now_ns: int) -> bool:

@@ -112,7 +112,7 @@ class Clocks:
     def start(self, feed: Feed, source_ns: int, end_ns: int, utc_ns: int, anchor_ns: int | None, published_end_ns: int | None) -> Clock:
         """A new clock for a connection that fits none."""
         if published_end_ns is None or anchor_ns is None:
-            offset = first_offset_s(self.mode, source_ns, end_ns, utc_ns)
+            offset = first_offset_s(self.mode, source_ns, end_ns, utc_ns, published_end_ns)
         elif not self.all and self.mode == "source" and keeps_time(source_ns, end_ns, published_end_ns, utc_ns - anchor_ns):
             # The first one since a reset: two data centres go on alike.
             offset = 0

@@ -290,7 +290,7 @@ async def test_what_is_pruned_is_gone_and_its_asset_stays_published_by_the_opera
         life.fresh = replace(life.config, channel=[], prune=True)
         os.kill(os.getpid(), signal.SIGHUP)
         await life.until(lambda: not fleet.registry.resources.channels)
-        assert not (tmp_path / "data" / "channels" / "ch").exists()
+        assert [path.name for path in (tmp_path / "data" / "channels" / "ch").iterdir()] == ["past.json"]
         assert (await life.ask("origin", "preview/ch.isml/manifest")).status_code == 404
         assert (await life.ask("origin", "show/show.ism/manifest.mpd")).status_code == 404
         vod = await life.ask("origin", "mine/show.ism/manifest.mpd")
