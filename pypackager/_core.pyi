@@ -51,6 +51,7 @@ __all__ = [
     "join_blocks",
     "make_body",
     "movie_head",
+    "progressive_head",
     "read_init",
     "read_movie",
     "read_recording",
@@ -553,6 +554,24 @@ def movie_head(inits: list[bytes], duration_ms: int, track_id: int, timescale: i
 
     Raises:
         CoreError: a header that can't be read, an index of more than 65535 subsegments.
+    """
+
+def progressive_head(tracks: list[tuple[bytes, int]], paths: list[str], fragments: list[tuple[int, int, int, int]]) -> tuple[bytes, bytes]:
+    """ftyp, moov with sample tables and the header of the mdat of a progressive movie; the GIL is released.
+
+    Reads the `moof`s of all fragments.
+
+    Args:
+        tracks: CMAF header and ticks per second.
+        paths: of the files.
+        fragments: (index of the track, index of the path, offset, size), in the order in which their media is to follow.
+
+    Returns:
+        The head, and rows of three native 64-bit numbers: index of the path, offset, size of the media that follows.
+
+    Raises:
+        OSError: a file is gone or shorter than a fragment.
+        CoreError: what was read is no fragment of ours, or its times do not fit.
     """
 
 def read_movie(pieces: list[MoviePiece]) -> bytes:

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pypackager.cli.api import Api
 from pypackager.cli.tables import print_one, print_table
@@ -45,6 +45,7 @@ def add_verbs(verb: Callable[[str, str], argparse.ArgumentParser], listing: argp
     download.add_argument("name", metavar="NAME")
     download.add_argument("-o", "--output", metavar="FILE", type=Path, help="default: NAME.mp4")
     download.add_argument("--tracks", help="ids of the tracks that are wanted, with commas between them (default: all)")
+    download.add_argument("--progressive", action="store_true", help="for what knows no fragments: one picture, all sounds, up to 4 hours")
     download.set_defaults(run=_download)
 
 
@@ -89,8 +90,8 @@ def _verify(options: argparse.Namespace) -> int:
 def _download(options: argparse.Namespace) -> int:
     with closing(Api(options.control)) as ask:
         url = _url(ask, options.name)
-    if options.tracks:
-        url += f"?tracks={quote(options.tracks, safe=',')}"
+    asked = {"tracks": options.tracks, "format": "progressive" if options.progressive else None}
+    url += "?" + urlencode({key: value for key, value in asked.items() if value}, safe=",")
     target: Path = options.output or Path(f"{options.name}.mp4")
     part = target.with_name(f"{target.name}.part")
     with _bar(target.name) as told:

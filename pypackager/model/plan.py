@@ -71,8 +71,9 @@ class F4fFragment(msgspec.Struct, frozen=True, tag="f4f"):
 Body = bytes | Text | Stored | TsSegment | SmoothFragment | F4fFragment
 
 
-MoviePiece = tuple[str, int, int, int, int, int]
-"""A part of a stored fragment: path, offset and size of the fragment, first byte and count, ticks by which it is earlier in the movie."""
+MoviePiece = tuple[str, int, int, int, int, int | None]
+"""A part of a stored fragment: path, offset and size of the fragment, first byte and count, ticks by which it is earlier in the movie;
+None: plain bytes, of which nothing is changed."""
 
 
 class Laid(Protocol):

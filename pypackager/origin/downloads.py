@@ -51,7 +51,8 @@ class Downloads:
         """The reply to a GET or HEAD.
 
         Raises:
-            PackagerError: DOWNLOADS_BUSY (503), RANGE_NOT_SATISFIABLE (416).
+            PackagerError: DOWNLOADS_BUSY (503), RANGE_NOT_SATISFIABLE (416), FRAGMENT_UNREADABLE (500), MOVIE_TIMES (409), FRAGMENT_GONE
+                (404).
         """
         headers = [
             ("content-type", "video/mp4"),
@@ -85,7 +86,15 @@ class Downloads:
         async with self._laying:
             laid = self._laid.get(movie.etag)
             if laid is None:
-                laid = self._laid[movie.etag] = await trio.to_thread.run_sync(movie.lay_out)
+                try:
+                    laid = self._laid[movie.etag] = await trio.to_thread.run_sync(movie.lay_out)
+                except FileNotFoundError as error:
+                    raise PackagerError("FRAGMENT_GONE", "some of it was deleted a moment ago", status=404) from error
+                except (OSError, ValueError) as error:
+                    if getattr(error, "code", "") == "MOVIE_TIMES":
+                        raise PackagerError("MOVIE_TIMES", str(error), status=409) from error
+                    detail = f"verify the asset, so that it is left out: {error}"
+                    raise PackagerError("FRAGMENT_UNREADABLE", detail, status=500, fault="us") from error
             self._laid.move_to_end(movie.etag)
             while len(self._laid) > _KEPT:
                 self._laid.popitem(last=False)

@@ -18,6 +18,7 @@ mod door;
 mod exchange;
 pub mod movie;
 pub mod plan;
+pub mod progressive;
 pub mod server;
 pub mod shelf;
 mod speech;

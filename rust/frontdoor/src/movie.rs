@@ -19,8 +19,8 @@ pub struct Piece {
     pub skip: u64,
     /// Bytes that are wanted.
     pub take: usize,
-    /// Ticks by which its times are earlier in the movie.
-    pub earlier: u64,
+    /// Ticks by which its times are earlier in the movie; `None`: plain bytes, which are no fragment.
+    pub earlier: Option<u64>,
 }
 
 /// Reads the pieces one after the other. Of what is not wanted it reads box headers, and a `moof` that is wanted in part.
@@ -43,6 +43,7 @@ impl Piece {
 
     /// Puts the times of the movie into `wanted`.
     fn shift(&self, wanted: &mut [u8]) -> Result<(), Fault> {
+        let Some(earlier) = self.earlier else { return Ok(()) };
         let end = self.size.min(self.skip.saturating_add(self.take as u64));
         let mut at = 0;
         while at < end {
@@ -59,7 +60,7 @@ impl Piece {
                 let body = at + header.length as u64;
                 let moof = read_all(&[self.range(body, (size - header.length as u64) as usize)])?;
                 let (place, time) = tfdt_time(&moof)?;
-                let moved = time.checked_sub(self.earlier).ok_or_else(|| refused(at, "a time before the movie"))?;
+                let moved = time.checked_sub(earlier).ok_or_else(|| refused(at, "a time before the movie"))?;
                 for (byte, position) in moved.to_be_bytes().into_iter().zip(body + place as u64..) {
                     let target = position.checked_sub(self.skip).and_then(|index| wanted.get_mut(index as usize));
                     if let Some(target) = target {

@@ -63,7 +63,7 @@ mod _core {
     #[pymodule_export]
     use super::pump::{Budget, Pump};
     #[pymodule_export]
-    use super::remux::{flv_metadata, make_body, movie_head, read_movie};
+    use super::remux::{flv_metadata, make_body, movie_head, progressive_head, read_movie};
     #[pymodule_export]
     use super::replay::{RecordedTrack, Replay, StreamStats, read_recording};
     #[pymodule_export]

@@ -9,6 +9,7 @@ use pypackager_core::mux::f4f::{self, Value};
 use pypackager_core::mux::movie::{self, Index};
 use pypackager_frontdoor::movie::{Piece, read_pieces};
 use pypackager_frontdoor::plan::Fault;
+use pypackager_frontdoor::progressive::{self, Fragment};
 
 /// The bytes of a body.
 #[pyfunction]
@@ -63,9 +64,37 @@ pub fn movie_head(
     Ok(PyBytes::new(py, &head))
 }
 
-/// Parts of stored fragments as they are in a movie: path, offset, size, first byte, count of bytes, ticks that its times are earlier.
+/// The head of a progressive movie of stored fragments (track, path, offset, size), and the media behind it: rows of three numbers of 64
+/// bits (path, offset, size).
 #[pyfunction]
-pub fn read_movie(py: Python<'_>, pieces: Vec<(String, u64, u64, u64, usize, u64)>) -> PyResult<Bound<'_, PyBytes>> {
+pub fn progressive_head(
+    py: Python<'_>,
+    tracks: Vec<(PyBackedBytes, u32)>,
+    paths: Vec<String>,
+    fragments: Vec<(u32, u32, u64, u64)>,
+) -> PyResult<(Bound<'_, PyBytes>, Bound<'_, PyBytes>)> {
+    let tracks: Vec<(&[u8], u32)> = tracks.iter().map(|(init, timescale)| (&**init, *timescale)).collect();
+    let made = py.detach(|| {
+        let convert = |(track, path, offset, size)| Fragment { track, path, offset, size };
+        let fragments: Vec<_> = fragments.into_iter().map(convert).collect();
+        let (head, runs) = progressive::lay_out(&tracks, &paths, &fragments)?;
+        let rows = runs.iter().flat_map(|run| [u64::from(run.0), run.1, run.2]);
+        Ok((head, rows.flat_map(u64::to_ne_bytes).collect::<Vec<_>>()))
+    });
+    let (head, rows) = made.map_err(|fault| match fault {
+        Fault::Read(error) => read_error(error),
+        Fault::Core(error) => core_error(&error),
+    })?;
+    Ok((PyBytes::new(py, &head), PyBytes::new(py, &rows)))
+}
+
+/// Parts of stored fragments as they are in a movie: path, offset, size, first byte, count of bytes, ticks that its times are earlier
+/// (none: plain bytes).
+#[pyfunction]
+pub fn read_movie(
+    py: Python<'_>,
+    pieces: Vec<(String, u64, u64, u64, usize, Option<u64>)>,
+) -> PyResult<Bound<'_, PyBytes>> {
     let convert = |(path, offset, size, skip, take, earlier)| Piece { path, offset, size, skip, take, earlier };
     let pieces: Vec<_> = pieces.into_iter().map(convert).collect();
     let read = py.detach(|| read_pieces(&pieces)).map_err(|fault| match fault {

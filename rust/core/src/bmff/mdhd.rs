@@ -28,12 +28,17 @@ impl Mdhd {
     }
 
     /// Writes the box; a language that is not three lower-case letters becomes `und` (the `elng` box carries it).
-    pub fn write(&self, out: &mut Vec<u8>) {
-        put_full_box(out, *b"mdhd", 0, 0, |out| {
-            out.put_u32(0); // creation_time
-            out.put_u32(0); // modification_time
+    ///
+    /// A duration of 0 is that of a track all of which is in fragments.
+    pub fn write(&self, out: &mut Vec<u8>, duration: u64) {
+        let short = u32::try_from(duration).ok();
+        put_full_box(out, *b"mdhd", short.is_none().into(), 0, |out| {
+            out.put(&[0; 16][..if short.is_some() { 8 } else { 16 }]); // creation_time, modification_time
             out.put_u32(self.timescale);
-            out.put_u32(0); // duration: all of it is in fragments
+            match short {
+                Some(duration) => out.put_u32(duration),
+                None => out.put_u64(duration),
+            }
             out.put_u16(pack(&self.language).or_else(|| pack("und")).unwrap_or(0));
             out.put_u16(0);
         });
@@ -67,8 +72,11 @@ mod tests {
     fn languages_survive_and_others_become_und() {
         for (given, expected) in [("deu", "deu"), ("und", "und"), ("de-AT", "und"), ("", "und"), ("DEU", "und")] {
             let mut out = Vec::new();
-            Mdhd { timescale: 48_000, language: given.to_owned() }.write(&mut out);
-            assert_eq!(Mdhd::parse(&out[8..]).unwrap(), Mdhd { timescale: 48_000, language: expected.to_owned() });
+            for duration in [0, u64::from(u32::MAX) + 1] {
+                out.clear();
+                Mdhd { timescale: 48_000, language: given.to_owned() }.write(&mut out, duration);
+                assert_eq!(Mdhd::parse(&out[8..]).unwrap(), Mdhd { timescale: 48_000, language: expected.to_owned() });
+            }
         }
         assert_eq!(unpack(0), "und");
         assert_eq!(unpack(0x7fff), "und");

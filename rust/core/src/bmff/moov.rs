@@ -68,7 +68,7 @@ impl Moov {
 /// Writes the movie box of one live track.
 pub fn write(out: &mut Vec<u8>, track_id: u32, timescale: u32, language: &str, codec: &Codec, bitrate: Option<Btrt>) {
     out.put_box(*b"moov", |out| {
-        mvhd::write(out, timescale, track_id.saturating_add(1));
+        mvhd::write(out, timescale, track_id.saturating_add(1), 0);
         trak::write(out, track_id, timescale, language, codec, bitrate);
         out.put_box(*b"mvex", |out| {
             Trex { track_id, sample_description_index: 1, ..Trex::default() }.write(out);

@@ -15,13 +15,13 @@ pub fn parse(body: &[u8]) -> Result<u32> {
     reader.u32()
 }
 
-/// Writes a movie header of unknown duration: the movie is fragmented and live.
-pub fn write(out: &mut Vec<u8>, timescale: u32, next_track_id: u32) {
+/// Writes a movie header; a duration of 0 is that of a movie all of which is in fragments (ISO 23000-19 7.5.1).
+pub fn write(out: &mut Vec<u8>, timescale: u32, next_track_id: u32, duration: u32) {
     put_full_box(out, *b"mvhd", 0, 0, |out| {
         out.put_u32(0); // creation_time
         out.put_u32(0); // modification_time
         out.put_u32(timescale);
-        out.put_u32(0); // duration: all of it is in fragments (ISO 23000-19 7.5.1)
+        out.put_u32(duration);
         out.put_u32(0x1_0000); // rate 1.0
         out.put_u16(0x100); // volume 1.0
         out.put(&[0; 10]);

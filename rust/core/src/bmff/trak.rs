@@ -58,7 +58,7 @@ pub fn write(out: &mut Vec<u8>, track_id: u32, timescale: u32, language: &str, c
     out.put_box(*b"trak", |out| {
         tkhd::write(out, track_id, presentation_size(codec));
         out.put_box(*b"mdia", |out| {
-            Mdhd { timescale, language: language.to_owned() }.write(out);
+            Mdhd { timescale, language: language.to_owned() }.write(out, 0);
             hdlr::write(out, codec.kind());
             if language.len() != 3 && !language.is_empty() {
                 elng::write(out, language);

@@ -7,6 +7,8 @@ pub mod cmaf;
 pub mod f4f;
 pub mod gzip;
 pub mod movie;
+pub mod progressive;
+pub mod samples;
 pub mod smooth;
 pub mod ts;
 

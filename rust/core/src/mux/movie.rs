@@ -36,7 +36,7 @@ pub fn write_head(inits: &[&[u8]], duration_ms: u64, index: Index<'_>) -> Result
         tracks.push((child(moov, *b"trak")?, child(child(moov, *b"mvex")?, *b"trex")?));
     }
     out.put_box(*b"moov", |out| {
-        mvhd::write(out, MOVIE_TIMESCALE, u32::MAX);
+        mvhd::write(out, MOVIE_TIMESCALE, u32::MAX, 0);
         for (trak, _) in &tracks {
             out.put_box(*b"trak", |out| out.put(trak));
         }
