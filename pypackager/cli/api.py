@@ -5,6 +5,7 @@ In: requests. Out: the bodies of answers. Never: an answer that is a problem; th
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,16 @@ from pypackager.model.errors import PackagerError
 POLL_S = 0.1
 """How often `--wait` asks."""
 TOKEN = "PYPACKAGER_TOKEN"  # noqa: S105 (the name of a variable: what stands on a command line everybody here can read)
+
+
+def add_control(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that says which daemon is meant."""
+    parser.add_argument(
+        "--control",
+        metavar="URL",
+        default=os.environ.get("PYPACKAGER_CONTROL", "http://127.0.0.1:8090"),
+        help="the daemon's control listener (default: $PYPACKAGER_CONTROL, else http://127.0.0.1:8090)",
+    )
 
 
 class Api:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from contextlib import closing
 from functools import partial
@@ -14,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from pypackager.cli import assets, sign
-from pypackager.cli.api import Api
+from pypackager.cli.api import Api, add_control
 from pypackager.cli.tables import print_one, print_table
 from pypackager.model.errors import PackagerError
 
@@ -95,12 +94,7 @@ def add_to(commands: Any) -> None:
 
 def _verb(verbs: Any, kind: str, verb: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(verb, help=text)
-    parser.add_argument(
-        "--control",
-        metavar="URL",
-        default=os.environ.get("PYPACKAGER_CONTROL", "http://127.0.0.1:8090"),
-        help="the daemon's control listener (default: $PYPACKAGER_CONTROL, else http://127.0.0.1:8090)",
-    )
+    add_control(parser)
     parser.add_argument("--json", action="store_true", help="print the API's answer")
     parser.set_defaults(run=run, kind=kind)
     return parser

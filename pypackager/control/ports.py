@@ -42,6 +42,8 @@ class Flow(msgspec.Struct, frozen=True):
     """Seconds since the published edge moved; null when it has not since the daemon started."""
     depth_s: float = 0.0
     """Seconds of media in the preview window."""
+    interval_s: float | None = None
+    """Key frame interval; null before it is known."""
 
 
 class Meter(Protocol):

@@ -11,6 +11,7 @@ import trio
 
 from pypackager._core import Budget, Chunk, Networks, TrackHeader, Writer
 from pypackager.config.schema import Channel, Tuning
+from pypackager.control.ports import Flow
 from pypackager.control.settings import AT_ANY_TIME, ChannelSettings
 from pypackager.control.states import ProgramState, State
 from pypackager.dvr.clip import KEPT_NS
@@ -396,10 +397,11 @@ class LiveChannel:
         media = f"{len(shown.tracks)} tracks  {rate / 1e6:.2f} Mbit/s  DVR {depth:.0f} s"
         return f"{self.config.name}: {media}  newest {self._meters.silent_s(now.mono_ns):.1f} s ago  gaps {gaps}"
 
-    def flow(self) -> tuple[float | None, float]:
-        """Seconds since the published edge moved, None when it never did since the start; seconds of media that came in last."""
+    def flow(self) -> Flow:
+        """How media comes in."""
+        shown = self.incoming
         gap = None if self._meters.newest_ns is None else self._meters.silent_s(self._now().mono_ns)
-        return gap, self._meters.depth_s(self.incoming)
+        return Flow(gap, self._meters.depth_s(shown), shown.interval_ns / SECOND_NS if shown.tracks else None)
 
     def gauge(self, now: Now) -> None:
         """Brings the gauges up to date before they are read."""

@@ -78,7 +78,7 @@ class Running:
     def flow(self, channel: str) -> Flow:
         """How it comes in."""
         live = self._fleet.channels.get(channel)
-        return Flow() if live is None else Flow(*live.flow())
+        return Flow() if live is None else live.flow()
 
     def alerts(self, channel: str) -> Sequence[AlertView]:
         """What was raised since the daemon started."""

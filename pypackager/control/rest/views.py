@@ -69,6 +69,8 @@ class ChannelView(ChannelSettings, frozen=True, kw_only=True):
     """Seconds since the published edge moved; null when it has not since the daemon started."""
     depth_s: float
     """Seconds of media in the preview window."""
+    interval_s: float | None
+    """Key frame interval; null before it is known."""
     viewers: int
     """Of its programs' locators and its preview, in the last 30 s."""
     usage: UsageView
@@ -164,6 +166,7 @@ def channel_view(desk: Desk, channel: Channel, host: str) -> ChannelView:
         tracks=list(runner.tracks(name)),
         gap_s=flow.gap_s,
         depth_s=flow.depth_s,
+        interval_s=flow.interval_s,
         viewers=runner.meter.viewers("channel", name),
         usage=usage_view(runner.meter.total("channel", name)),
         alerts=list(runner.alerts(name)),
