@@ -5,6 +5,7 @@ In: requests. Out: answers. Never: a retry; a player's first impression is what 
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -62,10 +63,10 @@ class HttpOrigin:
 
 
 @asynccontextmanager
-async def open_http_origin(rate: float = 0.0) -> AsyncGenerator[HttpOrigin]:
-    """An origin with connections of its own, closed at the end."""
+async def open_http_origin(rate: float = 0.0, trust: ssl.SSLContext | bool = True) -> AsyncGenerator[HttpOrigin]:
+    """An origin with connections of its own, closed at the end; `trust`: whom HTTPS is believed of, True: the public authorities."""
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
     async with httpx.AsyncClient(
-        timeout=_TIMEOUT_SECONDS, limits=limits, follow_redirects=True, headers={"User-Agent": _AGENT}, trust_env=False
+        timeout=_TIMEOUT_SECONDS, limits=limits, follow_redirects=True, headers={"User-Agent": _AGENT}, trust_env=False, verify=trust
     ) as client:
         yield HttpOrigin(client, rate)

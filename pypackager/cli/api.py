@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from pypackager.cli import trust as believed
 from pypackager.model.errors import PackagerError
 
 POLL_S = 0.1
@@ -20,25 +22,32 @@ TOKEN = "PYPACKAGER_TOKEN"  # noqa: S105 (the name of a variable: what stands on
 
 
 def add_control(parser: argparse.ArgumentParser) -> None:
-    """Adds the option that says which daemon is meant."""
+    """Adds the options that say which daemon is meant, and whom it is believed of."""
     parser.add_argument(
         "--control",
         metavar="URL",
         default=os.environ.get("PYPACKAGER_CONTROL", "http://127.0.0.1:8090"),
         help="the daemon's control listener (default: $PYPACKAGER_CONTROL, else http://127.0.0.1:8090)",
     )
+    believed.add_argument(parser)
 
 
 class Api:
-    """The API of a daemon: the body of an answer, or its problem as an error."""
+    """The API of a daemon: the body of an answer, or its problem as an error.
 
-    def __init__(self, control: str) -> None:
+    Args:
+        control: URL of its control listener.
+        trust: whom HTTPS is believed of; True: the public authorities.
+    """
+
+    def __init__(self, control: str, trust: ssl.SSLContext | bool) -> None:
         import httpx
 
         self._control = control
         token = os.environ.get(TOKEN)
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.Client(base_url=f"{control.rstrip('/')}/v1/", headers=headers, timeout=30.0, trust_env=False)
+        root = f"{control.rstrip('/')}/v1/"
+        self._client = httpx.Client(base_url=root, headers=headers, timeout=30.0, trust_env=False, verify=trust)
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
         """The body of an answer.

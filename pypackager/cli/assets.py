@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import ssl
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -51,13 +52,13 @@ def add_verbs(verb: Callable[[str, str], argparse.ArgumentParser], listing: argp
 
 def _clip(options: argparse.Namespace) -> int:
     body = {"asset": options.name, "name": options.clip, "start": options.start, "end": options.end}
-    with closing(Api(options.control)) as ask:
+    with closing(Api(options.control, options.trust)) as ask:
         made = ask("POST", "assets", {key: value for key, value in body.items() if value is not None})
     return _print(options, made)
 
 
 def _measure(options: argparse.Namespace) -> int:
-    with closing(Api(options.control)) as ask:
+    with closing(Api(options.control, options.trust)) as ask:
         found = ask("GET", f"assets/{quote(options.name, safe='')}")
     if options.json:
         return _print(options, found)
@@ -72,7 +73,7 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    with closing(Api(options.control)) as ask:
+    with closing(Api(options.control, options.trust)) as ask:
         operation = ask("POST", f"assets/{quote(options.name, safe='')}/verify")
         if not options.wait:
             return _print(options, operation)
@@ -88,14 +89,14 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _download(options: argparse.Namespace) -> int:
-    with closing(Api(options.control)) as ask:
+    with closing(Api(options.control, options.trust)) as ask:
         url = _url(ask, options.name)
     asked = {"tracks": options.tracks, "format": "progressive" if options.progressive else None}
     url += "?" + urlencode({key: value for key, value in asked.items() if value}, safe=",")
     target: Path = options.output or Path(f"{options.name}.mp4")
     part = target.with_name(f"{target.name}.part")
     with _bar(target.name) as told:
-        _fetch(url, part, told)
+        _fetch(url, part, told, options.trust)
     part.replace(target)
     sys.stdout.write(f"{target}\n")
     return 0
@@ -115,11 +116,11 @@ def _url(ask: Api, name: str) -> str:
     return str(urls[0]).removesuffix("manifest") + "download.mp4"
 
 
-def _fetch(url: str, part: Path, told: Callable[[float], None]) -> None:
+def _fetch(url: str, part: Path, told: Callable[[float], None], trust: ssl.SSLContext | bool) -> None:
     import httpx
 
     etag, trouble = "", ""
-    with part.open("wb") as file, httpx.Client(timeout=30.0, trust_env=False) as client:
+    with part.open("wb") as file, httpx.Client(timeout=30.0, trust_env=False, verify=trust) as client:
         for _ in range(TRIES):
             headers = {"range": f"bytes={file.tell()}-", "if-range": etag} if etag else {}
             try:

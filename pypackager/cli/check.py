@@ -18,6 +18,7 @@ from pypackager.check.run import WALKERS, CannotRunError
 from pypackager.check.run import run as run_check
 from pypackager.check.session import Progress, Settings
 from pypackager.check.tables import print_report
+from pypackager.cli import trust
 from pypackager.cli.cause import sole_cause
 
 _DEFAULT_SECONDS = 30.0
@@ -47,6 +48,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--compare", action="store_true", help="all URLs must carry the same frames at the same times")
     parser.add_argument("--rate", type=parse_rate, default=0.0, metavar="N", help="most requests a second (default: no limit)")
+    trust.add_argument(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML as well")
     parser.set_defaults(run=run)
@@ -99,7 +101,7 @@ def _write(path: Path, data: bytes, *, mode: Literal["ab", "wb"] = "wb") -> None
 
 
 async def _check(options: argparse.Namespace, settings: Settings) -> Report:
-    async with open_http_origin(options.rate) as origin, trio.open_nursery() as nursery:
+    async with open_http_origin(options.rate, options.trust) as origin, trio.open_nursery() as nursery:
         shown: list[Progress] = []
 
         def watch(progress: list[Progress]) -> None:

@@ -103,7 +103,7 @@ def _verb(verbs: Any, kind: str, verb: str, text: str) -> argparse.ArgumentParse
 def run(options: argparse.Namespace) -> int:
     """Asks the daemon, and prints what it says."""
     kind = KINDS[options.kind]
-    with closing(Api(options.control)) as ask:
+    with closing(Api(options.control, options.trust)) as ask:
         answer = _told(options, kind, ask)
         if getattr(options, "wait", False) and answer is not None:
             answer = ask.ended(answer)

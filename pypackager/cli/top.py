@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console(highlight=False)
-    with closing(Api(options.control)) as ask:
+    with closing(Api(options.control, options.trust)) as ask:
         if options.json:
             sys.stdout.write(f"{json.dumps(ask.pages('channels', {}), indent=2)}\n")
         elif options.once or not console.is_terminal:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager._core import Networks
+from pypackager._core import Certificate, CoreError, Networks
 from pypackager.config.schema import Channel, Config, Locator, Program
 from pypackager.control.settings import MAX_RUNNING, RESERVED, channel_faults, endpoint_faults, locator_faults, program_faults
 from pypackager.model.address import parse_address
@@ -55,11 +55,12 @@ def _faults(config: Config) -> list[tuple[str, str]]:
             found.append((key, str(error)))
         return None
 
-    for kind in ("rtmp", "ingest", "control", "origin"):
+    for kind in ("rtmp", "ingest", "control", "control_tls", "origin"):
         for number, address in enumerate(getattr(config.listen, kind)):
             attempt(f"listen.{kind}[{number}]", parse_address, address)
     for key in ("ingest_tick", "ingest_idle", "idle_alert"):
         attempt(f"tuning.{key}", parse_duration, getattr(config.tuning, key))
+    found.extend(_tls_faults(config))
     attempt("access.trusted_proxies", Networks, config.access.trusted_proxies)
     for name, count in Counter(channel.name for channel in config.channel).items():
         if count > 1:
@@ -77,6 +78,20 @@ def _faults(config: Config) -> list[tuple[str, str]]:
         at = f"channel[{number}]"
         found.extend((f"{at}.{key}", fault) for key, fault in channel_faults(channel))
         found.extend(_program_faults(at, channel))
+    return found
+
+
+def _tls_faults(config: Config) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for number, pair in enumerate(config.tls):
+        try:
+            Certificate(pair.certificate, pair.key)
+        except CoreError as error:
+            found.append((f"tls[{number}].{error.path}", error.detail))
+    if not config.tls:
+        speaking = ["listen.control_tls"] if config.listen.control_tls else []
+        speaking += [f"streaming_endpoint[{number}].tls" for number, each in enumerate(config.streaming_endpoint) if each.tls]
+        found.extend((key, "there is no certificate: add a [[tls]] table with `certificate` and `key`") for key in speaking)
     return found
 
 

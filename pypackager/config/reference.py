@@ -16,6 +16,7 @@ from pypackager.control.settings import Track
 _TABLES = (
     (schema.Config, "top level"),
     (schema.Listen, "[listen]"),
+    (schema.Tls, "[[tls]]"),
     (schema.Access, "[access]"),
     (schema.Tuning, "[tuning]"),
     (schema.Channel, "[[channel]]"),
@@ -24,7 +25,7 @@ _TABLES = (
     (schema.Locator, "[channel.program.locator]"),
     (schema.StreamingEndpoint, "[[streaming_endpoint]]"),
 )
-_OWN_SECTION = ("listen", "access", "tuning", "channel", "streaming_endpoint", "track", "program")
+_OWN_SECTION = ("listen", "tls", "access", "tuning", "channel", "streaming_endpoint", "track", "program")
 
 
 def render_reference() -> str:
@@ -35,8 +36,8 @@ def render_reference() -> str:
         "Generated from the schema (`python -m pypackager.config.reference`); a test keeps it equal. Unknown keys, wrong types and",
         "impossible values stop the start with file, line and key. Durations are written `500ms`, `2s`, `5m`, `1h30m`. At every start,",
         "and when SIGHUP has the file loaded again, channels, programs, locators and streaming endpoints are brought in line with it",
-        "as far as their states allow ([states](states.md)); `pypackager serve --plan` prints what a start would do. The other tables",
-        "take effect at a start.",
+        "as far as their states allow ([states](states.md)); `pypackager serve --plan` prints what a start would do. Certificates",
+        "([[tls]]) are exchanged then too. The other tables take effect at a start.",
     ]
     for struct, title in _TABLES:
         parts += [
@@ -50,10 +51,7 @@ def render_reference() -> str:
         ]
         meanings = _attribute_docs(struct)
         for field in _fields(struct):
-            if field.name in ("listen", "tuning", "channel", "streaming_endpoint", "track", "program") and struct in (
-                schema.Config,
-                schema.Channel,
-            ):
+            if field.name in _OWN_SECTION and struct in (schema.Config, schema.Channel):
                 continue
             parts.append(f"| `{field.name}` | {_type(field.type)} | {_default(field)} | {meanings[field.name]} |")
     return "\n".join(parts) + "\n"

@@ -24,8 +24,22 @@ class Listen(_Table, frozen=True):
     control: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:8090"])
     """REST API, /metrics, /healthz and /readyz for the operator; from another machine the first two take a token. Keep a loopback address
     in the list: tokens are made there."""
+    control_tls: list[str] = []
+    """The same over HTTPS, with the certificates of the [[tls]] tables."""
     origin: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0:8080"])
     """The default streaming endpoint: published presentations, preview, player page, /healthz."""
+
+
+class Tls(_Table, frozen=True):
+    """A certificate of listen.control_tls and of the streaming endpoints with `tls = true`.
+
+    Clients are given the one that is for the host that they name, else that of the first table.
+    """
+
+    certificate: str
+    """PEM file: the certificate, then those that lead from it to its authority."""
+    key: str
+    """PEM file: its private key, without a password."""
 
 
 class Access(_Table, frozen=True):
@@ -124,6 +138,8 @@ class Config(_Table, frozen=True):
     they stay."""
     listen: Listen = Listen()
     """Listen addresses."""
+    tls: list[Tls] = []
+    """Certificates; SIGHUP reads their files again."""
     access: Access = Access()
     """Proxies."""
     tuning: Tuning = Tuning()

@@ -96,12 +96,14 @@ class Endpoints:
         """Starts or stops an endpoint.
 
         Raises:
-            PackagerError: ENDPOINT_STATE, OPERATION_PENDING (409), ETAG_MISMATCH (412), …
+            PackagerError: ENDPOINT_STATE, OPERATION_PENDING, TLS_UNCONFIGURED (409), ETAG_MISMATCH (412), …
         """
         command: EndpointCommand = "start" if switch == "running" else "stop"
         async with self._runner.registry.lock:
             endpoint = self._endpoint(name, wanted)
             endpoint_way(self.state(endpoint), command)
+            if command == "start" and endpoint.settings.tls:
+                self.fronts.demand_certificate(name)
             await self._runner.registry.commit([touched(replace(endpoint, desired=switch), self._runner.utc())])
             operation = self._operations.begin(command, _path(name), self._runner.utc())
         self._nursery.start_soon(self._carry_out, operation, name)

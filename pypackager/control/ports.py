@@ -104,8 +104,12 @@ class Runner(Protocol):
         """What was raised since the daemon started."""
         ...
 
-    def addresses(self, kind: Literal["rtmp", "ingest", "origin"]) -> Sequence[str]:
+    def addresses(self, kind: Literal["rtmp", "ingest"]) -> Sequence[str]:
         """Where it listens."""
+        ...
+
+    def roots(self) -> Sequence[str]:
+        """URLs of the addresses of all streaming endpoints."""
         ...
 
     def asset(self, name: str) -> Asset | None:
@@ -152,6 +156,14 @@ class Fronts(Protocol):
         """Why they could not be opened; None when they are, or nobody has tried."""
         ...
 
-    def addresses(self, name: str) -> Sequence[str]:
-        """Where it serves."""
+    def roots(self, name: str) -> Sequence[str]:
+        """URLs of its addresses, those that are open."""
+        ...
+
+    def demand_certificate(self, name: str) -> None:
+        """Refuses one that is to speak TLS while there is no certificate.
+
+        Raises:
+            PackagerError: TLS_UNCONFIGURED.
+        """
         ...

@@ -120,6 +120,8 @@ class EndpointSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
     """For people."""
     listen: list[str] = []
     """Addresses that it serves on; none for `default`, which has those of listen.origin."""
+    tls: bool = False
+    """Whether HTTPS is spoken there, with the certificates of the [[tls]] tables; else HTTP in the clear."""
     allow: list[str] = []
     """Addresses that may watch: single, CIDR or dotted mask; empty: everybody."""
     hosts: list[Host] = []
@@ -138,7 +140,7 @@ class EndpointSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
     """Body of /crossdomain.xml (Flash); default: everybody is let; empty: there is none."""
 
 
-ENDPOINT_AT_ANY_TIME = tuple(name for name in EndpointSettings.__struct_fields__ if name != "listen")
+ENDPOINT_AT_ANY_TIME = tuple(name for name in EndpointSettings.__struct_fields__ if name not in ("listen", "tls"))
 """Settings that may change while the endpoint runs."""
 
 

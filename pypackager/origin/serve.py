@@ -6,6 +6,7 @@ In: an ASGI application and addresses. Out: served requests. Never: a viewer tha
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,6 +22,9 @@ from pypackager.origin.app import App
 from pypackager.origin.ports import AccessLog
 from pypackager.origin.viewer import ViewerListener, Viewers, ViewerStream
 
+HANDSHAKE_S = 10.0
+"""How long the handshake of TLS may take."""
+
 
 async def serve_origin(
     app: App,
@@ -31,6 +35,7 @@ async def serve_origin(
     stall_s: float = 30.0,
     graceful_s: float = 2.0,
     max_connections: int = 4096,
+    tls: ssl.SSLContext | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until cancelled; then answers under way may end within `graceful_s`, and what is left is cut off.
@@ -44,6 +49,7 @@ async def serve_origin(
         stall_s: how long a viewer may take no byte of its answer.
         graceful_s: see above.
         max_connections: more wait in the backlog.
+        tls: what TLS is spoken with; none: HTTP in the clear.
         task_status: gets the real addresses, in the order of `binds`.
 
     Raises:
@@ -53,7 +59,7 @@ async def serve_origin(
     addresses = [address_of(sock) for sock in sockets]
     async with trio.open_nursery() as nursery:
         serve = partial(serve_sockets, keep_alive_s=keep_alive_s, stall_s=stall_s, graceful_s=graceful_s)
-        await nursery.start(partial(serve, app, sockets, log=log, max_connections=max_connections))
+        await nursery.start(partial(serve, app, sockets, log=log, max_connections=max_connections, tls=tls))
         task_status.started(addresses)
 
 
@@ -66,6 +72,7 @@ async def serve_sockets(
     stall_s: float = 30.0,
     graceful_s: float = 2.0,
     max_connections: int = 4096,
+    tls: ssl.SSLContext | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """The same over sockets that listen, whatever their family; they are closed at the end."""
@@ -73,7 +80,7 @@ async def serve_sockets(
     context = WorkerContext(None)
     config = _config(keep_alive_s)
     listeners = [ViewerListener(trio.SocketListener(trio.socket.from_stdlib_socket(sock)), viewers) for sock in sockets]
-    handler = partial(_serve_viewer, ASGIWrapper(app), config, context, log)  # type: ignore[arg-type]
+    handler = partial(_serve_viewer, ASGIWrapper(app), config, context, log, tls)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
         handlers: trio.Nursery = await nursery.start(_hold_handlers, viewers, context, stop, graceful_s)
@@ -138,6 +145,8 @@ def _config(keep_alive_s: float) -> Config:
     config.keep_alive_max_requests = 1_000_000
     # 4 KiB of target (the application answers 414 above that) and 12 KiB of headers.
     config.h11_max_incomplete_size = 16 * 1024
+    config.h2_max_header_list_size = 16 * 1024
+    config.ssl_handshake_timeout = HANDSHAKE_S
     return config
 
 
@@ -157,7 +166,10 @@ async def _hold_handlers(
             handlers.cancel_scope.cancel()
 
 
-async def _serve_viewer(app: ASGIWrapper, config: Config, context: WorkerContext, log: AccessLog, stream: ViewerStream) -> None:
+async def _serve_viewer(
+    app: ASGIWrapper, config: Config, context: WorkerContext, log: AccessLog, tls: ssl.SSLContext | None, viewer: ViewerStream
+) -> None:
+    stream = viewer if tls is None else trio.SSLStream(viewer, tls, server_side=True, https_compatible=True)
     try:
         await TCPServer(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
     except Exception as error:

@@ -49,6 +49,7 @@ from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.pressure import Pressure
 from pypackager.runtime.publishing import make_origin
 from pypackager.runtime.running import Running
+from pypackager.runtime.tls import Identity, Pair
 
 SYNC_S = 2.0
 DRAIN_S = 1.0
@@ -67,13 +68,14 @@ class Daemon:
     def __init__(self, config: Config, reload: Callable[[], Config] | None = None, clock: MachineClock | None = None) -> None:
         self.config = config
         self.clock = clock or MachineClock()
-        self.addresses: dict[str, list[str]] = {"rtmp": [], "ingest": [], "control": [], "origin": []}
+        self.addresses: dict[str, list[str]] = {"rtmp": [], "ingest": [], "control": [], "control_tls": [], "origin": []}
         self.metrics = Metrics()
         self.audience = Audience()
         self._proxies = Proxies(config.access.trusted_proxies, config.access.proxy_header)
         self.stopped = trio.Event()
         self._reload = reload
         self._log = structlog.get_logger()
+        self.identity = Identity(self.metrics.certificates, self._log, lambda: self.clock.now().utc_ns / 1e9)
         self._data_dir = Path(config.data_dir)
         self._ready = False
         self._admissions: dict[str, int] = {}
@@ -92,7 +94,8 @@ class Daemon:
         self.meter = Metering(registry, self.metrics.usage, self.audience, self.clock.now, self._log)
         writer = Writer()
         self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._changed, events.tell)
-        self.fronts = Fronts(registry, self._make_origin, tuning, self.config.listen.origin, self._log)
+        self.identity.take([Pair(table) for table in self.config.tls])
+        self.fronts = Fronts(registry, self._make_origin, tuning, self.config.listen.origin, self.identity, self._log)
         pump = Pump(
             tick_ms=parse_duration(tuning.ingest_tick) // 1_000_000,
             idle_timeout_ms=parse_duration(tuning.ingest_idle) // 1_000_000,
@@ -141,7 +144,8 @@ class Daemon:
             raise fault
         self.addresses["origin"] = list(self.fronts.addresses(DEFAULT))
         await self.fronts.bring_all()
-        if self.config.listen.control:
+        listen = self.config.listen
+        if listen.control or listen.control_tls:
             runner = Running(self.fleet, self.fronts, self.addresses, self._data_dir / ASSETS, self.meter)
             webhooks = Webhooks(self.fleet.registry, events, post, self.fleet.utc, self._log)
             nursery.start_soon(webhooks.serve)
@@ -156,8 +160,9 @@ class Daemon:
                 return cast("App", make_rest(desk, endpoints, archive, events, webhooks, self._log))
 
             control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log)
-            serve = partial(serve_origin, control, self.config.listen.control, log=self._log, graceful_s=GRACE_S)
-            self.addresses["control"] = await nursery.start(serve)
+            for kind, binds, tls in (("control", listen.control, None), ("control_tls", listen.control_tls, self.identity.context)):
+                serve = partial(serve_origin, control, binds, log=self._log, graceful_s=GRACE_S, tls=tls)
+                self.addresses[kind] = await nursery.start(serve) if binds else []
 
     def _admit(self, asked: Asked) -> None:
         authorize(asked, self.fleet.registry.resources.tokens.values(), self.fleet.utc())
@@ -292,11 +297,13 @@ class Daemon:
             return
         try:
             fresh = self._reload()
+            pairs = [Pair(table) for table in fresh.tls]
             await self.fleet.reconcile(fresh)
         except PackagerError as error:
             self._log.error("configuration not loaded", code=error.code, detail=error.detail, where=error.where)
             return
         self.config = fresh
+        self.identity.take(pairs)
         self._log.info("configuration loaded")
         await self.fleet.bring_all()
         await self.fronts.bring_all()

@@ -20,6 +20,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.origin.app import Origin
 from pypackager.origin.front import serve_front
 from pypackager.origin.serve import serve_origin
+from pypackager.runtime.tls import Identity
 
 GRACE_S = 1.0
 """How long answers under way may take at the end."""
@@ -30,9 +31,10 @@ RETRY_S = 5.0
 class _Front:
     """One endpoint's application on its addresses."""
 
-    def __init__(self, origin: Origin, binds: Sequence[str]) -> None:
+    def __init__(self, origin: Origin, binds: Sequence[str], tls: bool) -> None:
         self.origin = origin
         self.binds = binds
+        self.tls = tls
         self.addresses: Sequence[str] = ()
         self.fault: PackagerError | None = None
         self.scope = trio.CancelScope()
@@ -47,14 +49,18 @@ class Fronts:
         make: the application of an endpoint, by name.
         tuning: threads and caches.
         default: addresses of the default endpoint.
+        identity: certificates of those that speak TLS.
         log: a structured logger.
     """
 
-    def __init__(self, registry: Registry, make: Callable[[str], Origin], tuning: Tuning, default: Sequence[str], log: Any) -> None:
+    def __init__(
+        self, registry: Registry, make: Callable[[str], Origin], tuning: Tuning, default: Sequence[str], identity: Identity, log: Any
+    ) -> None:
         self._registry = registry
         self._make = make
         self._tuning = tuning
         self._default = default
+        self._identity = identity
         self._log = log
         self._fronts: dict[str, _Front] = {}
         self._said: dict[str, str] = {}
@@ -76,15 +82,15 @@ class Fronts:
         """Brings an endpoint in line with the registry: opens its addresses, closes those that are not its any more, tells its front."""
         async with self._turn:
             wanted = self._registry.resources.endpoints.get(name)
-            binds = () if wanted is None else self._binds(wanted)
+            binds, tls = ((), False) if wanted is None else (self._binds(wanted), wanted.settings.tls)
             front = self._fronts.get(name)
-            if front is not None and (front.binds != binds or front.fault is not None):
+            if front is not None and ((front.binds, front.tls) != (binds, tls) or front.fault is not None):
                 del self._fronts[name]
                 front.scope.cancel()
                 await front.ended.wait()
                 front = None
             if front is None and binds:
-                front = self._fronts[name] = _Front(self._make(name), binds)
+                front = self._fronts[name] = _Front(self._make(name), binds, tls)
                 await self._nursery.start(self._serve, name, front)
             if front is not None:
                 front.origin.turn()
@@ -119,9 +125,19 @@ class Fronts:
         front = self._fronts.get(name)
         return () if front is None else front.addresses
 
-    def names(self) -> list[str]:
-        """Names of the endpoints that serve, the default one first."""
-        return sorted(self._fronts, key=lambda name: (name != DEFAULT, name))
+    def roots(self, name: str | None = None) -> Sequence[str]:
+        """The same as URLs; without a name: of all endpoints, the default one first."""
+        names = sorted(self._fronts, key=lambda name: (name != DEFAULT, name)) if name is None else [name]
+        fronts = [front for each in names if (front := self._fronts.get(each)) is not None]
+        return [f"{'https' if front.tls else 'http'}://{address}" for front in fronts for address in front.addresses]
+
+    def demand_certificate(self, name: str) -> None:
+        """Refuses an endpoint that is to speak TLS without a certificate.
+
+        Raises:
+            PackagerError: TLS_UNCONFIGURED.
+        """
+        self._identity.demand(f"streaming endpoint {name!r}")
 
     # --- inside
 
@@ -134,13 +150,18 @@ class Fronts:
 
     async def _serve(self, name: str, front: _Front, *, task_status: trio.TaskStatus[None]) -> None:
         if self._tuning.front_threads:
-            serve = partial(serve_front, threads=self._tuning.front_threads, cache_bytes=self._tuning.front_cache)
+            certificates = self._identity.native if front.tls else None
+            serve = partial(
+                serve_front, certificates=certificates, threads=self._tuning.front_threads, cache_bytes=self._tuning.front_cache
+            )
         else:
-            serve = partial(serve_origin)
+            serve = partial(serve_origin, tls=self._identity.context if front.tls else None)
         try:
             with front.scope:
                 async with trio.open_nursery() as nursery:
                     try:
+                        if front.tls:
+                            self.demand_certificate(name)
                         front.addresses = await nursery.start(partial(serve, front.origin, front.binds, log=self._log, graceful_s=GRACE_S))
                     except PackagerError as error:
                         front.fault = error
@@ -149,7 +170,7 @@ class Fronts:
                         self._said[name] = error.detail
                     else:
                         self._said.pop(name, None)
-                        self._log.info("endpoint", endpoint=name, addresses=front.addresses)
+                        self._log.info("endpoint", endpoint=name, addresses=self.roots(name))
                     task_status.started()
         finally:
             front.ended.set()

@@ -91,6 +91,7 @@ class Metrics:
         self.refusals = Counter("pypackager_ingest_refused", "Connections refused, by code", ("code",), registry=r)
         self.alerts = Counter("pypackager_alerts", "Alerts raised", ("channel", "code"), registry=r)
         self.requests = Counter("pypackager_requests", "Requests of players and caches", ("kind", "status"), registry=r)
+        self.certificates = Gauge("pypackager_certificate_end_seconds", "When a certificate ends, since 1970", ("certificate",), registry=r)
         self.latency = Latencies()
         r.register(self.latency)
         self.usage = Usage()

@@ -88,10 +88,12 @@ class Running:
         return raised if reason is None else [AlertView("CHANNEL_FAILED", reason), *raised]
 
     def addresses(self, kind: str) -> Sequence[str]:
-        """Where it listens; of the origin: the addresses of all streaming endpoints."""
-        if kind == "origin":
-            return [address for name in self._fronts.names() for address in self._fronts.addresses(name)]
+        """Where it listens."""
         return self._addresses.get(kind, ())
+
+    def roots(self) -> Sequence[str]:
+        """URLs of all streaming endpoints."""
+        return self._fronts.roots()
 
     def asset(self, name: str) -> Asset | None:
         """An asset that is open."""

@@ -168,10 +168,10 @@ def _plain_file(browser: Browser | None) -> Iterator[Callable[[], list[float]]]:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The system's Chromium, headless, with a profile of its own."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """The system's Chromium, headless, with a profile of its own, and with more flags."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program("chromium", "chromium"), headless=True, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=program("chromium", "chromium"), headless=True, args=[*_FLAGS, *flags])
         try:
             yield browser
         finally:

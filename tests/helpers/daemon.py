@@ -258,7 +258,7 @@ class Daemon:
     def _write_config(self) -> Path:
         if not self.addresses:
             self.addresses = {listener: [f"127.0.0.1:{free_port()}"] for listener in ("rtmp", "ingest", "control", "origin")}
-        listen = "".join(f'{listener} = ["{places[0]}"]\n' for listener, places in self.addresses.items())
+        listen = "".join(f"{listener} = {json.dumps(places)}\n" for listener, places in self.addresses.items())
         prune = str(self.prune).lower()
         head = f'data_dir = "{self.data}"\nlog = "json"\nprune = {prune}\n\n[listen]\n{listen}\n[tuning]\n{self.tuning}\n\n'
         endpoint = '[[streaming_endpoint]]\nname = "default"\nstate = "running"\n'

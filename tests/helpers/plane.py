@@ -54,8 +54,11 @@ class Fronts:
     def trouble(self, name: str) -> None:
         return None
 
-    def addresses(self, name: str) -> list[str]:
+    def roots(self, name: str | None = None) -> list[str]:
         return []
+
+    def demand_certificate(self, name: str) -> None:
+        pass
 
 
 class Plane:

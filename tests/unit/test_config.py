@@ -11,6 +11,7 @@ from pypackager.config.reference import render_reference
 from pypackager.model.address import parse_address
 from pypackager.model.duration import format_duration, parse_duration
 from pypackager.model.errors import PackagerError
+from tests.helpers.certificates import Authority
 
 GOOD = """\
 data_dir = "/var/lib/pypackager"
@@ -60,6 +61,48 @@ def test_faults_name_the_line_and_the_key(old: str, new: str, place: str, words:
     assert caught.value.fault == "operator"
     assert place in caught.value.where, caught.value.where
     assert words in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "words"),
+    [
+        ({}, "", ""),
+        ({"one.pem": "gone.pem"}, ":2: tls[0].certificate", "gone.pem: No such file"),
+        ({"one.pem": "one.key"}, ":2: tls[0].certificate", "no certificate in it"),
+        ({"one.key": "one.pem"}, ":3: tls[0].key", "no private key in it"),
+        ({"two.key": "one.key"}, ":7: tls[1].key", "is not the key of"),
+        ({"key =": "kye ="}, ":3: tls[", "kye"),
+    ],
+)
+def test_a_pair_that_is_none_stops_the_start(tmp_path: Path, change: dict[str, str], place: str, words: str) -> None:
+    for authority, name in (Authority(tmp_path), "one"), (Authority(tmp_path), "two"):
+        authority.issue(name)
+    text = "".join(f'[[tls]]\ncertificate = "{tmp_path}/{name}.pem"\nkey = "{tmp_path}/{name}.key"\n\n' for name in ("one", "two"))
+    for old, new in change.items():
+        text = text.replace(old, new, 1)
+    if not place:
+        assert [pair.key for pair in parse_config(text).tls] == [str(tmp_path / "one.key"), str(tmp_path / "two.key")]
+        return
+    with pytest.raises(PackagerError) as caught:
+        parse_config(text, "p.toml")
+    assert place in caught.value.where, caught.value.where
+    assert words in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('[listen]\ncontrol_tls = ["127.0.0.1:8091"]\n', "p.toml:2: listen.control_tls"),
+        (
+            "[[streaming_endpoint]]\n[[streaming_endpoint]]\nname = 'x'\nlisten = ['[::1]:1']\ntls = true\n",
+            "p.toml:5: streaming_endpoint[1].tls",
+        ),
+    ],
+)
+def test_what_speaks_tls_needs_a_certificate(text: str, place: str) -> None:
+    with pytest.raises(PackagerError, match=r"add a \[\[tls\]\] table") as caught:
+        parse_config(text, "p.toml")
+    assert caught.value.where == place
 
 
 def test_names_are_unique() -> None:

@@ -52,7 +52,7 @@ class StreamingEndpoints(Controller):
     async def change(
         self, endpoints: TheEndpoints, request: Call, endpoint: FromPath[str], data: Changes, if_match: IfMatch = None
     ) -> Response[EndpointView]:
-        """JSON merge patch (RFC 7396). `listen` when it is Stopped, the rest at any time: it holds for the next request of every viewer."""
+        """JSON merge patch (RFC 7396). `listen` and `tls` when it is Stopped, the rest at any time, for every viewer's next request."""
         changed = await endpoints.change(endpoint, data, if_match)
         return tagged(endpoint_view(endpoints, changed, host(request)))
 

@@ -227,7 +227,7 @@ def endpoint_view(endpoints: Endpoints, endpoint: StreamingEndpoint, host: str) 
         **shown,
         name=name,
         state=endpoints.state(endpoint),
-        urls=[f"http://{place}" for place in _places(endpoints.fronts.addresses(name), host)],
+        urls=list(_places(endpoints.fronts.roots(name), host)),
         viewers=endpoints.meter.viewers("endpoint", name),
         bytes_out=endpoints.meter.total("endpoint", name).bytes_out,
         trouble=endpoints.fronts.trouble(name),
@@ -258,11 +258,12 @@ def _ingest_urls(runner: Runner, channel: Channel, host: str, side: str) -> list
 
 
 def _roots(runner: Runner, host: str) -> list[str]:
-    return [f"http://{place}" for place in _places(runner.addresses("origin"), host)]
+    return list(_places(runner.roots(), host))
 
 
 def _places(addresses: Sequence[str], host: str) -> Iterator[str]:
     for address in addresses:
-        bound, _, port = address.rpartition(":")
+        scheme, slashes, place = address.rpartition("://")
+        bound, _, port = place.rpartition(":")
         # Who listens everywhere is reached where the client reached us.
-        yield f"{host if bound in ('0.0.0.0', '[::]') else bound}:{port}"  # noqa: S104
+        yield f"{scheme}{slashes}{host if bound in ('0.0.0.0', '[::]') else bound}:{port}"  # noqa: S104
