@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import trio
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from pypackager.control.ports import Runner
 from pypackager.control.resources import Channel, Program, Resources, touched
 from pypackager.control.settings import AT_ANY_TIME, MAX_RUNNING, ChannelSettings, ProgramSettings, channel_faults, program_faults
 from pypackager.control.states import Command, ProgramCommand, ProgramState, program_way, way
+from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell
 
@@ -146,7 +148,7 @@ class Desk:
         return program
 
     async def command_program(self, channel: str, name: str, command: ProgramCommand, wanted: str | None = None) -> Operation:
-        """Starts or stops a program.
+        """Starts or stops a program. The operation of a start says what the program will need of the disk.
 
         Raises:
             PackagerError: PROGRAM_STATE, CHANNEL_STATE, TOO_MANY_PROGRAMS, OPERATION_PENDING (409), ETAG_MISMATCH (412), …
@@ -162,7 +164,9 @@ class Desk:
                 raise conflict("TOO_MANY_PROGRAMS", f"{MAX_RUNNING} programs run already: {', '.join(going)}; stop one first")
             program = replace(program, desired="running" if command == "start" else "stopped")
             await self.runner.registry.commit([touched(program, self.runner.utc())])
-            operation = self.operations.begin(command, f"channels/{channel}/programs/{name}", self.runner.utc())
+            space = self.runner.space(channel, parse_duration(program.settings.archive_window)) if command == "start" else None
+            result = None if space is None else msgspec.structs.asdict(space)
+            operation = self.operations.begin(command, f"channels/{channel}/programs/{name}", self.runner.utc(), result)
         self._nursery.start_soon(
             self._carry_out, operation, channel, name, lambda: (name in self.runner.recording(channel)) == (command == "start")
         )

@@ -40,7 +40,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     progress: float = 0.0
     """Of those that take long: the part that is done, 0 to 1."""
     result: dict[str, Any] | None = None
-    """What it found, of those that look for something."""
+    """What it found, of those that look for something; what a program that starts will need."""
 
 
 class Operations:
@@ -75,9 +75,9 @@ class Operations:
             detail = f"{pending.command} of {target} is under way; wait for /v1/operations/{pending.id}"
             raise PackagerError("OPERATION_PENDING", detail, status=409, fault="operator")
 
-    def begin(self, command: str, target: str, now: datetime) -> Operation:
+    def begin(self, command: str, target: str, now: datetime, result: dict[str, Any] | None = None) -> Operation:
         """A command was accepted."""
-        made = Operation(id=secrets.token_hex(8), command=command, target=target, created=now)
+        made = Operation(id=secrets.token_hex(8), command=command, target=target, created=now, result=result)
         self._by_id[made.id] = made
         self._tell("operation", made.target, id=made.id, command=command, status=made.status)
         return made
@@ -90,7 +90,7 @@ class Operations:
         """It was carried out, or could not be."""
         status: Literal["failed", "done"] = "failed" if error else "done"
         progress = self._by_id[operation.id].progress if error else 1.0
-        ended = replace(operation, status=status, ended=now, error=error, progress=progress, result=result)
+        ended = replace(operation, status=status, ended=now, error=error, progress=progress, result=result or operation.result)
         # The newest of those that have ended stands last.
         self._by_id.pop(operation.id)
         self._by_id[operation.id] = ended

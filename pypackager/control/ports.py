@@ -62,6 +62,20 @@ class Meter(Protocol):
         ...
 
 
+class Space(msgspec.Struct, frozen=True):
+    """What a program needs of the disk, and what is there."""
+
+    bitrate_bps: int
+    measured: bool
+    """Whether that is what comes in; else it is the limit, tuning.channel_bitrate."""
+    window_bytes: int
+    """Of the program's window."""
+    new_bytes: int
+    """Those of them that no program of the channel that runs will have on the disk anyway."""
+    free_bytes: int
+    """On the file system of `data_dir`."""
+
+
 class Runner(Protocol):
     """The channels that run."""
 
@@ -102,6 +116,10 @@ class Runner(Protocol):
 
     def alerts(self, channel: str) -> Sequence[AlertView]:
         """What was raised since the daemon started."""
+        ...
+
+    def space(self, channel: str, window_ns: int) -> Space:
+        """What a program of the channel with this window will need; too little is an alert of the channel."""
         ...
 
     def addresses(self, kind: Literal["rtmp", "ingest"]) -> Sequence[str]:

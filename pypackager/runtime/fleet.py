@@ -20,6 +20,7 @@ import trio
 from pypackager._core import Writer
 from pypackager.config import schema
 from pypackager.config.reconcile import plan
+from pypackager.control.ports import Space
 from pypackager.control.registry import Registry
 from pypackager.control.resources import Channel, Program
 from pypackager.control.settings import Switch
@@ -30,6 +31,7 @@ from pypackager.dvr.past import bury
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell
 from pypackager.runtime.channel import LiveChannel
+from pypackager.runtime.disk import free_bytes
 from pypackager.runtime.metrics import Metrics
 from pypackager.timeline.feeds import Now
 
@@ -152,6 +154,20 @@ class Fleet:
         if not self.registry.resources.published(asset):
             self.shelf.pop(asset, None)
         self.review()
+
+    def space(self, channel: str, window_ns: int) -> Space:
+        """What a program of a channel with this window will need; too little is an alert, and no refusal: the oldest goes first then."""
+        live = self.channels.get(channel)
+        measured = 0 if live is None else sum(track.average_bps for track in live.incoming.tracks)
+        rate = measured or self._tuning.channel_bitrate
+        kept_ns = 0 if live is None else max(live.programs.windows_ns(), default=0)
+        window, new = (rate * ns // 8_000_000_000 for ns in (window_ns, max(0, window_ns - kept_ns)))
+        free = free_bytes(self._data_dir)
+        room = free - self._tuning.disk_reserve
+        if live is not None and new > room:
+            detail = f"a program that starts will need {new} bytes more, and {max(0, room)} are free beside tuning.disk_reserve"
+            live.alert("DISK_LOW", detail)
+        return Space(rate, measured > 0, window, new, free)
 
     def review(self) -> None:
         """Has viewers and encoders get what the registry says now."""

@@ -35,6 +35,7 @@ class Running:
         self._addresses = addresses
         self.bring = fleet.bring
         self.shelve = fleet.shelve
+        self.space = fleet.space
         self.unshelve = fleet.unshelve
         self.review = fleet.review
         self.utc = fleet.utc

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pypackager.runtime import fleet
 from tests.component.test_daemon_life import Life
 
 RECORDED = {"name": "show", "archive_window": "10m", "description": "evening"}
@@ -295,3 +296,45 @@ async def test_a_channel_that_cannot_be_opened_is_stopped_and_says_why(tmp_path:
         while found["status"] == "running":
             found = await life.fine("GET", f"operations/{operation['id']}")
         assert (found["status"], found["error"]["code"]) == ("failed", "CHANNEL_FAILED")
+
+
+async def test_a_start_says_what_will_be_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    life = api(tmp_path)
+    async with life.running():
+        await made(life)
+        await life.carried_out("POST", "channels/ch/start")
+
+        async def codes() -> list[str]:
+            return [alert["code"] for alert in (await life.fine("GET", "channels/ch"))["alerts"] if alert["code"].startswith("DISK")]
+
+        first = await life.fine("POST", "channels/ch/programs/show/start", status=202)
+        limit = 25_000_000 * 600 // 8
+        assert first["result"] == {
+            "bitrate_bps": 25_000_000,
+            "measured": False,
+            "window_bytes": limit,
+            "new_bytes": limit,
+            "free_bytes": first["result"]["free_bytes"],
+        }
+        assert first["result"]["free_bytes"] > 0
+        await life.push()
+        while (ended := await life.fine("GET", f"operations/{first['id']}"))["status"] == "running":
+            pass
+        assert ended["result"] == first["result"]
+        assert await codes() == []
+        rate = sum(track["bitrate_bps"] for track in (await life.fine("GET", "channels/ch"))["tracks"])
+        monkeypatch.setattr(fleet, "free_bytes", lambda _: life.config.tuning.disk_reserve + 1000)
+        await life.fine("POST", "channels/ch/programs", {"name": "short", "archive_window": "5m"}, 201)
+        covered = (await life.fine("POST", "channels/ch/programs/short/start", status=202))["result"]
+        assert (covered["bitrate_bps"], covered["measured"], covered["window_bytes"], covered["new_bytes"]) == (
+            rate,
+            True,
+            rate * 300 // 8,
+            0,
+        )
+        assert await codes() == []
+        await life.fine("POST", "channels/ch/programs", {"name": "long", "archive_window": "25h"}, 201)
+        more = (await life.fine("POST", "channels/ch/programs/long/start", status=202))["result"]
+        assert more["new_bytes"] == rate * (25 * 3600 - 600) // 8
+        assert await codes() == ["DISK_LOW"]
+        await life.until(lambda: "long" in life.daemon.fleet.channels["ch"].programs.running)
