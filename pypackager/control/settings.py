@@ -22,6 +22,9 @@ from pypackager.model.news import NewsKind
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 TrackId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
 Switch = Literal["running", "stopped"]
+Secret = Annotated[str, Meta(pattern=r"^[!-~]{8,256}$")]
+StreamKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.~-]{8,256}$")]
+"""Nothing that a URL or an encoder's form would change."""
 
 MAX_RUNNING = 3
 """Programs of a channel that may run at once."""
@@ -29,7 +32,7 @@ RESERVED = ("play", "static", "preview", "time", "healthz", "readyz", "v1", "met
 """First path elements of the origin that are no locators."""
 DEFAULT = "default"
 """The streaming endpoint that every daemon has."""
-AT_ANY_TIME = ("description", "ingest_allow", "preview_allow")
+AT_ANY_TIME = ("description", "ingest_allow", "stream_key", "preview_allow", "client_access_policy", "cross_domain_policy")
 """Settings that may change while what has them runs."""
 _MINUTE_NS = 60_000_000_000
 _WINDOW_NS = (5 * _MINUTE_NS, 25 * 60 * _MINUTE_NS)
@@ -61,8 +64,15 @@ class ChannelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """For people."""
     ingest_allow: list[str] = []
     """Addresses that may push: single, CIDR or dotted mask; empty: nobody; 0.0.0.0/0: everybody."""
+    stream_key: StreamKey | None = None
+    """What an encoder has to bring behind its URL, as `?key=…`; default: nothing."""
     preview_allow: list[str] = []
     """Addresses that may see the preview; empty: everybody."""
+    client_access_policy: str | None = None
+    """Body of clientaccesspolicy.xml beside the preview's manifest; default: everybody is let; empty: there is none. What plugins ask at
+    the root of a host is the streaming endpoint's."""
+    cross_domain_policy: str | None = None
+    """The same of crossdomain.xml."""
     preview_window: str = "5m"
     """DVR depth of the preview."""
     clock: Literal["utc", "source"] | None = None
@@ -110,7 +120,6 @@ class WebhookSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
 
 Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.\[\]:-]{1,255}$")]
 Site = Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s]+)$")]
-Secret = Annotated[str, Meta(pattern=r"^[!-~]{8,256}$")]
 
 
 class EndpointSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

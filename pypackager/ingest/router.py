@@ -58,6 +58,10 @@ class Intake(Protocol):
         """Whether its ingest allow-list has the address."""
         ...
 
+    def unlocks(self, key: str) -> bool:
+        """Whether a stream key is the channel's, or it has none."""
+        ...
+
     def open_feed(self, conn: int, side: str, stream: str) -> None:
         """A connection was admitted to a stream."""
         ...
@@ -261,7 +265,7 @@ class Router:
         elif isinstance(event, Request):
             self._request(connection, event)
         elif isinstance(event, PublishRequested):
-            self._enter(connection, parse_rtmp_target(event.app, event.stream), event.encoder)
+            self._enter(connection, parse_rtmp_target(event.app, event.stream, event.query), event.encoder)
         elif isinstance(event, BodyEnd):
             connection.ending = True
             if channel is not None:
@@ -376,6 +380,9 @@ class Router:
 def _check(connection: Connection, channel: Intake, target: Target) -> None:
     if not channel.admits(connection.peer):
         raise PackagerError("ADDRESS_NOT_ALLOWED", f"{connection.peer} is not in the channel's ingest_allow", status=403)
+    if not channel.unlocks(target.key):
+        said = "is not the channel's" if target.key else "is missing: push to URL?key=KEY"
+        raise PackagerError("STREAM_KEY_WRONG", f"the stream key {said}", status=403)
     if not channel.running:
         raise PackagerError("CHANNEL_NOT_RUNNING", f"channel {target.channel} is not running", status=503)
 

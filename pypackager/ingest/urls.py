@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
@@ -14,6 +14,7 @@ Side = Literal["primary", "secondary"]
 
 _STREAM = re.compile(r"streams\((?P<stream>[^()]*)\)", re.IGNORECASE)
 _MAX_NAME = 256
+_MAX_FIELDS = 64
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -22,6 +23,8 @@ class Target(msgspec.Struct, frozen=True):
     channel: str
     side: Side
     stream: str
+    key: str = ""
+    """The stream key that the encoder brings."""
 
 
 def parse_http_target(target: str) -> Target:
@@ -30,7 +33,8 @@ def parse_http_target(target: str) -> Target:
     Raises:
         PackagerError: INGEST_URL_INVALID (404), EVENTS_REFUSED (400).
     """
-    path = unquote(target.partition("?")[0], errors="replace")
+    raw, _, query = target.partition("?")
+    path = unquote(raw, errors="replace")
     if len(path) > 4 * _MAX_NAME:
         raise PackagerError("INGEST_URL_INVALID", "the path is longer than 1 KiB", status=414)
     parts = [part for part in path.split("/") if part]
@@ -43,10 +47,10 @@ def parse_http_target(target: str) -> Target:
     match = _STREAM.fullmatch(tail)
     if match is None or not match["stream"] or len(match["stream"]) > _MAX_NAME:
         raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} does not end in Streams(NAME)", status=404)
-    return Target(*_channel_and_side(head, path), match["stream"])
+    return Target(*_channel_and_side(head, path), match["stream"], _key(query))
 
 
-def parse_rtmp_target(app: str, stream: str) -> Target:
+def parse_rtmp_target(app: str, stream: str, query: str) -> Target:
     """Application ``{channel}[/secondary]`` and stream ``{track}``; encoders may move the border between the two.
 
     Raises:
@@ -56,7 +60,7 @@ def parse_rtmp_target(app: str, stream: str) -> Target:
     parts = [part for part in path.split("/") if part]
     if len(parts) < 2 or any(part in (".", "..") for part in parts) or max(map(len, parts)) > _MAX_NAME:
         raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} is not CHANNEL/TRACK", status=404)
-    return Target(*_channel_and_side(parts[:-1], path), parts[-1])
+    return Target(*_channel_and_side(parts[:-1], path), parts[-1], _key(query))
 
 
 def _channel_and_side(parts: list[str], path: str) -> tuple[str, Side]:
@@ -65,6 +69,15 @@ def _channel_and_side(parts: list[str], path: str) -> tuple[str, Side]:
     if len(parts) == 2 and parts[1].lower() in ("secondary", "primary"):
         return parts[0], "secondary" if parts[1].lower() == "secondary" else "primary"
     raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)}: what stands before the stream is CHANNEL or CHANNEL/secondary", status=404)
+
+
+def _key(query: str) -> str:
+    """The first key of a query."""
+    try:
+        fields = parse_qsl(query, errors="replace", max_num_fields=_MAX_FIELDS)
+    except ValueError as error:
+        raise PackagerError("INGEST_URL_INVALID", f"the query has more than {_MAX_FIELDS} fields", status=414) from error
+    return next((value for name, value in fields if name == "key"), "")
 
 
 def _shown(path: str) -> str:

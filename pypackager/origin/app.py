@@ -38,6 +38,7 @@ F = TypeVar("F")
 Report = tuple[list[tuple[str, str, str, int, str, int, float, str]], int, list[tuple[str, int, int, int, float, list[int]]]]
 """Of a front: a line for each answer, how many have none, sums by kind and status; see _core.FrontDoor.report."""
 
+_POLICIES = ("clientaccesspolicy.xml", "crossdomain.xml")
 _KINDS = {"locator": "presentation", "preview": "presentation", "play": "page", "play-preview": "page", "static": "page", "time": "time"}
 """What a request is counted as when it finds nothing."""
 _PAGE = Terms(120 * 1_000_000_000)
@@ -225,6 +226,9 @@ class Origin:
                     target = without_token(request.path)
                     self._ahead.offer(root, route.name, publication, target, route.rest, presentation, published)
                 return _Found(published, _kind(published), terms_of(self._catalog.endpoint(), publication, presentation), publication.room)
+            case "preview" if route.rest in _POLICIES:
+                texts = _present(self._catalog.preview_policies(route.name), f"no channel {route.name!r}")
+                return _policy(route.rest, texts[_POLICIES.index(route.rest)])
             case "preview":
                 presentation = _present(self._catalog.preview(route.name, request.client), f"no channel {route.name!r}")
                 published = self._answers.ask(preview_root(route.name), presentation, route.rest, request.query)
@@ -245,9 +249,9 @@ class Origin:
             case "health" | "ready":
                 return self._health(ready=route.place == "ready")
             case "crossdomain":
-                return _policy("text/x-cross-domain-policy", self._catalog.endpoint().cross_domain, _CROSSDOMAIN)
+                return _policy("crossdomain.xml", self._catalog.endpoint().cross_domain)
             case "clientaccess":
-                return _policy("text/xml", self._catalog.endpoint().client_access, _CLIENTACCESS)
+                return _policy("clientaccesspolicy.xml", self._catalog.endpoint().client_access)
             case "none":
                 raise _missing("nothing lives at this path")
 
@@ -325,10 +329,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-def _policy(content_type: str, text: str | None, usual: bytes) -> _Found:
+def _policy(name: str, text: str | None) -> _Found:
     """A cross-site policy: the operator's, or the usual one, which lets everybody."""
     if text == "":
-        raise _missing("the streaming endpoint has no such policy")
+        raise _missing("there is no such policy")
+    content_type, usual = ("text/x-cross-domain-policy", _CROSSDOMAIN) if name == "crossdomain.xml" else ("text/xml", _CLIENTACCESS)
     body = usual if text is None else text.encode()
     return _Found(Published(content_type, body, "manifest", f"policy-{crc32(body):x}"), "other")
 

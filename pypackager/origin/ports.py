@@ -66,6 +66,10 @@ class Catalog(Protocol):
         """What a locator publishes under the asset's name; None when there is no such locator or it is another asset's."""
         ...
 
+    def preview_policies(self, channel: str) -> tuple[str | None, str | None] | None:
+        """Bodies of clientaccesspolicy.xml and crossdomain.xml beside a channel's preview, as those of an Endpoint."""
+        ...
+
     def room(self, channel: str) -> Room:
         """Where those who watch a channel's preview are counted."""
         ...

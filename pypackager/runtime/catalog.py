@@ -38,6 +38,11 @@ class LiveCatalog:
         found = self._fleet.channels.get(channel)
         return found.preview(client) if found is not None else None
 
+    def preview_policies(self, channel: str) -> tuple[str | None, str | None] | None:
+        """Cross-site policies of a channel's preview."""
+        found = self._fleet.channels.get(channel)
+        return None if found is None else (found.config.client_access_policy, found.config.cross_domain_policy)
+
     def located(self, locator: str, asset: str) -> Presentation | None:
         """What a locator publishes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +154,17 @@ class LiveChannel:
 
     @property
     def admission(self) -> int:
-        """Counts what may end connections: changes of the state and of the ingest allow-list."""
+        """Counts what may end connections: changes of the state, the ingest allow-list and the stream key."""
         return self.life.changes + self._lists
 
     def admits(self, address: str) -> bool:
         """Whether the ingest allow-list has the address."""
         return self._allow.allows(address)
+
+    def unlocks(self, key: str) -> bool:
+        """Whether a stream key is the channel's, or it has none."""
+        wanted = self.config.stream_key
+        return wanted is None or compare_digest(wanted.encode(), key.encode())
 
     def open_feed(self, conn: int, side: str, stream: str) -> None:
         """A connection was admitted."""
@@ -333,7 +339,7 @@ class LiveChannel:
 
         Then it resets, if it was told to and has not.
         """
-        self._lists += config.ingest_allow != self.config.ingest_allow
+        self._lists += (config.ingest_allow, config.stream_key) != (self.config.ingest_allow, self.config.stream_key)
         before = self.config
         if self.life.state != "Stopped":
             may = (*AT_ANY_TIME, "program", "state")

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.daemon import Channel, Daemon, running_daemon
-from tests.helpers.encoders import push_isml, push_rtmp, wait_until
+from tests.helpers.encoders import Encoder, push_isml, push_rtmp, wait_until
 from tests.helpers.frames import Track, counterpart, read_file
-from tests.helpers.media import LADDER_SHORT, material
+from tests.helpers.media import LADDER_SHORT, SINGLE, material
 from tests.helpers.outputs import assert_outputs
 from tests.helpers.presentation import OUTPUTS
 
 pytestmark = pytest.mark.e2e
 
 COARSER = 1000
+MPD = OUTPUTS["dash"].manifest
 
 
 def raised(daemon: Daemon, code: str) -> bool:
@@ -38,6 +39,32 @@ def assert_whole(daemon: Daemon, whole: list[Track], cut: list[Track]) -> None:
             assert (lacks == 0) if source in whole else (lacks > 0), f"{name}: {lacks} frames of {track.label} are missing"
 
 
+@pytest.mark.parametrize("protocol", ["fmp4", "rtmp"])
+def test_an_encoder_without_the_stream_key(protocol: str, tmp_path: Path) -> None:
+    source, channel = material(SINGLE), Channel("news", protocol=protocol, settings='stream_key = "first-key"')
+    with running_daemon(tmp_path, channel) as daemon:
+
+        def push(key: str) -> Encoder:
+            log = tmp_path / f"{key or 'none'}.log"
+            if protocol == "fmp4":
+                return push_isml(f"{daemon.ingest('news')}?key={key}", source, log)
+            return push_rtmp(daemon.rtmp("news"), source, log, {f"main?key={key}": ["0"]})
+
+        for key in ("", "other-key"):
+            with push(key) as stranger:
+                wait_until(lambda: not stranger.running(), "the encoder was not refused")
+                assert stranger.process.returncode != 0
+        with push("first-key") as encoder:
+            daemon.wait_for(daemon.presentation("news", MPD), "<S ")
+            # Who has the old key is not let on.
+            daemon.reload("news", settings='stream_key = "second-key"')
+            wait_until(lambda: not encoder.running(), "the encoder was not told")
+        push("second-key").finish()
+        assert "STREAM_KEY_WRONG" in daemon.log()
+        assert "-key" not in daemon.log(), "a stream key is in the log"
+        daemon.end_program("news")
+
+
 def test_more_tracks_than_a_channel_may_have_in_one_post(tmp_path: Path) -> None:
     tuning = "video_layers = 3\naudio_tracks = 1\n"
     with running_daemon(tmp_path, Channel("news", settings='clock = "source"'), tuning=tuning) as daemon:
@@ -51,7 +78,7 @@ def test_one_publish_too_many(tmp_path: Path) -> None:
     source = material(LADDER_SHORT)
     with running_daemon(tmp_path, Channel("news", protocol="rtmp", settings='clock = "source"'), tuning="video_layers = 2\n") as daemon:
         first = push_rtmp(daemon.rtmp("news"), source, tmp_path / "first.log", {"v1": ["0:0"], "v2": ["0:1", "0:4"]}, rate=2)
-        daemon.wait_for(daemon.presentation("news", "manifest(format=mpd-time-cmaf)"), "<S ")
+        daemon.wait_for(daemon.presentation("news", MPD), "<S ")
         second = push_rtmp(daemon.rtmp("news"), source, tmp_path / "second.log", {"v3": ["0:2"]})
         wait_until(lambda: not second.running(), "the third layer was not refused")
         assert second.process.returncode != 0

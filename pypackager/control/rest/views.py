@@ -154,8 +154,11 @@ def channel_view(desk: Desk, channel: Channel, host: str) -> ChannelView:
     state = runner.state(name)
     pending = desk.operations.pending(f"channels/{name}")
     flow, recording = runner.flow(name), runner.recording(name)
+    shown = {field: getattr(channel.settings, field) for field in channel.settings.__struct_fields__}
+    if channel.settings.stream_key is not None:
+        shown["stream_key"] = HIDDEN
     return ChannelView(
-        **{field: getattr(channel.settings, field) for field in channel.settings.__struct_fields__},
+        **shown,
         name=name,
         state=state,
         status=status(state, recording),

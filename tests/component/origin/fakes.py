@@ -68,6 +68,9 @@ class FakeCatalog:
             raise self.fault
         return self.presentation if (locator, asset) in {("show", "show"), ("a/b", "Größe (1)")} else None
 
+    def preview_policies(self, channel: str) -> tuple[str | None, str | None] | None:
+        return (None, "<cross-domain-policy/>") if channel == "news" else None
+
     def room(self, channel: str) -> Room:
         return self.audience.room("default", channel, "")
 

@@ -273,6 +273,9 @@ async def test_pages() -> None:
     assert (await world.ask("/favicon.ico")).status == 200
     assert b"allow-access-from" in (await world.ask("/crossdomain.xml")).body
     assert b"grant-to" in (await world.ask("/clientaccesspolicy.xml")).body
+    assert b"grant-to" in (await world.ask("/preview/news.isml/clientaccesspolicy.xml")).body
+    assert (await world.ask("/preview/news.isml/crossdomain.xml")).body == b"<cross-domain-policy/>"
+    assert (await world.ask("/preview/other.isml/crossdomain.xml")).status == 404
 
 
 async def test_each_request_is_logged_and_counted() -> None:

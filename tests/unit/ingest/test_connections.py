@@ -97,6 +97,7 @@ class Channel:
 
     def __init__(self, protocol: str) -> None:
         self.protocol, self.running, self.open_to_all, self.on_disk = protocol, True, True, True
+        self.key = ""
         self.asked_for: list[str] = []
         self.budget = object()
         self.feeds: dict[int, str] = {}
@@ -110,6 +111,9 @@ class Channel:
     def admits(self, address: str) -> bool:
         self.asked_for.append(address)
         return self.open_to_all
+
+    def unlocks(self, key: str) -> bool:
+        return key == self.key
 
     def open_feed(self, conn: int, side: str, stream: str) -> None:
         assert conn not in self.feeds
@@ -170,6 +174,8 @@ def header() -> Any:
         ("POST", "/broken/ingest.isml/Streams(v)", {}, 503, "CHANNEL_FAILED"),
         ("POST", "/flash/ingest.isml/Streams(v)", {}, 400, "WRONG_PROTOCOL"),
         ("POST", "/news/ingest.isml/Streams(v)", {"open_to_all": False}, 403, "ADDRESS_NOT_ALLOWED"),
+        ("POST", "/news/ingest.isml/Streams(v)", {"key": "abcd1234"}, 403, "STREAM_KEY_WRONG"),
+        ("POST", "/news/ingest.isml/Streams(v)?key=abcd", {"key": "abcd1234"}, 403, "STREAM_KEY_WRONG"),
         ("POST", "/news/ingest.isml/Streams(v)", {"running": False}, 503, "CHANNEL_NOT_RUNNING"),
     ],
 )
@@ -206,7 +212,7 @@ def test_a_body_of_which_the_disk_lost_something_is_not_acknowledged(world: Worl
 
 def test_an_rtmp_publish_is_refused_in_its_own_words(world: World) -> None:
     world.connect(protocol="rtmp")
-    world.handle(PublishRequested(1, app="else", stream="v", encoder="x"))
+    world.handle(PublishRequested(1, app="else", stream="v", query="", encoder="x"))
     assert world.said == [("refuse", 1, "NetStream.Publish.BadName", "CHANNEL_NOT_FOUND: there is no channel 'else'")]
 
 
@@ -295,7 +301,7 @@ def test_a_connection_that_breaks_is_an_alert_and_moves_the_edge(world: World) -
 
 def test_rtmp_gets_its_clock(world: World) -> None:
     world.connect(protocol="rtmp")
-    world.handle(PublishRequested(1, app="flash", stream="v", encoder="x"), NeedClock(1, time=0, timescale=1000))
+    world.handle(PublishRequested(1, app="flash", stream="v", query="", encoder="x"), NeedClock(1, time=0, timescale=1000))
     assert world.said == [("accept", 1, world.channels["flash"].budget), ("bind", 1, 7)]
 
 
@@ -303,7 +309,7 @@ def test_clocks_of_two_channels_are_two_clocks(world: World) -> None:
     world.channels["other"] = Channel("rtmp")
     for conn, app in ((1, "flash"), (2, "other"), (3, "flash")):
         world.connect(conn, protocol="rtmp")
-        world.handle(PublishRequested(conn, app=app, stream="v", encoder="x"), NeedClock(conn, time=0, timescale=1000))
+        world.handle(PublishRequested(conn, app=app, stream="v", query="", encoder="x"), NeedClock(conn, time=0, timescale=1000))
     clocks = {said[1]: said[2] for said in world.said if said[0] == "bind"}
     assert clocks[1] == clocks[3] != clocks[2]
 

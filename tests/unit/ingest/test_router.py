@@ -52,6 +52,9 @@ class FakeChannel:
     def admits(self, address: str) -> bool:
         return True
 
+    def unlocks(self, key: str) -> bool:
+        return True
+
     def open_feed(self, conn: int, side: str, stream: str) -> None:
         """Nothing to keep."""
 

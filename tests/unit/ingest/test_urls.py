@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
@@ -41,7 +42,7 @@ def test_any_text_is_a_target_or_a_refusal(text: str) -> None:
 
 @given(TEXT, TEXT)
 def test_any_application_and_stream_is_a_target_or_a_refusal(app: str, stream: str) -> None:
-    target = outcome(partial(parse_rtmp_target, app, stream))
+    target = outcome(partial(parse_rtmp_target, app, stream, app))
     if isinstance(target, PackagerError):
         assert target.code == "INGEST_URL_INVALID"
         assert len(target.detail) < 400
@@ -57,7 +58,8 @@ def test_any_application_and_stream_is_a_target_or_a_refusal(app: str, stream: s
         ("/news/ingest.isml/streams(720p)", Target("news", "primary", "720p")),
         ("/news/Ingest.ISML/STREAMS(a b)", Target("news", "primary", "a b")),
         ("/news/ingest.isml/Streams%28720p%29", Target("news", "primary", "720p")),
-        ("/news/secondary/ingest.isml/Streams(v)?key=1", Target("news", "secondary", "v")),
+        ("/news/secondary/ingest.isml/Streams(v)?key=1", Target("news", "secondary", "v", "1")),
+        ("/news/ingest.isml/Streams(v)?a=b&key=k%2De&key=other", Target("news", "primary", "v", "k-e")),
         ("//news//ingest.isml//Streams(v)", Target("news", "primary", "v")),
     ],
 )
@@ -76,7 +78,8 @@ def test_http_targets(text: str, target: Target) -> None:
     ],
 )
 def test_rtmp_targets(app: str, stream: str, target: Target) -> None:
-    assert parse_rtmp_target(app, stream) == target
+    assert parse_rtmp_target(app, stream, "") == target
+    assert parse_rtmp_target(app, stream, "x=1&key=abc") == replace(target, key="abc")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,7 @@ def test_rtmp_targets(app: str, stream: str, target: Target) -> None:
         ("/a/b/c/ingest.isml/Streams(v)", "INGEST_URL_INVALID"),
         ("/../ingest.isml/Streams(v)", "INGEST_URL_INVALID"),
         ("/news/ingest.isml/Streams(" + "x" * 5000 + ")", "INGEST_URL_INVALID"),
+        ("/news/ingest.isml/Streams(v)?" + "a=b&" * 100, "INGEST_URL_INVALID"),
     ],
 )
 def test_refused_http_targets(text: str, code: str) -> None:
