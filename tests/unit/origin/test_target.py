@@ -26,7 +26,7 @@ def test_the_reference_page_names_every_place() -> None:
 
 def test_the_reference_page_says_where_encoders_push() -> None:
     posts = [parse_http_target(url) for url in re.findall(r"`http://{host}:8088(/[^`]+)`", PAGE)]
-    publishes = [parse_rtmp_target(*url.rsplit("/", 1), "") for url in re.findall(r"`rtmp://{host}:1935/([^`]+)`", PAGE)]
+    publishes = [parse_rtmp_target(app, name, "") for app, name in re.findall(r"`rtmp://{host}:1935/([^`]+)/([^`/]+)`", PAGE)]
     assert posts == publishes == [Target("{channel}", "primary", "{stream}"), Target("{channel}", "secondary", "{stream}")]
 
 
