@@ -140,6 +140,11 @@ class Files:
         if blob is not None and blob.number == record.blob and blob.size == record.offset + record.size:
             blob.size = record.offset
 
+    def end_blobs(self) -> None:
+        """The open blobs get no more bytes: the next fragment of each track opens another."""
+        self.retire([blob.handle for blob in self.open.values()])
+        self.open.clear()
+
     def abandon(self, track: int, number: int) -> None:
         """Nothing more goes into a blob."""
         blob = self.open.get(track)

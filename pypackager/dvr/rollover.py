@@ -1,4 +1,4 @@
-"""Rolling over: the journal file and the open blobs end together, and new ones begin.
+"""Rolling over: the open blobs end, and a segment later the journal file, and new ones begin.
 
 In: when, and the writer's answers having come. Out: a new journal file that opens with the ledger's snapshot. Never: a clock, a record.
 
@@ -34,7 +34,7 @@ class RollOver:
         self._outgoing = outgoing
         self._watchers = watchers
         self._begun_ns: int | None = None
-        self._slot = -1
+        self._slot = self._ended = -1
 
     def start(self, number: int, lost: Sequence[JournalRecord], now_ns: int) -> None:
         """A process begins: so does a journal file, with what recovery found lost behind the snapshot.
@@ -46,8 +46,19 @@ class RollOver:
         self._slot = now_ns // ROLL_NS
 
     def due(self, now_ns: int) -> bool:
-        """Whether UTC has passed a multiple of the roll-over time since the files were opened; the next segment start is the place."""
-        return self._begun_ns is None and now_ns // ROLL_NS != self._slot
+        """Whether the files end at the segment start that is about to be published: the second behind a multiple of the time in UTC.
+
+        At the first one the blobs end, which what waits to be published is in: else the new journal file would point into them, and
+        they would be kept as long as that is.
+        """
+        slot = now_ns // ROLL_NS
+        if self._begun_ns is not None or slot == self._slot:
+            return False
+        if self._ended != slot and any(track.pending for track in self._ledger.tracks.values()):
+            self._ended = slot
+            self._files.end_blobs()
+            return False
+        return True
 
     def begin(self, now_ns: int) -> None:
         """Ends the open blobs and the journal file, unless that is under way already."""

@@ -207,7 +207,7 @@ class ChannelStore:
     # --- files
 
     def roll_due(self, now_ns: int) -> bool:
-        """Whether UTC has passed a multiple of the roll-over time since the files were opened; the next segment start is the place."""
+        """Whether to roll over before the segment start that is about to be published; asked at each."""
         return self._roll.due(now_ns)
 
     def roll(self, now_ns: int) -> None:

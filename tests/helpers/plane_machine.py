@@ -106,13 +106,19 @@ class PlaneMachine(RuleBasedStateMachine):
             if others is not None:
                 raise
         assert answer in (asked.wanted, NO_ANSWER), f"answered {answer}, not {asked.wanted}"
-        before = self.promised
+        before, recorded = self.promised, self.recordings.get(asked.deletes or "")
         if answer is None or (answer == NO_ANSWER and asked.wanted is None):
             self.promised = before.copy()
             asked.change(self.promised)
             self._happened(asked)
         if fate is not None:
-            self.killed(fate.parts, fate.torn, unsure=before if answer == NO_ANSWER else None)
+            self.plane.kill(fate.parts, fate.torn)
+            if answer == NO_ANSWER:
+                # It has happened, or not.
+                self.promised = before if Told.of(self.plane.registry.resources) == before else self.promised
+                if recorded is not None and asked.deletes in self.assets():
+                    self.recordings[asked.deletes] = recorded
+            self._back()
 
     def _write(self, write: Callable[[], None], wal: int, fate: Fate | None) -> None:
         write()
@@ -140,11 +146,12 @@ class PlaneMachine(RuleBasedStateMachine):
 
     # --- death
 
-    def killed(self, parts: int, torn: int, unsure: Told | None = None) -> None:
-        """kill -9, and the next process; `unsure` is what may be so instead of what was told."""
+    def killed(self, parts: int, torn: int) -> None:
+        """kill -9, and the next process."""
         self.plane.kill(parts, torn)
-        if unsure is not None and Told.of(self.plane.registry.resources) == unsure:
-            self.promised = unsure
+        self._back()
+
+    def _back(self) -> None:
         self.plane.settle()
         self.plane.wait(STALE_S)
         self._confirm(killed=True)
