@@ -49,7 +49,7 @@ KINDS = {
     "locator": Kind("locators", ("path", "asset", "starts", "expires", "signed", "urls"), "PATH", set=True),
     "endpoint": Kind("streaming-endpoints", ("name", "state", "urls", "allow", "hosts", "trouble"), "NAME", ("start", "stop"), set=True),
     "token": Kind("tokens", ("name", "role", "expires", "created"), "NAME", set=True, fixed=True),
-    "webhook": Kind("webhooks", ("name", "url", "kinds"), "NAME", set=True, fixed=True),
+    "webhook": Kind("webhooks", ("name", "url", "kinds", "waiting", "last"), "NAME", ("rotate",), set=True),
     "key": Kind("signing-keys", ("id", "created"), "ID"),
     "asset": Kind("assets", ("name", "channel", "program", "state", "clip", "locators", "alerts"), "NAME", made=False),
 }

@@ -12,10 +12,10 @@ import msgspec
 from msgspec.structs import asdict
 
 from pypackager.control.resources import Stamp
-from pypackager.control.settings import ChannelSettings, EndpointSettings, LocatorSettings, ProgramSettings
+from pypackager.control.settings import ChannelSettings, EndpointSettings, LocatorSettings, ProgramSettings, WebhookSettings
 from pypackager.model.errors import PackagerError
 
-_Settings = TypeVar("_Settings", ChannelSettings, ProgramSettings, LocatorSettings, EndpointSettings)
+_Settings = TypeVar("_Settings", ChannelSettings, ProgramSettings, LocatorSettings, EndpointSettings, WebhookSettings)
 
 
 def match(resource: Stamp, wanted: str | None) -> None:

@@ -38,6 +38,11 @@ STEPS: tuple[str, ...] = (
         "CREATE TABLE usage (kind TEXT NOT NULL, name TEXT NOT NULL, hour INTEGER NOT NULL, running_ns INTEGER NOT NULL, "
         "bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, PRIMARY KEY (kind, name, hour)) WITHOUT ROWID"
     ),
+    # 3
+    (
+        "CREATE TABLE delivery (number INTEGER PRIMARY KEY AUTOINCREMENT, webhook TEXT NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, "
+        "body BLOB NOT NULL, lost INTEGER NOT NULL); CREATE INDEX delivery_order ON delivery (webhook, number)"
+    ),
 )
 """What makes each version of the file of the one before; `user_version` counts them. A step that was released is never changed."""
 _RESOURCES = 1

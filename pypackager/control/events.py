@@ -56,6 +56,11 @@ class Follower:
         """Itself."""
         return self
 
+    def take(self) -> list[Event | Lost]:
+        """What is there already, without a wait."""
+        self._place, found = self._events.since(self._place)
+        return found
+
     async def __anext__(self) -> Event | Lost | None:
         """The next event, what was lost before it, or None: nothing happens."""
         self._place, found = await self._events.next(self._place)
@@ -111,6 +116,15 @@ class Events:
         if place is None or place < first:
             return first, Lost(self._id(first - 1), None if place is None else first - place)
         return place + 1, self._kept[place - first]
+
+    def since(self, place: int | None) -> tuple[int, list[Event | Lost]]:
+        """All that is there behind a place, and the place behind it."""
+        first = self._count - len(self._kept)
+        found: list[Event | Lost] = []
+        if place is None or place < first:
+            found.append(Lost(self._id(first - 1), None if place is None else first - place))
+            place = first
+        return self._count, [*found, *list(self._kept)[place - first :]]
 
     def _add(self, kind: NewsKind, at: datetime, subject: str, data: dict[str, Any]) -> None:
         self._kept.append(Event(self._id(self._count), kind, at, subject, data))

@@ -117,6 +117,10 @@ class Webhook(Stamp, frozen=True, kw_only=True):
     name: Name
     settings: WebhookSettings
     secret: bytes
+    former: bytes | None = None
+    """The secret before that: what is sent is signed with both until a day behind the change."""
+    rotated: datetime | None = None
+    """When that was."""
 
     def __repr__(self) -> str:
         """Without the secret: what is shown may be logged."""

@@ -25,7 +25,8 @@ from pypackager.control.authority import Asked, authorize
 from pypackager.control.desk import Desk
 from pypackager.control.endpoints import Endpoints
 from pypackager.control.events import Events
-from pypackager.control.registry import Registry
+from pypackager.control.outbox import Outbox
+from pypackager.control.registry import FILE, Registry
 from pypackager.control.settings import DEFAULT
 from pypackager.control.webhooks import Webhooks, post
 from pypackager.dvr.library import ASSETS
@@ -147,7 +148,7 @@ class Daemon:
         listen = self.config.listen
         if listen.control or listen.control_tls:
             runner = Running(self.fleet, self.fronts, self.addresses, self._data_dir / ASSETS, self.meter)
-            webhooks = Webhooks(self.fleet.registry, events, post, self.fleet.utc, self._log)
+            webhooks = Webhooks(self.fleet.registry, events, Outbox(self._data_dir / FILE), post, self.fleet.utc, self._log)
             nursery.start_soon(webhooks.serve)
             desk = Desk(runner, nursery, self.config.tuning.channels, events.tell)
             endpoints = Endpoints(runner, self.fronts, desk.operations, nursery)

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import structlog
 
 from pypackager._core import Audience
@@ -124,14 +125,16 @@ async def test_hours_add_up_to_the_whole_and_end_where_the_next_begins(tmp_path:
     assert len(parts[0]) == 1
 
 
-def test_a_file_of_the_format_before_is_upgraded_and_may_be_looked_at_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, len(STEPS)))
+def test_a_file_of_a_format_before_is_upgraded_and_may_be_looked_at_as_it_is(tmp_path: Path, version: int) -> None:
     path, now = tmp_path / FILE, datetime(2026, 11, 22, tzinfo=UTC)
     news = Channel(name="news", settings=ChannelSettings(), created=now, modified=now)
     with closing(Database(path)) as made:
         made.write([news], [])
     with closing(sqlite3.connect(path)) as older:
-        older.execute("DROP TABLE usage")
-        older.execute("PRAGMA user_version = 1")
+        for table in ("usage", "delivery")[version - 1 :]:
+            older.execute(f"DROP TABLE {table}")
+        older.execute(f"PRAGMA user_version = {version}")
     assert peek(path) == Resources({"news": news}), "a look changes nothing"
     with closing(Database(path)) as upgraded:
         assert upgraded.load() == Resources({"news": news})
@@ -139,6 +142,7 @@ def test_a_file_of_the_format_before_is_upgraded_and_may_be_looked_at_as_it_is(t
         assert upgraded.used_in_all() == [("channel", "news", Amount(2, 4, 6))]
     with closing(sqlite3.connect(path)) as seen:
         assert seen.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
+        assert seen.execute("SELECT count(*) FROM delivery").fetchone() == (0,)
 
 
 async def watched(life: Both) -> int:

@@ -262,6 +262,7 @@ async def test_the_description_of_the_api_names_every_path(tmp_path: Path) -> No
         "/v1/events",
         "/v1/webhooks",
         "/v1/webhooks/{webhook}",
+        "/v1/webhooks/{webhook}/rotate",
     }
 
 
