@@ -229,6 +229,9 @@ class Origin:
             case "preview" if route.rest in _POLICIES:
                 texts = _present(self._catalog.preview_policies(route.name), f"no channel {route.name!r}")
                 return _policy(route.rest, texts[_POLICIES.index(route.rest)])
+            case "preview" if route.rest == "health.json":
+                condition = _present(self._catalog.condition(route.name, request.client), f"no channel {route.name!r}")
+                return _Found(Published("application/json", msgspec.json.encode(condition), "none", "condition"), "health")
             case "preview":
                 presentation = _present(self._catalog.preview(route.name, request.client), f"no channel {route.name!r}")
                 published = self._answers.ask(preview_root(route.name), presentation, route.rest, request.query)

@@ -70,6 +70,13 @@ class Catalog(Protocol):
         """Bodies of clientaccesspolicy.xml and crossdomain.xml beside a channel's preview, as those of an Endpoint."""
         ...
 
+    def condition(self, channel: str, client: str) -> dict[str, Any] | None:
+        """How what comes into a channel is, in every state, for who may see its preview; None when there is no such channel.
+
+        JSON values only, and nothing that its viewers may not know.
+        """
+        ...
+
     def room(self, channel: str) -> Room:
         """Where those who watch a channel's preview are counted."""
         ...

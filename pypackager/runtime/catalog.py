@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pypackager._core import Audience, Gate, Policy, Room
 from pypackager.control.resources import Locator, Resources, StreamingEndpoint
@@ -57,6 +58,11 @@ class LiveCatalog:
             return channel.program(program.name)
         shelved = self._fleet.shelf.get(asset)
         return None if shelved is None else shelved.presentation()
+
+    def condition(self, channel: str, client: str) -> dict[str, Any] | None:
+        """How a channel is."""
+        found = self._fleet.channels.get(channel)
+        return found.condition(client) if found is not None else None
 
     def room(self, channel: str) -> Room:
         """Where a preview's viewers are counted."""

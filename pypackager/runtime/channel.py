@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from pathlib import Path
@@ -23,6 +24,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import Event, Published
+from pypackager.runtime.condition import describe
 from pypackager.runtime.decisions import Kept, Unwritten
 from pypackager.runtime.idle import Idle
 from pypackager.runtime.lifecycle import Lifecycle
@@ -35,6 +37,7 @@ from pypackager.timeline.ports import Options
 from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS
 
+_OF_TRACK = re.compile(r"track ([a-z0-9_-]+): ")
 ALERT_REPEAT_NS = 10 * SECOND_NS
 """An alert that goes on is logged and journalled so often."""
 
@@ -45,6 +48,9 @@ class Alert(msgspec.Struct):
     detail: str
     count: int = 0
     last_ns: int = 0
+    """When it was last told of."""
+    tracks: dict[str, int] = {}
+    """How often of each track that its detail begins with."""
 
 
 class LiveChannel:
@@ -242,6 +248,8 @@ class LiveChannel:
         now = self._now()
         alert = self.alerts.setdefault(code, Alert(detail))
         alert.count += 1
+        if (named := _OF_TRACK.match(detail)) is not None:
+            alert.tracks[named[1]] = alert.tracks.get(named[1], 0) + 1
         self._meters.alert(code)
         if alert.last_ns and now.mono_ns - alert.last_ns < ALERT_REPEAT_NS:
             return False
@@ -300,14 +308,28 @@ class LiveChannel:
         Raises:
             PackagerError: PREVIEW_FORBIDDEN (403), CHANNEL_NOT_RUNNING (503), NO_MEDIA (404).
         """
-        if not self._preview_allow.allows(client):
-            raise PackagerError("PREVIEW_FORBIDDEN", f"{client} is not in the channel's preview_allow", status=403)
+        self._let_see(client)
         if not self.running:
             raise PackagerError("CHANNEL_NOT_RUNNING", f"the channel is {self.life.state}", status=503, fault="operator")
         found = self.store.presentation("preview", self._preview_ns)
         if not found.tracks:
             raise PackagerError("NO_MEDIA", "nothing has been published yet", status=404)
         return found
+
+    def condition(self, client: str) -> dict[str, Any]:
+        """How it is, in every state, to who may see the preview.
+
+        Raises:
+            PackagerError: PREVIEW_FORBIDDEN (403).
+        """
+        self._let_see(client)
+        flow = msgspec.structs.asdict(self.flow())
+        found = describe(self.incoming, self.alerts, self._now().mono_ns)
+        return {"state": self.life.state, "status": self.life.status, **flow, **found}
+
+    def _let_see(self, client: str) -> None:
+        if not self._preview_allow.allows(client):
+            raise PackagerError("PREVIEW_FORBIDDEN", f"{client} is not in the channel's preview_allow", status=403)
 
     def program(self, name: str) -> Presentation:
         """What a program shows.

@@ -1,5 +1,6 @@
 // The player page: opens a presentation in any of its formats and shows how it plays.
 // window.__player is the state that tests and curious people read.
+import { watchCondition } from "./condition.js";
 import { formats } from "./engines.js";
 import { drawChart, renderErrors, renderSelect, renderTracks, renderUrls, seconds, show, span } from "./view.js";
 
@@ -298,6 +299,8 @@ for (const { key, name, by } of formats) {
 }
 video.muted = asked.get("muted") === "1";
 renderUrls(formats, root);
+// A preview is a channel's: what comes in is shown as well as what is played.
+if (root.endsWith(".isml")) watchCondition(`${root}/health.json`);
 wire();
 setInterval(refresh, 250);
 setInterval(() => {

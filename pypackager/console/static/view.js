@@ -17,14 +17,14 @@ export function show(kind, label, message) {
   $("notice").firstElementChild.textContent = message;
 }
 
-const element = (name, properties, ...children) => {
+export const element = (name, properties, ...children) => {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
   return made;
 };
 
 // What is shown is rebuilt only when it changed: an open menu must not close under the viewer's finger.
-function changed(target, value) {
+export function changed(target, value) {
   const now = JSON.stringify(value);
   if (target.dataset.shown === now) return false;
   target.dataset.shown = now;

@@ -71,6 +71,12 @@ class FakeCatalog:
     def preview_policies(self, channel: str) -> tuple[str | None, str | None] | None:
         return (None, "<cross-domain-policy/>") if channel == "news" else None
 
+    def condition(self, channel: str, client: str) -> dict[str, Any] | None:
+        self.preview_clients.append(client)
+        if self.fault is not None:
+            raise self.fault
+        return {"state": "Running", "tracks": []} if channel == "news" else None
+
     def room(self, channel: str) -> Room:
         return self.audience.room("default", channel, "")
 

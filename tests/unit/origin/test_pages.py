@@ -9,7 +9,7 @@ import pytest
 
 from pypackager.console import Pages
 
-SCRIPTS = ["player.js", "engines.js", "view.js"]
+SCRIPTS = ["player.js", "engines.js", "view.js", "condition.js"]
 
 
 def text(name: str) -> str:
