@@ -73,9 +73,7 @@ class Segmenter:
             period: it opens a period.
             turns: a gap begins or ends with it.
         """
-        interval, per_segment = self.rhythm.interval_ns, self.rhythm.fragments_per_segment
-        # An eighth of the interval keeps a key frame that a rounding put just before its grid point on that point.
-        position = (start_ns + interval // 8) // interval
+        per_segment, position = self.rhythm.fragments_per_segment, self._position(start_ns)
         if not self._openings:
             number, opens = max(position // per_segment, self._first), True
         else:
@@ -83,7 +81,8 @@ class Segmenter:
             opens = (
                 period
                 or turns
-                or position % per_segment == 0
+                # Where fragments are shorter than the operator says, several begin at one place of the grid.
+                or (position % per_segment == 0 and position != self._position(opened_ns))
                 or self._count >= per_segment
                 or rounded_seconds(end_ns - opened_ns) > self.rhythm.target_duration_s
             )
@@ -95,6 +94,12 @@ class Segmenter:
             self._count = 0
         self._count += 1
         return opens, self._count >= per_segment
+
+    def _position(self, start_ns: int) -> int:
+        """The place of a time on the grid of intervals."""
+        interval = self.rhythm.interval_ns
+        # An eighth of the interval keeps a key frame that a rounding put just before its grid point on that point.
+        return (start_ns + interval // 8) // interval
 
     def raised_target(self, end_ns: int, longest_ns: int) -> int | None:
         """The TARGETDURATION that the open segment needs, when a single longer GOP (of any layer) exceeds the frozen one."""
