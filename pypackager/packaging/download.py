@@ -33,8 +33,8 @@ from pypackager.packaging.window import track_by_id
 _MOST_ENTRIES = 0xFFFF
 """Of one `sidx` (ISO 14496-12 8.16.3)."""
 _US = 1_000_000
-LONGEST_NS = 4 * 3600 * NS
-"""Of a progressive file."""
+LONGEST_NS = (4 * 3600 + 60) * NS
+"""Of a progressive file: a clip of four hours begins and ends outward, at segments."""
 
 Numbers = npt.NDArray[np.int64]
 

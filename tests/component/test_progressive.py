@@ -188,7 +188,7 @@ async def test_what_is_no_such_file_is_refused(tmp_path: Path, source: bytes) ->
         shutil.copy(tmp_path / "whole", path)
         assert (await life.ask("origin", f"{PATH}?format=progressive")).status_code == 200
     for changes, code in (
-        ({"time": stretched(best(shown), 4 * 3600 + 1)}, "PROGRESSIVE_TOO_LONG"),
+        ({"time": stretched(best(shown), 4 * 3600 + 61)}, "PROGRESSIVE_TOO_LONG"),
         ({"config": np.arange(len(best(shown).time))}, "SEVERAL_CONFIGS"),
     ):
         with pytest.raises(PackagerError, match=code) as refused:
