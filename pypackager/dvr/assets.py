@@ -24,6 +24,7 @@ from pypackager.dvr.description import Description, Run, Verified, read_descript
 from pypackager.dvr.excerpt import Excerpt, describe
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.links import Links, make, remove
+from pypackager.dvr.recorded import Rehearsal
 from pypackager.dvr.recording import Recording
 from pypackager.dvr.store import ChannelStore
 from pypackager.dvr.verify import Verification, missing
@@ -156,8 +157,23 @@ class Asset:
         bounds = Bounds(description.window_ns, start_rows, description.part, start_ns, end_ns)
         return self._view.present(bounds, ended=stop is not None, published_ns=stop.utc_ns if stop else None)
 
-    def start_again(self, store: ChannelStore, window_ns: int) -> None:
+    def rehearsal(self) -> Rehearsal:
+        """What takes the time of a start again, to be done in a thread before it.
+
+        Raises:
+            PackagerError: ASSET_RUNNING.
+        """
+        if self._recording is not None:
+            raise PackagerError("ASSET_RUNNING", "the program has not ended", status=409, where=str(self.directory), fault="operator")
+        return Rehearsal(self._view.ledger, recorded.begins(self.presentation()))
+
+    def start_again(self, store: ChannelStore, window_ns: int, rehearsal: Rehearsal | None = None) -> None:
         """Its program starts again: it is live, with what was recorded, and goes on with the next segment that is published.
+
+        Args:
+            store: of its channel.
+            window_ns: its program's window from now on.
+            rehearsal: what was done of it ahead; of no use when the asset has changed since.
 
         Raises:
             PackagerError: ASSET_RUNNING; ASSET_IS_CLIP (409); CHANNEL_REPLACED (409) when the channel's journal does not go on from it.
@@ -168,7 +184,9 @@ class Asset:
         if self.description.part is not None:
             raise PackagerError("ASSET_IS_CLIP", "a clip has no program", status=409, where=str(self.directory), fault="operator")
         join = recorded.join(self.presentation(), store.ledger)
-        history = recorded.taken(self._view.ledger, join.since)
+        if rehearsal is None or rehearsal.of != (self._view.ledger, join.since):
+            rehearsal = self.rehearsal()
+        history = rehearsal.copy()
         if store.past.count != self.description.earlier or not recorded.follows(history, store.ledger):
             detail = "its channel was made anew, with times of its own; record to a new asset"
             raise PackagerError("CHANNEL_REPLACED", detail, status=409, where=self.description.channel, fault="operator")

@@ -104,6 +104,11 @@ class Fleet:
     async def bring(self, name: str) -> None:
         """Brings a channel in line with the registry: opens it, has it take over what may change, removes it."""
         wanted = self.registry.resources.channels.get(name)
+        if wanted is not None and (channel := self.channels.get(name)) is not None:
+            for step in channel.programs.due(self._table(wanted).program):
+                await trio.to_thread.run_sync(step)
+        # The registry may have gone on meanwhile.
+        wanted = self.registry.resources.channels.get(name)
         if wanted is not None and wanted.desired != "deleted" and (channel := self.channels.get(name)) is not None:
             channel.apply(self._table(wanted), wanted.reset_ns)
         elif wanted is not None:

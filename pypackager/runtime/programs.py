@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from pypackager.config.schema import Program
 from pypackager.control.states import ProgramState
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.description import DESCRIPTION, read_description
+from pypackager.dvr.recorded import Rehearsal
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
@@ -51,8 +54,37 @@ class Programs:
         self._by_name: dict[str, Asset] = {}
         self._stopping: dict[str, Taken] = {}
         """Those that were told to stop: each ends when what had been taken by then is in its asset."""
+        self._opened: dict[str, Asset] = {}
+        """Assets that were opened ahead, by program."""
+        self._rehearsed: dict[str, Rehearsal] = {}
+        """Of those that start again, by program."""
         self.failed: dict[str, str] = {}
         """Why a program is not what its table asks for, by name."""
+
+    def due(self, tables: Sequence[Program]) -> Iterator[Callable[[], None]]:
+        """What `apply` would have to read for long: each step is done in a thread, before the next is asked for.
+
+        It is of use, and not needed: whatever goes wrong with it, `apply` tells.
+        """
+        for table in tables:
+            directory = self._assets / (table.asset or table.name)
+            if table.name not in self._by_name and (directory / DESCRIPTION).exists():
+                yield partial(self._open_ahead, table.name, directory)
+            asset = self._by_name.get(table.name) or self._opened.get(table.name)
+            if asset is not None and not asset.running and table.state == "running":
+                rehearsal = self._rehearsed[table.name] = asset.rehearsal()
+                yield rehearsal.prepare
+
+    def _open_ahead(self, program: str, directory: Path) -> None:
+        with suppress(OSError, PackagerError):
+            self._opened[program] = Asset.open(directory)
+
+    def _ahead(self, program: str, directory: Path) -> Asset | None:
+        """The asset of a program if it was opened ahead, is this channel's, and was not changed meanwhile."""
+        asset = self._opened.get(program)
+        if asset is None or asset.description.channel != self._channel or read_description(directory) != asset.description:
+            return None
+        return asset
 
     def apply(self, tables: Sequence[Program], now_ns: int, *, begin: bool) -> None:
         """Resumes and stops, and starts if runs may `begin`; a program that ended is started again on its asset.
@@ -65,6 +97,8 @@ class Programs:
                 self._apply(table, now_ns, begin=begin)
             except (OSError, PackagerError) as error:
                 self._fail(table.name, error)
+        self._opened.clear()
+        self._rehearsed.clear()
         for name in self._by_name.keys() - {table.name for table in tables}:
             if not self._by_name[name].running:
                 del self._by_name[name]
@@ -117,7 +151,7 @@ class Programs:
         asset = self._by_name.get(table.name)
         directory = self._assets / name
         if asset is None and (directory / DESCRIPTION).exists():
-            asset = self._find(directory)
+            asset = self._ahead(table.name, directory) or self._find(directory)
         elif asset is None and table.state == "running" and begin:
             window = parse_duration(table.archive_window)
             asset = Asset.start(directory, self._store, name=name, channel=self._channel, window_ns=window)
@@ -132,7 +166,7 @@ class Programs:
         elif asset.running:
             self._stopping.pop(table.name, None)
         elif table.state == "running" and begin:
-            asset.start_again(self._store, parse_duration(table.archive_window))
+            asset.start_again(self._store, parse_duration(table.archive_window), self._rehearsed.get(table.name))
             self._log.info("program started again", program=table.name, asset=name)
             self._became(table.name, "Running")
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from pypackager import packaging
+from pypackager.dvr import recorded
 from pypackager.model.plan import Published
+from tests.component.test_rest import api, made
 from tests.helpers.channel_node import ChannelNode
 from tests.helpers.presentations import avc, body_of
 from tests.helpers.timeline_rig import Header
@@ -126,3 +132,32 @@ def test_it_goes_on_after_a_restart_of_the_daemon(tmp_path: Path) -> None:
     node.stop_program()
     node.restart()
     assert (node.ended(), node.times("v1")) == (True, [*range(100, 134, 2)])
+
+
+async def test_the_event_loop_reads_no_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 25 hours it takes a third of a second, in which no channel could take or publish anything."""
+    seen: list[tuple[str, bool]] = []
+
+    def noted(name: str) -> Callable[..., Any]:
+        real = getattr(recorded, name)
+
+        def call(*values: Any) -> Any:
+            seen.append((name, threading.current_thread() is threading.main_thread()))
+            return real(*values)
+
+        return call
+
+    life = api(tmp_path)
+    async with life.running():
+        await made(life)
+        await life.carried_out("POST", "channels/ch/start")
+        await life.carried_out("POST", "channels/ch/programs/show/start")
+        await life.push()
+        await life.carried_out("POST", "channels/ch/programs/show/stop")
+        await life.fine("DELETE", "channels/ch/programs/show", status=204)
+        for name in ("fold", "taken"):
+            monkeypatch.setattr(recorded, name, noted(name))
+        await life.fine("POST", "channels/ch/programs", {"name": "again", "asset": "show"}, 201)
+        await life.carried_out("POST", "channels/ch/programs/again/start")
+        assert (await life.fine("GET", "channels/ch/programs/again"))["state"] == "Running"
+    assert set(seen) == {("fold", False), ("taken", False)}
