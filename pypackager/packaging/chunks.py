@@ -109,6 +109,16 @@ def layers_in_step(presentation: Presentation, layers: Sequence[TrackWindow]) ->
     return max(groups, key=lambda group: (len(group), len(chunks_of(presentation, group).time))) if groups else []
 
 
+def complete(presentation: Presentation, chunks: Chunks, track: TrackWindow) -> bool:
+    """Whether one of the tracks has a fragment for each chunk; one of another length counts as well."""
+    if len(track.time) < len(chunks.time):
+        return False
+    if not len(chunks.time) or (chunks.rows is not None and _whole(presentation, track)):
+        return True
+    begin = int(np.searchsorted(track.time, int(chunks.time[0])))
+    return int(np.count_nonzero((track.flags[begin:] & FLAG_GAP) == 0)) >= len(chunks.time)
+
+
 def _alike(presentation: Presentation, tracks: Sequence[TrackWindow]) -> TrackWindow | None:
     """The track that has no gaps, and whose rows are those of all others, if there is one."""
     longest = max(tracks, key=lambda track: len(track.time))

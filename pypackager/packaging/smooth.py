@@ -19,7 +19,7 @@ from pypackager.model.plan import Published, SmoothFragment, Source
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.track import Kind, TrackConfig
 from pypackager.packaging import cache
-from pypackager.packaging.chunks import Chunks, chunks_of, layers_in_step
+from pypackager.packaging.chunks import Chunks, chunks_of, complete, layers_in_step
 from pypackager.packaging.codec_private import annex_b
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.markup import attributes
@@ -165,8 +165,9 @@ def _add_stream(page: Page, presentation: Presentation, stream: Stream, stop: in
     )
     # By what is stable: the order of a ladder is that of its tracks' numbers.
     for index, track in enumerate(sorted(stream.tracks, key=lambda track: track.info.number)):
-        slot, arguments = ("smooth level", track.info.number), (index, _declared(track).hash, _largest(track))
-        page.add(cache.text(presentation, slot, arguments, partial(_quality_level, track, index)))
+        largest = _largest(presentation, stream, track)
+        slot, arguments = ("smooth level", track.info.number), (index, _declared(track).hash, largest)
+        page.add(cache.text(presentation, slot, arguments, partial(_quality_level, track, index, largest)))
     single = max(start, end - SINGLE_CHUNKS) if not presentation.ended else end
     page.add_rows(strip.slice(start, single))
     for chunk in range(single - chunks.first, stop):
@@ -185,8 +186,8 @@ def _c(run: Run, head: bool) -> bytes:
     return f'<c{stated} d="{run.duration}"{repeated}/>\n'.encode()
 
 
-def _quality_level(track: TrackWindow, index: int) -> str:
-    config, (width, height) = _declared(track), _largest(track)
+def _quality_level(track: TrackWindow, index: int, largest: tuple[int, int]) -> str:
+    config, (width, height) = _declared(track), largest
     if track.info.kind == "video":
         values = attributes(
             Index=index,
@@ -212,9 +213,17 @@ def _quality_level(track: TrackWindow, index: int) -> str:
     return f"<QualityLevel{values}/>\n"
 
 
-def _largest(track: TrackWindow) -> tuple[int, int]:
-    """The greatest width and height of a level: pictures that are not as declared come with parameter sets of their own."""
-    configs = track.configs.values()
+def _largest(presentation: Presentation, stream: Stream, track: TrackWindow) -> tuple[int, int]:
+    """The greatest width and height of a level: pictures that are not as declared come with parameter sets of their own.
+
+    Those of the layers that stand in where it lacks fragments are among them.
+    """
+    layers = [track]
+    if not complete(presentation, stream.chunks, track):
+        layers = sorted(stream.tracks, key=partial(_distance, track))
+        whole = next((place for place, layer in enumerate(layers) if complete(presentation, stream.chunks, layer)), len(layers))
+        layers = layers[: whole + 1]
+    configs = [config for layer in layers for config in layer.configs.values()]
     return max(config.width for config in configs), max(config.height for config in configs)
 
 

@@ -102,6 +102,24 @@ def test_a_level_is_as_large_as_its_largest_picture() -> None:
     assert 'MaxWidth="640" MaxHeight="480"' in text
 
 
+def test_a_level_is_as_large_as_the_pictures_that_stand_in_for_its_own() -> None:
+    rows = regular(8)
+    holed = [replace(row, gap=number == 2) for number, row in enumerate(rows)]
+    for large, lowest, middle, sizes in (
+        (rows, rows, rows, ["640", "320", "480"]),
+        # The layer above stands in where the lowest has none, and the one above that where that one lacks it, too.
+        (rows, rows[:5], rows, ["640", "480", "480"]),
+        (rows, holed, rows, ["640", "480", "480"]),
+        (rows, holed, rows[3:], ["640", "640", "640"]),
+        # Those below are smaller.
+        (rows[:5], rows, rows, ["640", "320", "480"]),
+    ):
+        specs = zip((1, 2, 3), (large, lowest, middle), (640, 320, 480), (3_000_000, 500_000, 1_500_000), strict=True)
+        tracks = [video(number, part, configs={1: avc(width, width * 9 // 16)}, bitrate=rate) for number, part, width, rate in specs]
+        text = body_of(answer(present(Spec(tracks)), "manifest", "")).decode()
+        assert re.findall(r'MaxWidth="(\d+)"', text) == sizes
+
+
 def test_a_gap_in_every_layer_is_not_listed() -> None:
     rows = [replace(row, gap=number == 2) for number, row in enumerate(regular(8))]
     presentation = present(Spec([video(1, rows), video(2, rows)]))
