@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,17 +12,16 @@ import pytest
 from tests.helpers.browser import chromium, watch
 from tests.helpers.daemon import Daemon, running_daemon
 from tests.helpers.encoders import push_isml, wait_until
-from tests.helpers.frames import Track, assert_presentation, read_file
+from tests.helpers.frames import assert_presentation, read_file
 from tests.helpers.hands import Api, Commands, File, Hand, call
 from tests.helpers.judged import assert_clean, judge_urls
-from tests.helpers.media import LADDER, SINGLE, material
+from tests.helpers.media import EVENT, LADDER_SHORT, material
 from tests.helpers.presentation import OUTPUTS
 
 pytestmark = pytest.mark.e2e
 
 MPD = OUTPUTS["dash"].manifest
 SEEKABLE = "() => { const range = document.querySelector('video').seekable; return [range.start(0), range.end(0)]; }"
-PARTS = [f"0:{index}" for index in range(5)]
 
 
 def manifests(daemon: Daemon, asset: str) -> list[str]:
@@ -33,15 +31,6 @@ def manifests(daemon: Daemon, asset: str) -> list[str]:
 def refused(daemon: Daemon, method: str, path: str) -> tuple[int, str]:
     answer = daemon.client.request(method, daemon.control(f"v1/{path}"))
     return answer.status_code, answer.json()["code"]
-
-
-def sent_twice(source: Path) -> list[Track]:
-    """The pictures and the first language of the ladder, looped: both are whole in 64 seconds."""
-    tracks = read_file(source)[:5]
-    for track in tracks:
-        length = LADDER.seconds * track.timescale
-        track.frames += [replace(frame, dts=frame.dts + length, pts=frame.pts + length) for frame in track.frames]
-    return tracks
 
 
 def see(url: str, *, live: bool) -> None:
@@ -69,8 +58,8 @@ def test_an_event(make: type[Api | Commands | File], tmp_path: Path) -> None:
         ingest = channel["ingest"]["primary"][0].format(stream="ladder")
         preview = daemon.origin("preview/news.isml/manifest")
         hand.tell_channel("start")
-        encoder = stack.enter_context(push_isml(ingest, material(LADDER), tmp_path / "first.log", loop=True, maps=PARTS))
-        assert daemon.wait_for(preview, "<c ").count("<QualityLevel ") == len(PARTS)
+        encoder = stack.enter_context(push_isml(ingest, material(EVENT), tmp_path / "first.log"))
+        assert daemon.wait_for(preview, "<c ").count("<QualityLevel ") == 3
         assert call(daemon, "GET", "channels/news")["status"] == "Ready"
         if seen:
             see(daemon.origin("play/preview/news?muted=1"), live=True)
@@ -95,7 +84,7 @@ def test_an_event(make: type[Api | Commands | File], tmp_path: Path) -> None:
         daemon.wait_for(daemon.origin(f"match/match.ism/{MPD}"), 'type="static"', seconds=1)
         hand.tell_program("match", "delete")
         hand.publish("match")
-        sent = sent_twice(material(LADDER))
+        sent = read_file(material(EVENT))
         for name, output in OUTPUTS.items():
             got = output.read(daemon.fetch, daemon.origin(f"match/match.ism/{output.manifest}"))
             assert min(len(track.frames) for track in got) > 5 * 25, f"{name}: of six seconds"
@@ -117,7 +106,7 @@ def test_an_event(make: type[Api | Commands | File], tmp_path: Path) -> None:
         wait_until(lambda: not encoder.running(), "the encoder was not told")
         assert daemon.get(preview).status_code == httpx.codes.NOT_FOUND
         hand.tell_program("show", "start")
-        stack.enter_context(push_isml(ingest, material(SINGLE), tmp_path / "second.log")).finish()
+        stack.enter_context(push_isml(ingest, material(LADDER_SHORT), tmp_path / "second.log")).finish()
         daemon.wait_for_encoders()
         hand.tell_program("show", "stop")
         assert daemon.fetch(daemon.origin(f"show/show.ism/{MPD}")).decode().count("<Period ") == 2

@@ -75,6 +75,8 @@ OTHER_SIZE = replace(SINGLE, name="other-size", layers=(Layer(384, 216, 200),))
 """What an encoder sends after it was set to another resolution."""
 PLAIN = replace(LADDER, name="plain", layers=(Layer(160, 90, 80),), audio=(Audio("eng", 48_000, 64, 440),))
 """A minute that costs a player next to nothing."""
+EVENT = replace(LADDER, name="event", seconds=180, layers=LADDER.layers[:2], audio=LADDER.audio[:1])
+"""Three minutes of two layers and one language, for what must not come to a loop's seam: ffmpeg leaves out a frame of sound there."""
 AUDIO_ONLY = replace(SINGLE, name="audio-only", layers=())
 VIDEO_ONLY = replace(SINGLE, name="video-only", audio=())
 HEAVY = replace(SINGLE, name="heavy", gop_frames=100, noise=60, layers=(Layer(640, 360, 5000), Layer(480, 270, 4000)))
