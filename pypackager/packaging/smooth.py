@@ -165,7 +165,7 @@ def _add_stream(page: Page, presentation: Presentation, stream: Stream, stop: in
     )
     # By what is stable: the order of a ladder is that of its tracks' numbers.
     for index, track in enumerate(sorted(stream.tracks, key=lambda track: track.info.number)):
-        largest = _largest(presentation, stream, track)
+        largest = _largest(presentation, stream, track) if video else (0, 0)
         slot, arguments = ("smooth level", track.info.number), (index, _declared(track).hash, largest)
         page.add(cache.text(presentation, slot, arguments, partial(_quality_level, track, index, largest)))
     single = max(start, end - SINGLE_CHUNKS) if not presentation.ended else end
