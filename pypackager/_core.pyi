@@ -420,7 +420,7 @@ class Closed:
     detail: str
     bytes_received: int
 
-_Numbers: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
+_Numbers: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int]
 PumpEvent: TypeAlias = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
 
 @final

@@ -144,7 +144,7 @@ class ChannelStore:
         numbers += [entry.record.period for entry in self._outgoing if isinstance(entry.record, PeriodOpened)]
         return self._outgoing.submit(PeriodOpened(max(numbers, default=-1) + 1, start_ns))
 
-    def put_fragment(self, track: int, fragment: Muxed, config: int, flags: int) -> int:
+    def put_fragment(self, track: int, fragment: Muxed, config: int, flags: int, index: int = -1) -> int:
         """Writes a fragment: bytes to the track's blob, then the record. It is pending in the ledger once that is done.
 
         Raises:
@@ -163,7 +163,7 @@ class ChannelStore:
         offset = blob.reserve(fragment.size)
         reserved.put(time, partial=partial)
         record = FragmentWritten(
-            track, time, fragment.duration, blob.number, offset, fragment.size, config, flags, fragment.crc, fragment.samples
+            track, time, fragment.duration, blob.number, offset, fragment.size, config, flags, fragment.crc, fragment.samples, index
         )
         return self._outgoing.submit(record, fragment, blob.handle)
 

@@ -13,7 +13,7 @@ from pypackager.dvr.journal import FRAME_SIZE
 from pypackager.dvr.ledger import Blob, Ledger
 from pypackager.model.records import BlobOpened
 
-_STARTS = (b"\x9b\xa8fragment", b"\x92\xa4edge", b"\x95\xa4blob", b"\x92\xaacheckpoint")
+_STARTS = (b"\x9b\xa8fragment", b"\x9c\xa8fragment", b"\x92\xa4edge", b"\x95\xa4blob", b"\x92\xaacheckpoint")
 """How the payloads begin that the core reads: MessagePack arrays with their length and tag."""
 
 

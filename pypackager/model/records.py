@@ -102,6 +102,8 @@ class FragmentWritten(Record, frozen=True, gc=False, tag="fragment"):
     crc: int
     """CRC32C of the bytes."""
     samples: int
+    index: int = -1
+    """What the encoder numbers it (`tfxd` version 2): rules which segment it goes to. -1 without, as in older journals."""
 
 
 class PeriodOpened(Record, frozen=True, tag="period"):

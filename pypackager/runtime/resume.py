@@ -79,7 +79,8 @@ def _wait(line: TrackLine, track: Track, now: Now) -> None:
             continue
         partial = bool(waiting.flags & FLAG_PARTIAL)
         # Of which clock it was the journal does not say: one that was placed anew starts behind a hole, which tells as much.
-        fragment = Fragment(waiting.time, waiting.duration, waiting.config, waiting.flags, waiting.size, None, partial, now.mono_ns)
+        what = (waiting.time, waiting.duration, waiting.config, waiting.flags, waiting.size)
+        fragment = Fragment(*what, None, partial, now.mono_ns, waiting.index)
         line.waiting.append(fragment)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections import deque
 from typing import Literal
 
 import msgspec
@@ -18,6 +19,8 @@ TOLERANCE_NS = 50_000_000
 """Times closer than this are one border: sources round differently, frames are at least a few ms long."""
 
 
+REMEMBERED = 8
+"""Of so many fragments of a track is it known what another source numbers them."""
 TRUSTED = 30
 """After so many slots in time, missed deadlines are forgotten."""
 STUBBORN = 2
@@ -37,6 +40,8 @@ class Fragment(msgspec.Struct):
     partial: bool
     arrived_ns: int
     """When it came, or what it grew by last."""
+    index: int = -1
+    """What its source numbers it; -1 without an index."""
     conn: int = -1
     """The connection that brought it."""
     held: list[Chunk] = msgspec.field(default_factory=list)
@@ -111,6 +116,8 @@ class TrackLine(msgspec.Struct):
     """Configuration numbers by hash."""
     waiting: list[Fragment] = msgspec.field(default_factory=list)
     """Unpublished fragments, by time."""
+    indexes: deque[tuple[int, int, int]] = msgspec.field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """(start, end, index) of the last fragments, in the order in which they came first, where the sources number them."""
     feeds: set[int] = msgspec.field(default_factory=set)
     """Connections that announced this track."""
     left_ns: int | None = None

@@ -45,7 +45,7 @@ class Store(Protocol):
         """Journals a configuration and returns its number within the track."""
         ...
 
-    def put_fragment(self, track: int, fragment: MuxedFragment, config: int, flags: int) -> int:
+    def put_fragment(self, track: int, fragment: MuxedFragment, config: int, flags: int, index: int) -> int:
         """Writes a fragment and its record."""
         ...
 

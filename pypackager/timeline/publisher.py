@@ -99,7 +99,7 @@ class Publisher:
             for line in slot.missing:
                 line.retired = not line.feeds
             slot.missing = [line for line in slot.missing if not line.retired]
-        opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, period=new_period, turns=turns(slot, lines))
+        opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, slot.head.index, period=new_period, turns=turns(slot, lines))
         self._raise_target(self.rhythm, slot)
         self._measure_peaks(slot)
         rows = rows_of(slot, lines, self.rhythm, self.period, closes=closes, new_period=new_period)

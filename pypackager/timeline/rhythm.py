@@ -64,16 +64,19 @@ class Segmenter:
         """Number of the open period's segment that holds a time: the first known one for what lies before all of them."""
         return next((number for start_ns, number in reversed(self._openings) if start_ns <= time_ns), self._openings[0][1])
 
-    def place(self, start_ns: int, end_ns: int, *, period: bool, turns: bool) -> tuple[bool, bool]:
+    def place(self, start_ns: int, end_ns: int, index: int = -1, *, period: bool, turns: bool) -> tuple[bool, bool]:
         """(whether it opens a segment, whether it surely closes it) of the slot [start, end).
 
         Args:
             start_ns: where the slot starts.
             end_ns: where it ends.
+            index: what the encoder numbers its leading fragment, -1 without. Then segments begin at multiples, which two data centres
+                agree on: a segment that gets too long for it raises the target duration.
             period: it opens a period.
             turns: a gap begins or ends with it.
         """
-        per_segment, position = self.rhythm.fragments_per_segment, self._position(start_ns)
+        per_segment = self.rhythm.fragments_per_segment
+        position = index if index >= 0 else self._position(start_ns)
         if not self._openings:
             number, opens = max(position // per_segment, self._first), True
         else:
@@ -82,9 +85,9 @@ class Segmenter:
                 period
                 or turns
                 # Where fragments are shorter than the operator says, several begin at one place of the grid.
-                or (position % per_segment == 0 and position != self._position(opened_ns))
+                or (position % per_segment == 0 and (index >= 0 or position != self._position(opened_ns)))
                 or self._count >= per_segment
-                or rounded_seconds(end_ns - opened_ns) > self.rhythm.target_duration_s
+                or (index < 0 and rounded_seconds(end_ns - opened_ns) > self.rhythm.target_duration_s)
             )
             number += opens
         if opens:
@@ -93,7 +96,7 @@ class Segmenter:
             self._openings.append((start_ns, number))
             self._count = 0
         self._count += 1
-        return opens, self._count >= per_segment
+        return opens, self._count >= per_segment or (index >= 0 and (index + 1) % per_segment == 0)
 
     def _position(self, start_ns: int) -> int:
         """The place of a time on the grid of intervals."""

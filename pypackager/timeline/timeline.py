@@ -15,6 +15,7 @@ from pypackager.model.records import Anchored, ClockPlaced
 from pypackager.timeline.clocks import Clock, anchor_ns
 from pypackager.timeline.feeds import Clocks, Feed, Now
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
+from pypackager.timeline.indexes import contradiction
 from pypackager.timeline.pace import Pace
 from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
@@ -145,6 +146,8 @@ class Timeline:
             time, end = self._span(clock, sight)
             verdict, kin, before = self._judge(clock, sight, time, end)
         self._delivered(clock, sight)
+        if chunk.index is not None and (wrong := contradiction(line, time, end, chunk.index)) is not None:
+            self._alert("INDEX_MISMATCH", f"track {line.info.id}: {wrong}")
         if verdict in TAKEN:
             line.stale_ns = None
             self._take(clock, header, sight, before, continues=kin == "continues")

@@ -12,6 +12,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.records import FLAG_PARTIAL, FLAG_SYNC
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.gops import is_grown, may_grow, was_continued
+from pypackager.timeline.indexes import index_of
 from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.ports import Alert, Store
 from pypackager.timeline.times import sequence_of
@@ -49,7 +50,7 @@ class Writing:
             return
         flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if chunk.partial else 0)
         fragment = Fragment(
-            time, end - time, config, flags, chunk.size, offset_s, chunk.partial, now.mono_ns, conn=feed.conn, held=[chunk]
+            time, end - time, config, flags, chunk.size, offset_s, chunk.partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk]
         )  # fmt: skip
         line.insert(fragment)
         if header.kind != "video" or not may_grow(line, fragment, self._interval_ns()):
@@ -112,7 +113,7 @@ class Writing:
         try:
             chunk = chunks[0].join(chunks[1:]) if len(chunks) > 1 else chunks[0]
             muxed = chunk.mux(line.info.number, sequence_of(fragment.time, scale), scale, (fragment.offset_s or 0) * scale)
-            ticket = self._store.put_fragment(line.info.number, muxed, fragment.config, fragment.flags)
+            ticket = self._store.put_fragment(line.info.number, muxed, fragment.config, fragment.flags, fragment.index)
         except (PackagerError, CoreError, OSError) as error:
             # One fragment less harms no other track or source.
             line.remove(fragment)

@@ -126,7 +126,7 @@ class MemoryStore:
         self.configs.append((track, value))
         return len(self.configs)
 
-    def put_fragment(self, track: int, fragment: Any, config: int, flags: int) -> int:
+    def put_fragment(self, track: int, fragment: Any, config: int, flags: int, index: int = -1) -> int:
         assert not any(row.track == track and row.time == fragment.time for row in self.rows), "a time was used twice"
         self.fragments[track, fragment.time] = fragment
         self.queued.append(self._next())

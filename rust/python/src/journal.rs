@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use pypackager_core::journal::{Blob, Fold, Fragment, Lane, Part};
 
-type Numbers = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+type Numbers = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
 
 /// What a stretch did to the ledger.
 #[pyclass(frozen, get_all, module = "pypackager._core")]
@@ -72,6 +72,7 @@ struct Written {
     flags: i64,
     crc: i64,
     samples: i64,
+    index: i64,
 }
 
 /// `Period`.
@@ -130,8 +131,9 @@ pub fn fold_journal(
 
 fn lane(track: TrackState<'_>) -> PyResult<Lane> {
     let pending = track.pending.values().iter().map(|one| {
-        let Written { track, time, duration, blob, offset, size, config, flags, crc, samples } = one.extract()?;
-        Ok(Fragment { track, time, duration, blob, offset, size, config, flags, crc, samples })
+        let Written { track, time, duration, blob, offset, size, config, flags, crc, samples, index } =
+            one.extract()?;
+        Ok(Fragment { track, time, duration, blob, offset, size, config, flags, crc, samples, index })
     });
     Ok(Lane {
         number: track.info.number,
@@ -174,6 +176,6 @@ fn folded(py: Python<'_>, lane: Lane) -> PyResult<Py<FoldedTrack>> {
 }
 
 fn numbers(one: Fragment) -> Numbers {
-    let Fragment { track, time, duration, blob, offset, size, config, flags, crc, samples } = one;
-    (track, time, duration, blob, offset, size, config, flags, crc, samples)
+    let Fragment { track, time, duration, blob, offset, size, config, flags, crc, samples, index } = one;
+    (track, time, duration, blob, offset, size, config, flags, crc, samples, index)
 }

@@ -68,7 +68,10 @@ def records(random: Random) -> Iterator[JournalRecord]:
             for _ in range(random.choice([0, 1, 1, 1, 1, 1, 1, 1, 2])):
                 blob, known = random.choice([blobs[track]] * 30 + [number, 99]), random.choice([1] * 30 + [2])
                 owner = random.choice([track] * 40 + [9])
-                yield FragmentWritten(owner, time, 2 * scale, blob, random.randint(0, 9), 7, known, FLAG_SYNC, random.randint(0, 5), 50)
+                number_of_it = random.choice([-1, index, 1 << 53])
+                yield FragmentWritten(
+                    owner, time, 2 * scale, blob, random.randint(0, 9), 7, known, FLAG_SYNC, random.randint(0, 5), 50, number_of_it
+                )
             late = random.choice([0] * 9 + [2 * scale])
             flags = FLAG_SYNC | random.choice([0, 0, FLAG_OPENS]) | random.choice([0] * 15 + [FLAG_GAP])
             rows.append(Row(random.choice([track] * 40 + [9]), time - late, 2 * scale, index // 3, flags))

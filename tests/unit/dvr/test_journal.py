@@ -97,3 +97,10 @@ def test_a_fragment_costs_less_than_88_bytes() -> None:
     written = FragmentWritten(3, 1_700_000_000 * 90_000, 180_000, 70_000, 123_456_789, 1_000_000, 2, 9, 0xFFFFFFFF, 50)
     listed = Published(tuple(Row(n, 1_700_000_000 * 90_000, 180_000, 850_000_000, 9) for n in range(15)))
     assert len(journal.write_frame(written)) + len(journal.write_frame(listed)) / 15 < 88
+
+
+def test_a_fragment_of_a_journal_without_indexes_is_read() -> None:
+    written = FragmentWritten(3, 180_000, 180_000, 7, 0, 1000, 2, 9, 0xFFFFFFFF, 50)
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(written))
+    assert fields.pop() == written.index == -1
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=FragmentWritten) == written

@@ -15,7 +15,7 @@ pub struct Tfxd {
     pub time: i64,
     /// Duration; some encoders send a wrong one with their last fragment.
     pub duration: u64,
-    /// Fragment index (version 2): the same for the same fragment at every site.
+    /// Fragment index (version 2; 32 or 64 bits, as the box has room): the same for the same fragment at every site.
     pub index: Option<u64>,
 }
 
@@ -29,7 +29,11 @@ impl Tfxd {
         } else {
             (reader.u64()? as i64, reader.u64()?)
         };
-        let index = if version >= 2 { Some(reader.u64()?) } else { None };
+        let index = match reader.remaining() {
+            _ if version < 2 => None,
+            4..8 => Some(u64::from(reader.u32()?)),
+            _ => Some(reader.u64()?),
+        };
         Ok(Self { time, duration, index })
     }
 
@@ -62,5 +66,21 @@ mod tests {
         let short = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 9];
         assert_eq!(Tfxd::parse(&short).unwrap(), Tfxd { time: 0xffff_ffff, duration: 9, index: None });
         assert_eq!(Tfxd::parse(&short[..11]).unwrap_err().code, "TRUNCATED");
+    }
+
+    #[test]
+    fn an_index_has_32_or_64_bits_as_the_box_has_room() {
+        let mut body = vec![2, 0, 0, 0];
+        body.put_u64(u64::MAX - 9);
+        body.put_u64(20_000_000);
+        assert_eq!(Tfxd::parse(&body).unwrap_err().code, "TRUNCATED");
+        let expected = |index| Tfxd { time: -10, duration: 20_000_000, index: Some(index) };
+        body.put_u32(0xffff_fffe);
+        assert_eq!(Tfxd::parse(&body).unwrap(), expected(0xffff_fffe));
+        body.put_u32(7);
+        assert_eq!(Tfxd::parse(&body).unwrap(), expected(0xffff_fffe_0000_0007));
+        // What a version 1 has behind its fields is no index.
+        body[0] = 1;
+        assert_eq!(Tfxd::parse(&body).unwrap().index, None);
     }
 }

@@ -1,6 +1,6 @@
 //! Frames (CRC32C, length, payload; little-endian) and the MessagePack of four kinds of records.
 
-/// The bytes of a fragment are in the blob; ten numbers in the order of the record.
+/// The bytes of a fragment are in the blob; eleven numbers in the order of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fragment {
     /// Number of its track.
@@ -23,6 +23,8 @@ pub struct Fragment {
     pub crc: i64,
     /// Number of samples.
     pub samples: i64,
+    /// Index that the encoder gave it; -1 without one, as in records of older versions.
+    pub index: i64,
 }
 
 /// A blob begins.
@@ -73,7 +75,7 @@ fn decode(payload: &[u8]) -> Option<Record> {
     let mut pack = Pack(payload);
     let fields = pack.array()?;
     let record = match (pack.text()?, fields) {
-        ("fragment", 11) => Record::Fragment(Fragment {
+        ("fragment", 11 | 12) => Record::Fragment(Fragment {
             track: pack.number()?,
             time: pack.number()?,
             duration: pack.number()?,
@@ -84,6 +86,7 @@ fn decode(payload: &[u8]) -> Option<Record> {
             flags: pack.number()?,
             crc: pack.number()?,
             samples: pack.number()?,
+            index: if fields > 11 { pack.number()? } else { -1 },
         }),
         ("edge", 2) => {
             let rows = pack.array()?;
