@@ -86,7 +86,7 @@ def _type(kind: Any) -> str:
         return " or ".join(_of(part) for part in info.types if not isinstance(part, msgspec.inspect.NoneType))
     if isinstance(info, msgspec.inspect.ListType):
         return f"list of {_of(info.item_type)}"
-    return {"str": "text", "int": "number", "bool": "true or false"}.get(text, text)
+    return {"str": "text", "int": "number", "bool": "true or false", "dict": "table"}.get(text, text)
 
 
 def _of(info: msgspec.inspect.Type) -> str:

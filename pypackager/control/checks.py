@@ -6,10 +6,9 @@ In: resources, what is to become of them. Out: settings that are possible, refus
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
-from msgspec.structs import asdict
 
 from pypackager.control.resources import Stamp
 from pypackager.control.settings import ChannelSettings, EndpointSettings, LocatorSettings, ProgramSettings, WebhookSettings
@@ -40,9 +39,8 @@ def merged(settings: _Settings, changes: Mapping[str, Any]) -> _Settings:
     Raises:
         PackagerError: INVALID (400).
     """
-    values = {**asdict(settings), **changes}
     try:
-        return msgspec.convert({name: value for name, value in msgspec.to_builtins(values).items() if value is not None}, type(settings))
+        return msgspec.convert(_patched(msgspec.to_builtins(settings), msgspec.to_builtins(changes)), type(settings))
     except msgspec.ValidationError as error:
         raise PackagerError("INVALID", str(error), fault="operator") from None
 
@@ -60,3 +58,12 @@ def check(faults: Iterator[tuple[str, str]]) -> None:
 def conflict(code: str, detail: str) -> PackagerError:
     """What is there stands against it."""
     return PackagerError(code, detail, status=409, fault="operator")
+
+
+def _patched(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with changes, and tables in them likewise."""
+    new = dict(changes)
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            new[name] = _patched(values.get(name) or {}, cast("dict[str, Any]", value))
+    return {name: value for name, value in {**values, **new}.items() if value is not None}

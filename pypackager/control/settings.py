@@ -23,6 +23,7 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 TrackId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
 Switch = Literal["running", "stopped"]
 Secret = Annotated[str, Meta(pattern=r"^[!-~]{8,256}$")]
+UserName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 StreamKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.~-]{8,256}$")]
 """Nothing that a URL or an encoder's form would change."""
 
@@ -32,7 +33,15 @@ RESERVED = ("play", "static", "preview", "time", "healthz", "readyz", "v1", "met
 """First path elements of the origin that are no locators."""
 DEFAULT = "default"
 """The streaming endpoint that every daemon has."""
-AT_ANY_TIME = ("description", "ingest_allow", "stream_key", "preview_allow", "client_access_policy", "cross_domain_policy")
+AT_ANY_TIME = (
+    "description",
+    "ingest_allow",
+    "ingest_users",
+    "stream_key",
+    "preview_allow",
+    "client_access_policy",
+    "cross_domain_policy",
+)
 """Settings that may change while what has them runs."""
 _MINUTE_NS = 60_000_000_000
 _WINDOW_NS = (5 * _MINUTE_NS, 25 * 60 * _MINUTE_NS)
@@ -64,6 +73,9 @@ class ChannelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """For people."""
     ingest_allow: list[str] = []
     """Addresses that may push: single, CIDR or dotted mask; empty: nobody; 0.0.0.0/0: everybody."""
+    ingest_users: dict[UserName, Secret] = {}
+    """Names and passwords of the encoders that may push: `{ studio = "a-password" }`, for HTTP Basic and Digest; empty: they are not asked
+    who they are."""
     stream_key: StreamKey | None = None
     """What an encoder has to bring behind its URL, as `?key=…`; default: nothing."""
     preview_allow: list[str] = []

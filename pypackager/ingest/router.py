@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
 from pypackager._core import (
     BodyEnd,
-    Budget,
-    Chunk,
     ChunkReady,
     Closed,
     CoreError,
@@ -23,9 +20,10 @@ from pypackager._core import (
     PublishRequested,
     Request,
     TrackFound,
-    TrackHeader,
     Warned,
 )
+from pypackager.ingest.credentials import Gate, UnidentifiedError, wrong
+from pypackager.ingest.ports import Answers, Intake, Log
 from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
@@ -33,118 +31,10 @@ from pypackager.model.news import Tell, silent
 CLOCK_BITS = 32
 """Room for a channel's clocks in the numbers that the pump knows them by."""
 
+_FIELDS = {405: ("Allow", "POST, PUT"), 503: ("Retry-After", "2")}
+"""What goes with a refusal by its status."""
+
 PumpEvent = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
-
-
-class Intake(Protocol):
-    """A channel, as ingest sees it."""
-
-    @property
-    def budget(self) -> Budget:
-        """What its open fragments may hold in memory."""
-        ...
-
-    @property
-    def protocol(self) -> str:
-        """Its ingest protocol, `fmp4` or `rtmp`."""
-        ...
-
-    @property
-    def running(self) -> bool:
-        """Whether it takes data."""
-        ...
-
-    def admits(self, address: str) -> bool:
-        """Whether its ingest allow-list has the address."""
-        ...
-
-    def unlocks(self, key: str) -> bool:
-        """Whether a stream key is the channel's, or it has none."""
-        ...
-
-    def open_feed(self, conn: int, side: str, stream: str) -> None:
-        """A connection was admitted to a stream."""
-        ...
-
-    def close_feed(self, conn: int) -> None:
-        """The connection is gone."""
-        ...
-
-    def track_found(self, conn: int, header: TrackHeader) -> None:
-        """It announced a track."""
-        ...
-
-    def admit(self, conn: int) -> None:
-        """Judges all that it announced together.
-
-        Raises:
-            PackagerError: the connection is to be refused.
-        """
-        ...
-
-    def place(self, conn: int, time: int, timescale: int) -> int:
-        """Number of the source clock of a frame-wise connection whose first frame is at `time`."""
-        ...
-
-    def chunk(self, conn: int, chunk: Chunk) -> None:
-        """It sent a chunk."""
-        ...
-
-    def complete(self, conn: int) -> None:
-        """The body that it sent is complete: nothing of it is held for what may follow."""
-        ...
-
-    def settled(self, conn: int) -> bool:
-        """Whether the writer has answered for every fragment of the connection."""
-        ...
-
-    def lost(self, conn: int) -> bool:
-        """Whether one of them is not in the journal and never will be."""
-        ...
-
-    def advance(self) -> None:
-        """Moves the published edge."""
-        ...
-
-    def alert(self, code: str, detail: str) -> None:
-        """Tells the operator."""
-        ...
-
-
-class Answers(Protocol):
-    """What the router tells the pump."""
-
-    def accept(self, conn: int, budget: Budget) -> None:
-        """Lets the request or publish go on; what its open fragments hold counts against the budget."""
-        ...
-
-    def bind(self, conn: int, clock: int) -> None:
-        """Puts a connection on a source clock."""
-        ...
-
-    def respond(self, conn: int, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]], close: bool) -> None:
-        """Answers an HTTP request."""
-        ...
-
-    def refuse(self, conn: int, code: str, description: str) -> None:
-        """Answers an RTMP publish with an error."""
-        ...
-
-
-class Log(Protocol):
-    """A structured logger."""
-
-    def info(self, event: str, **values: object) -> None:
-        """Logs what happened."""
-        ...
-
-    def warning(self, event: str, **values: object) -> None:
-        """Logs what is wrong."""
-        ...
-
-    def exception(self, event: str, **values: object) -> None:
-        """Logs the exception at hand with its traceback: a fault of ours."""
-        ...
 
 
 class Connection(msgspec.Struct):
@@ -158,6 +48,8 @@ class Connection(msgspec.Struct):
     channel: Intake | None = None
     socket: str = ""
     """Address at the other end."""
+    seal: bytes = b""
+    """Of the user who it said to be."""
     ending: bool = False
     """The body is complete and waits for its last fragment to be written."""
 
@@ -171,6 +63,7 @@ class Router:
         log: one line per connection and refusal.
         refused: counts a refusal by its code.
         failed: why a channel could not be opened, by name.
+        gate: knows users.
         tell: tells of encoders that begin and end.
         proxies: those that are believed about an encoder's address; None: nobody.
     """
@@ -182,6 +75,7 @@ class Router:
         log: Log,
         refused: Callable[[str], None],
         failed: Mapping[str, str],
+        gate: Gate,
         tell: Tell = silent,
         proxies: Proxies | None = None,
     ) -> None:
@@ -191,6 +85,7 @@ class Router:
         self._log = log
         self._refused = refused
         self._failed = failed
+        self._gate = gate
         self._tell = tell
         self._numbers: dict[str, int] = {}
         self.connections: dict[int, Connection] = {}
@@ -292,9 +187,9 @@ class Router:
         if request.method not in ("POST", "PUT"):
             raise PackagerError("METHOD_NOT_ALLOWED", f"{request.method} on an ingest URL; encoders POST", status=405)
         agent = next((value for name, value in request.headers if name.lower() == "user-agent"), "")
-        self._enter(connection, parse_http_target(request.target), agent)
+        self._enter(connection, parse_http_target(request.target), agent, request)
 
-    def _enter(self, connection: Connection, target: Target, agent: str) -> None:
+    def _enter(self, connection: Connection, target: Target, agent: str, request: Request | None = None) -> None:
         channel = self._channels.get(target.channel)
         if channel is None and target.channel in self._failed:
             raise PackagerError("CHANNEL_FAILED", f"channel {target.channel}: {self._failed[target.channel]}", status=503, fault="operator")
@@ -303,7 +198,7 @@ class Router:
         wanted = "rtmp" if connection.protocol == "rtmp" else "fmp4"
         if channel.protocol != wanted:
             raise PackagerError("WRONG_PROTOCOL", f"channel {target.channel} takes {channel.protocol}, not {wanted}", status=400)
-        _check(connection, channel, target)
+        self._check(connection, channel, target, request)
         self._leave(connection)
         connection.ending = False
         connection.target, connection.channel = target, channel
@@ -324,13 +219,27 @@ class Router:
         if channel is None or target is None:
             return
         try:
-            _check(connection, channel, target)
+            self._check(connection, channel, target)
         except PackagerError:
             # The operator's will is no alert of the channel.
             self._leave(connection)
             # A stop may have waited for nothing but this.
             channel.advance()
             raise
+
+    def _check(self, connection: Connection, channel: Intake, target: Target, request: Request | None = None) -> None:
+        """Whether a connection may push. What a request shows of its user is looked at; without one, what the connection showed."""
+        if not channel.admits(connection.peer):
+            raise PackagerError("ADDRESS_NOT_ALLOWED", f"{connection.peer} is not in the channel's ingest_allow", status=403)
+        if channel.users and request is not None:
+            connection.seal = self._gate.identify(target.channel, channel.users, request)
+        elif channel.users and not self._gate.holds(connection.seal, target.channel, channel.users):
+            raise wrong() if connection.seal else UnidentifiedError("the channel has ingest_users: send a user and a password")
+        if not channel.unlocks(target.key):
+            said = "is not the channel's" if target.key else "is missing: push to URL?key=KEY"
+            raise PackagerError("STREAM_KEY_WRONG", f"the stream key {said}", status=403)
+        if not channel.running:
+            raise PackagerError("CHANNEL_NOT_RUNNING", f"channel {target.channel} is not running", status=503)
 
     def _leave(self, connection: Connection) -> None:
         if connection.channel is not None:
@@ -359,9 +268,9 @@ class Router:
 
     def _refuse(self, connection: Connection, error: PackagerError | CoreError) -> None:
         where = _where(connection)
-        self._log.warning(
-            "refused", conn=connection.conn, peer=connection.peer, code=error.code, detail=error.detail, status=error.status, **where
-        )
+        # A challenge is no fault: encoders that know their user ask for one.
+        say = self._log.info if isinstance(error, UnidentifiedError) else self._log.warning
+        say("refused", conn=connection.conn, peer=connection.peer, code=error.code, detail=error.detail, status=error.status, **where)
         self._refused(error.code)
         if (channel := connection.channel) is not None:
             channel.alert(error.code, error.detail)
@@ -373,18 +282,9 @@ class Router:
             self._pump.refuse(connection.conn, name, f"{error.code}: {error.detail}")
             return
         problem = {"type": "about:blank", "title": error.code, "status": error.status, "code": error.code, "detail": error.detail}
-        headers = [("Retry-After", "2")] if error.status == 503 else [("Allow", "POST, PUT")] if error.status == 405 else []
+        headers = [("WWW-Authenticate", each) for each in error.challenges] if isinstance(error, UnidentifiedError) else []
+        headers += [_FIELDS[error.status]] if error.status in _FIELDS else []
         self._pump.respond(connection.conn, error.status, "application/problem+json", msgspec.json.encode(problem), headers, True)
-
-
-def _check(connection: Connection, channel: Intake, target: Target) -> None:
-    if not channel.admits(connection.peer):
-        raise PackagerError("ADDRESS_NOT_ALLOWED", f"{connection.peer} is not in the channel's ingest_allow", status=403)
-    if not channel.unlocks(target.key):
-        said = "is not the channel's" if target.key else "is missing: push to URL?key=KEY"
-        raise PackagerError("STREAM_KEY_WRONG", f"the stream key {said}", status=403)
-    if not channel.running:
-        raise PackagerError("CHANNEL_NOT_RUNNING", f"channel {target.channel} is not running", status=503)
 
 
 def _where(connection: Connection) -> dict[str, str]:

@@ -38,6 +38,8 @@ from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS
 
 _OF_TRACK = re.compile(r"track ([a-z0-9_-]+): ")
+ADMISSION = ("ingest_allow", "ingest_users", "stream_key")
+"""Settings by which connections are judged."""
 ALERT_REPEAT_NS = 10 * SECOND_NS
 """An alert that goes on is logged and journalled so often."""
 
@@ -160,12 +162,17 @@ class LiveChannel:
 
     @property
     def admission(self) -> int:
-        """Counts what may end connections: changes of the state, the ingest allow-list and the stream key."""
+        """Counts what may end connections: changes of the state and of who may push."""
         return self.life.changes + self._lists
 
     def admits(self, address: str) -> bool:
         """Whether the ingest allow-list has the address."""
         return self._allow.allows(address)
+
+    @property
+    def users(self) -> Mapping[str, str]:
+        """Passwords of those who may push, by their names."""
+        return self.config.ingest_users
 
     def unlocks(self, key: str) -> bool:
         """Whether a stream key is the channel's, or it has none."""
@@ -361,7 +368,7 @@ class LiveChannel:
 
         Then it resets, if it was told to and has not.
         """
-        self._lists += (config.ingest_allow, config.stream_key) != (self.config.ingest_allow, self.config.stream_key)
+        self._lists += any(getattr(config, name) != getattr(self.config, name) for name in ADMISSION)
         before = self.config
         if self.life.state != "Stopped":
             may = (*AT_ANY_TIME, "program", "state")

@@ -30,6 +30,7 @@ from pypackager.control.registry import FILE, Registry
 from pypackager.control.settings import DEFAULT
 from pypackager.control.webhooks import Webhooks, post
 from pypackager.dvr.library import ASSETS
+from pypackager.ingest.credentials import Gate
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 from pypackager.ingest.router import Router
 from pypackager.model.address import parse_address
@@ -104,7 +105,8 @@ class Daemon:
             max_fragment=tuning.max_fragment,
             spill_directory=self._data_dir,
         )
-        router = Router(pump, self.fleet.channels, self._log, self._refused, self.fleet.failed, events.tell, self._proxies)
+        gate = Gate(lambda: self.clock.now().mono_ns)
+        router = Router(pump, self.fleet.channels, self._log, self._refused, self.fleet.failed, gate, events.tell, self._proxies)
         try:
             async with trio.open_nursery() as nursery:
                 await self.fleet.reconcile(self.config)

@@ -1,4 +1,4 @@
-"""Who may push: every answer that the ingest listener has for an encoder's request, over a real socket, before a byte of it is published."""
+"""Who may push: every answer that the ingest listener has for an encoder's request, over a real socket."""
 
 from __future__ import annotations
 

@@ -157,6 +157,7 @@ def channel_view(desk: Desk, channel: Channel, host: str) -> ChannelView:
     shown = {field: getattr(channel.settings, field) for field in channel.settings.__struct_fields__}
     if channel.settings.stream_key is not None:
         shown["stream_key"] = HIDDEN
+    shown["ingest_users"] = dict.fromkeys(channel.settings.ingest_users, HIDDEN)
     return ChannelView(
         **shown,
         name=name,

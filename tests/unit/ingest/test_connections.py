@@ -9,6 +9,7 @@ import pytest
 
 from pypackager._core import Proxies
 from pypackager.ingest import router as routing
+from pypackager.ingest.credentials import Gate
 from pypackager.ingest.router import Router
 from pypackager.model.errors import PackagerError
 
@@ -71,6 +72,7 @@ class World:
             quiet,
             self.counted.append,
             {"broken": "CHANNEL_LOCKED: another owner"},
+            Gate(lambda: 0),
             lambda *_, **data: self.told.append(data),
             proxies,
         )
@@ -98,6 +100,7 @@ class Channel:
     def __init__(self, protocol: str) -> None:
         self.protocol, self.running, self.open_to_all, self.on_disk = protocol, True, True, True
         self.key = ""
+        self.users: dict[str, str] = {}
         self.asked_for: list[str] = []
         self.budget = object()
         self.feeds: dict[int, str] = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from pypackager import _core
 from pypackager.ingest import router as routing
+from pypackager.ingest.credentials import Gate
 from pypackager.ingest.router import Router
 from pypackager.model.errors import PackagerError
 
@@ -44,6 +45,7 @@ class FakeChannel:
     """Takes every chunk, and raises those that are exceptions."""
 
     protocol, running, budget = "fmp4", True, None
+    users: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         self.chunks: list[tuple[int, object]] = []
@@ -108,7 +110,7 @@ def test_a_chunk_that_cannot_be_taken_ends_its_connection_only(
     monkeypatch.setattr(routing, "Request", FakeRequest)
     monkeypatch.setattr(routing, "ChunkReady", FakeReady)
     pump, channel, log = FakePump(), FakeChannel(), Log()
-    router = Router(cast(Any, pump), cast(Any, {"news": channel}), log, lambda _: None, {})
+    router = Router(cast(Any, pump), cast(Any, {"news": channel}), log, lambda _: None, {}, Gate(lambda: 0))
     for conn in (1, 2):
         router.admitted(conn, "127.0.0.1", "http")
         router.handle(cast(Any, [FakeRequest(conn, "/news/ingest.isml/Streams(v)")]))

@@ -1,0 +1,47 @@
+"""Users of a channel, with what real encoders send of them: who knows a password gets in, and nothing in the log tells one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.daemon import Channel, running_daemon
+from tests.helpers.encoders import push_isml, wait_until
+from tests.helpers.media import SINGLE, material
+from tests.helpers.presentation import OUTPUTS
+
+pytestmark = pytest.mark.e2e
+
+USERS = 'ingest_users = { studio = "first-word", truck = "second-word" }'
+
+
+def curl(url: str, *options: str, body: bytes = b"") -> int:
+    """The status of a POST."""
+    command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", *options, url]
+    return int(subprocess.run(command, input=body, stdout=subprocess.PIPE, check=True, timeout=30).stdout)
+
+
+def test_encoders_that_push_over_http(tmp_path: Path) -> None:
+    source = material(SINGLE)
+    with running_daemon(tmp_path, Channel("news", settings=USERS), unjudged="the same media comes again and again") as daemon:
+        url = daemon.ingest("news")
+        stream = tmp_path / "stream.ismv"
+        written = push_isml(stream.as_uri(), source, tmp_path / "file.log", rate=0)
+        written.finish()
+        probe, whole = ("-H", "Content-Length: 0"), ("-H", "Transfer-Encoding: chunked", "-T", "-")
+        assert curl(url, *probe) == 401
+        for scheme in ("--basic", "--digest", "--anyauth"):
+            assert curl(url, scheme, "-u", "studio:second-word", *probe) == 403
+            assert curl(url, scheme, "-u", "studio:first-word", *probe) == 200
+            assert curl(url, scheme, "-u", "truck:second-word", *whole, body=stream.read_bytes()) == 200
+        daemon.wait_for(daemon.presentation("news", OUTPUTS["dash"].manifest), "<S ")
+        stranger = push_isml(url.replace("//", "//studio:no-word@"), source, tmp_path / "stranger.log")
+        wait_until(lambda: not stranger.running(), "ffmpeg with a wrong password was not refused")
+        with push_isml(url.replace("//", "//studio:first-word@"), source, tmp_path / "encoder.log", loop=True) as encoder:
+            wait_until(lambda: '"agent":"Lavf' in daemon.log(), "ffmpeg with the right password does not push")
+            daemon.reload("news", settings=USERS.replace("first-word", "third-word"))
+            wait_until(lambda: not encoder.running(), "who has the old password is let on")
+        assert "-word" not in daemon.log(), "a password is in the log"
+        daemon.end_program("news")
