@@ -41,7 +41,7 @@ class TrackInfo(msgspec.Struct, frozen=True, array_like=True):
     id: str
     """[a-z0-9_-]+, unique in the channel; used in URLs, on disk and in the API."""
     number: int
-    """CMAF track_ID and the order in manifests; 1, 2, … in order of first appearance."""
+    """CMAF track_ID and the order in manifests: 1, 2, … by bit rate for what was announced together, else in order of first appearance."""
     kind: Kind
     timescale: int
     """Ticks per second of every stored time of this track; never changes."""

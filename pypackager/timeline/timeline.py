@@ -128,7 +128,7 @@ class Timeline:
         if self._leaps_alone(feed, chunk, start_ns, end_ns, now):
             return
         self.tracks.admit(feed, self.feeds.values(), now, final=True)
-        line = self.tracks.line(feed, header, chunk, now, self.publisher.last_end_ns)
+        line = self.tracks.line(feed, header, chunk, self.feeds.values(), now, self.publisher.last_end_ns)
         if line is None:
             return
         sight = Sight(feed, line, chunk, start_ns, end_ns, now, self._media_now_ns(now), self.reach_ns, self.feeds)

@@ -14,6 +14,7 @@ from pypackager.model.records import TrackPlaced
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.feeds import Feed, Now, others_alive
 from pypackager.timeline.naming import fmp4_ids, rtmp_id, rule_for
+from pypackager.timeline.numbers import Numbers
 from pypackager.timeline.pending import TrackLine
 from pypackager.timeline.ports import Alert, Naming, Options, Store
 from pypackager.timeline.rates import Rates
@@ -39,6 +40,7 @@ class Tracks:
         self._store = store
         self._alert = alert
         self._rules: dict[str, Naming] = {}
+        self._numbers = Numbers()
         self.rates = Rates(options.layer_bps, options.channel_bps)
         self._places: dict[Place, str] = {}
         """Track ids: an encoder that comes back with another bit rate sends the same track."""
@@ -84,7 +86,9 @@ class Tracks:
                 self.lines[track_id].feeds.add(feed.conn)
         self._judge(feed)
 
-    def line(self, feed: Feed, header: TrackHeader, chunk: Chunk, now: Now, edge_ns: int | None) -> TrackLine | None:
+    def line(
+        self, feed: Feed, header: TrackHeader, chunk: Chunk, feeds: Collection[Feed], now: Now, edge_ns: int | None
+    ) -> TrackLine | None:
         """The line of a track that delivers; None when it is refused. A new one starts at `edge_ns`.
 
         Raises:
@@ -100,7 +104,7 @@ class Tracks:
             if number in feed.refused:
                 self._judge(feed)
                 return None
-            self._add(track_id, header, chunk, edge_ns)
+            self._add(track_id, header, chunk, feeds, edge_ns)
         line = self.lines[track_id]
         if number not in feed.placed:
             # Once for a connection: where several send under one name, the place would change hands with every chunk.
@@ -252,11 +256,13 @@ class Tracks:
         if refused and (rtmp_layer or refused.keys() >= feed.headers.keys()):
             raise next(iter(refused.values()))
 
-    def _add(self, track_id: str, header: TrackHeader, chunk: Chunk, edge_ns: int | None) -> None:
+    def _add(self, track_id: str, header: TrackHeader, chunk: Chunk, feeds: Collection[Feed], edge_ns: int | None) -> None:
         rule = self._rules.get(track_id)
+        # RTMP announces no bit rates, and its clocks agree nowhere else.
+        coming = feeds if self._options.protocol == "fmp4" else ()
         info = TrackInfo(
             id=track_id,
-            number=1 + max((line.info.number for line in self.lines.values()), default=0),
+            number=self._numbers.of(track_id, coming, (line.info.number for line in self.lines.values()), self.lines),
             kind=header.kind,
             timescale=header.stored_timescale,
             bitrate=self._free_bitrate(header, chunk),
