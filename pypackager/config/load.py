@@ -65,6 +65,8 @@ def _faults(config: Config) -> list[tuple[str, str]]:
     for name, count in Counter(channel.name for channel in config.channel).items():
         if count > 1:
             found.append(("channel", f"two channels are called {name!r}"))
+    hosts = Counter(host for channel in config.channel for host in channel.ingest_hosts)
+    found.extend(("channel", f"ingest host {host!r} is named twice") for host, count in hosts.items() if count > 1)
     locators = Counter(path for c in config.channel for p in c.program if (path := _path(p)) is not None)
     assets = Counter(p.asset or p.name for c in config.channel for p in c.program)
     for value, what in ((locators, "locators"), (assets, "assets")):

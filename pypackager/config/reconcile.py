@@ -85,7 +85,7 @@ def plan(
         # First: an asset whose program is deleted is free for another.
         making.prune(config)
     for table in config.channel:
-        making.channel(table)
+        making.channel(table, {each.name for each in config.channel})
     for door in config.streaming_endpoint:
         making.endpoint(door)
     making.default()
@@ -104,10 +104,14 @@ class _Making:
         self._states = states
         self._recording = recording
 
-    def channel(self, table: schema.Channel) -> None:
-        """A channel's table."""
+    def channel(self, table: schema.Channel, filed: Collection[str]) -> None:
+        """A channel's table; `filed` are the channels of the file, among which its hosts are its own."""
         what = f"channel {table.name}"
         settings = _part(table, ChannelSettings)
+        taken = [host for host in settings.ingest_hosts if self._old.host_owner(host) not in (None, table.name, *filed)]
+        if taken:
+            self._say("defer", what, f"ingest_hosts: {', '.join(taken)} of a channel that is not in the file; take it out there first")
+            settings = replace(settings, ingest_hosts=[host for host in settings.ingest_hosts if host not in taken])
         old = self._old.channels.get(table.name)
         if old is None:
             self._say("create", what, f"it is new in the file, which says {table.state}")

@@ -53,12 +53,13 @@ class Desk:
         """Makes a channel, which is Stopped.
 
         Raises:
-            PackagerError: INVALID (400), CHANNEL_EXISTS (409), QUOTA_CHANNELS (403), REGISTRY_NOT_WRITTEN.
+            PackagerError: INVALID (400), CHANNEL_EXISTS, INGEST_HOST_TAKEN (409), QUOTA_CHANNELS (403), REGISTRY_NOT_WRITTEN.
         """
         check(channel_faults(settings))
         async with self.runner.registry.lock:
             if name in self.resources.channels:
                 raise conflict("CHANNEL_EXISTS", f"there is a channel {name!r}")
+            self._hosts_free(name, settings)
             if len(self.resources.channels) >= self._quota:
                 detail = f"there are {len(self.resources.channels)} channels; tuning.channels allows {self._quota}"
                 raise PackagerError("QUOTA_CHANNELS", detail, status=403, fault="operator")
@@ -72,12 +73,13 @@ class Desk:
         """Changes settings; null stands for the default.
 
         Raises:
-            PackagerError: INVALID (400), CHANNEL_STATE, OPERATION_PENDING (409), ETAG_MISMATCH (412), …
+            PackagerError: INVALID (400), CHANNEL_STATE, OPERATION_PENDING, INGEST_HOST_TAKEN (409), ETAG_MISMATCH (412), …
         """
         async with self.runner.registry.lock:
             channel = self._channel(name, wanted)
             settings = merged(channel.settings, changes)
             check(channel_faults(settings))
+            self._hosts_free(name, settings)
             self._way(channel, "describe" if set(changes) <= set(AT_ANY_TIME) else "configure")
             channel = touched(replace(channel, settings=settings), self.runner.utc())
             await self.runner.registry.commit([channel])
@@ -206,6 +208,11 @@ class Desk:
         match(channel, wanted)
         self.operations.free(f"channels/{name}")
         return channel
+
+    def _hosts_free(self, name: str, settings: ChannelSettings) -> None:
+        for host in settings.ingest_hosts:
+            if (owner := self.resources.host_owner(host)) not in (None, name):
+                raise conflict("INGEST_HOST_TAKEN", f"{host} is an ingest host of channel {owner!r}")
 
     def _way(self, channel: Channel, command: Command) -> None:
         programs = [program.name for program in self.resources.of(channel.name)]

@@ -254,6 +254,10 @@ class Resources(msgspec.Struct, frozen=True):
         """
         return _found(self.webhooks.get(name), "WEBHOOK_UNKNOWN", f"there is no webhook {name[:64]!r}")
 
+    def host_owner(self, host: str) -> str | None:
+        """The channel that has an ingest host name."""
+        return next((each.name for each in self.channels.values() if host in each.settings.ingest_hosts), None)
+
     def user(self, asset: str) -> Program | None:
         """The program that refers to an asset, running or not."""
         return next((program for program in self.programs.values() if program.asset == asset), None)

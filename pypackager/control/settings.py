@@ -23,6 +23,8 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 TrackId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
 Switch = Literal["running", "stopped"]
 Secret = Annotated[str, Meta(pattern=r"^[!-~]{8,256}$")]
+IngestHost = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+"""In lower case, without a port."""
 UserName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 StreamKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.~-]{8,256}$")]
 """Nothing that a URL or an encoder's form would change."""
@@ -36,6 +38,7 @@ DEFAULT = "default"
 AT_ANY_TIME = (
     "description",
     "ingest_allow",
+    "ingest_hosts",
     "ingest_users",
     "stream_key",
     "preview_allow",
@@ -73,6 +76,8 @@ class ChannelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """For people."""
     ingest_allow: list[str] = []
     """Addresses that may push: single, CIDR or dotted mask; empty: nobody; 0.0.0.0/0: everybody."""
+    ingest_hosts: list[IngestHost] = []
+    """Host names that are the channel's alone: encoders that push to one of them leave the channel's name out of their URL."""
     ingest_users: dict[UserName, Secret] = {}
     """Names and passwords of the encoders that may push: `{ studio = "a-password" }`, for HTTP Basic and Digest; empty: they are not asked
     who they are."""

@@ -24,7 +24,7 @@ from pypackager._core import (
 )
 from pypackager.ingest.credentials import Gate, UnidentifiedError, wrong
 from pypackager.ingest.ports import Answers, Intake, Log
-from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
+from pypackager.ingest.urls import Target, host_of, host_of_url, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
 
@@ -64,6 +64,7 @@ class Router:
         refused: counts a refusal by its code.
         failed: why a channel could not be opened, by name.
         gate: knows users.
+        owner: the channel that has a host name.
         tell: tells of encoders that begin and end.
         proxies: those that are believed about an encoder's address; None: nobody.
     """
@@ -76,6 +77,7 @@ class Router:
         refused: Callable[[str], None],
         failed: Mapping[str, str],
         gate: Gate,
+        owner: Callable[[str], str | None],
         tell: Tell = silent,
         proxies: Proxies | None = None,
     ) -> None:
@@ -86,6 +88,7 @@ class Router:
         self._refused = refused
         self._failed = failed
         self._gate = gate
+        self._owner = owner
         self._tell = tell
         self._numbers: dict[str, int] = {}
         self.connections: dict[int, Connection] = {}
@@ -160,7 +163,8 @@ class Router:
         elif isinstance(event, Request):
             self._request(connection, event)
         elif isinstance(event, PublishRequested):
-            self._enter(connection, parse_rtmp_target(event.app, event.stream, event.query), event.encoder)
+            owner = self._owner(host_of_url(event.tc_url))
+            self._enter(connection, parse_rtmp_target(event.app, event.stream, event.query, owner), event.encoder)
         elif isinstance(event, BodyEnd):
             connection.ending = True
             if channel is not None:
@@ -187,7 +191,8 @@ class Router:
         if request.method not in ("POST", "PUT"):
             raise PackagerError("METHOD_NOT_ALLOWED", f"{request.method} on an ingest URL; encoders POST", status=405)
         agent = next((value for name, value in request.headers if name.lower() == "user-agent"), "")
-        self._enter(connection, parse_http_target(request.target), agent, request)
+        host = next((value for name, value in request.headers if name == "host"), "")
+        self._enter(connection, parse_http_target(request.target, self._owner(host_of(host))), agent, request)
 
     def _enter(self, connection: Connection, target: Target, agent: str, request: Request | None = None) -> None:
         channel = self._channels.get(target.channel)

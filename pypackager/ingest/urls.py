@@ -13,6 +13,7 @@ from pypackager.model.errors import PackagerError
 Side = Literal["primary", "secondary"]
 
 _STREAM = re.compile(r"streams\((?P<stream>[^()]*)\)", re.IGNORECASE)
+_SIDES: dict[str, Side] = {"primary": "primary", "secondary": "secondary"}
 _MAX_NAME = 256
 _MAX_FIELDS = 64
 
@@ -27,8 +28,12 @@ class Target(msgspec.Struct, frozen=True):
     """The stream key that the encoder brings."""
 
 
-def parse_http_target(target: str) -> Target:
+def parse_http_target(target: str, owner: str | None = None) -> Target:
     """``/{channel}[/secondary]/ingest.isml/Streams({stream})``, in any letter case and percent-encoding.
+
+    Args:
+        target: as sent.
+        owner: the channel that has the host by which the encoder asks; its name may be left out of the path.
 
     Raises:
         PackagerError: INGEST_URL_INVALID (404), EVENTS_REFUSED (400).
@@ -39,7 +44,7 @@ def parse_http_target(target: str) -> Target:
         raise PackagerError("INGEST_URL_INVALID", "the path is longer than 1 KiB", status=414)
     parts = [part for part in path.split("/") if part]
     at = next((i for i, part in enumerate(parts) if part.lower() == "ingest.isml"), None)
-    if at is None or at == 0 or any(part in (".", "..") for part in parts):
+    if at is None or (at == 0 and owner is None) or any(part in (".", "..") for part in parts):
         raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} is not /CHANNEL/ingest.isml/Streams(NAME)", status=404)
     head, tail = parts[:at], "/".join(parts[at + 1 :])
     if tail.lower().startswith("events("):
@@ -47,27 +52,47 @@ def parse_http_target(target: str) -> Target:
     match = _STREAM.fullmatch(tail)
     if match is None or not match["stream"] or len(match["stream"]) > _MAX_NAME:
         raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} does not end in Streams(NAME)", status=404)
+    if owner is not None and (not head or (len(head) == 1 and head[0].lower() in _SIDES)):
+        head = [owner, *head]
     return Target(*_channel_and_side(head, path), match["stream"], _key(query))
 
 
-def parse_rtmp_target(app: str, stream: str, query: str) -> Target:
+def parse_rtmp_target(app: str, stream: str, query: str, owner: str | None = None) -> Target:
     """Application ``{channel}[/secondary]`` and stream ``{track}``; encoders may move the border between the two.
+
+    Where the host has an owner, its name is not in the path, and another may stand there: RTMP has no URL without an application.
 
     Raises:
         PackagerError: INGEST_URL_INVALID.
     """
     path = f"{app}/{stream}"
     parts = [part for part in path.split("/") if part]
+    if owner is not None:
+        sided = len(parts) > 1 and parts[-2].lower() in _SIDES
+        application = parts[: -2 if sided else -1]
+        if len(application) > 1:
+            raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} is not APPLICATION/TRACK", status=404)
+        parts = [owner, *parts[len(application) :]]
     if len(parts) < 2 or any(part in (".", "..") for part in parts) or max(map(len, parts)) > _MAX_NAME:
         raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)} is not CHANNEL/TRACK", status=404)
     return Target(*_channel_and_side(parts[:-1], path), parts[-1], _key(query))
 
 
+def host_of(authority: str) -> str:
+    """The name in ``host[:port]``, as channels have theirs."""
+    return authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower()
+
+
+def host_of_url(url: str) -> str:
+    """The host of a `tcUrl`; empty where there is none."""
+    return host_of(url.partition("://")[2].partition("/")[0].partition("?")[0])
+
+
 def _channel_and_side(parts: list[str], path: str) -> tuple[str, Side]:
     if len(parts) == 1:
         return parts[0], "primary"
-    if len(parts) == 2 and parts[1].lower() in ("secondary", "primary"):
-        return parts[0], "secondary" if parts[1].lower() == "secondary" else "primary"
+    if len(parts) == 2 and (side := _SIDES.get(parts[1].lower())) is not None:
+        return parts[0], side
     raise PackagerError("INGEST_URL_INVALID", f"{_shown(path)}: what stands before the stream is CHANNEL or CHANNEL/secondary", status=404)
 
 

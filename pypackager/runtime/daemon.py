@@ -106,7 +106,8 @@ class Daemon:
             spill_directory=self._data_dir,
         )
         gate = Gate(lambda: self.clock.now().mono_ns)
-        router = Router(pump, self.fleet.channels, self._log, self._refused, self.fleet.failed, gate, events.tell, self._proxies)
+        fleet = self.fleet
+        router = Router(pump, fleet.channels, self._log, self._refused, fleet.failed, gate, fleet.owner, events.tell, self._proxies)
         try:
             async with trio.open_nursery() as nursery:
                 await self.fleet.reconcile(self.config)

@@ -178,6 +178,10 @@ class Fleet:
         """Has viewers and encoders get what the registry says now."""
         self._changed()
 
+    def owner(self, host: str) -> str | None:
+        """The channel that encoders reach by a host name alone."""
+        return self.registry.resources.host_owner(host)
+
     def utc(self) -> datetime:
         """The time of day."""
         return datetime.fromtimestamp(self._now().utc_ns / 1e9, UTC)

@@ -13,7 +13,7 @@ from tests.helpers.raw import Answer, box, parse_answer
 
 ALL = ["127.0.0.1"]
 CHANNELS = [
-    Channel(name="ch", ingest_allow=ALL),
+    Channel(name="ch", ingest_allow=ALL, ingest_hosts=["own.test"]),
     Channel(name="flash", protocol="rtmp", ingest_allow=ALL),
     Channel(name="far", ingest_allow=["192.0.2.1"]),
     Channel(name="nobody"),
@@ -34,9 +34,11 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data)
 
 
-async def ask(life: Life, target: str, framing: str = EMPTY[0], body: bytes = b"", method: str = "POST", *fields: str) -> Answer:
+async def ask(
+    life: Life, target: str, framing: str = EMPTY[0], body: bytes = b"", method: str = "POST", host: str = "encoder.test"
+) -> Answer:
     """One request on a connection of its own."""
-    head = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: encoder.test", "Connection: close", *fields, framing, "", ""])
+    head = "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close", framing, "", ""])
     async with await life.connect() as stream:
         await stream.send_all(head.encode() + body)
         return parse_answer(b"".join([part async for part in stream]))
@@ -95,6 +97,9 @@ async def test_an_empty_post_asks_whether_it_may(framing: tuple[str, bytes], tmp
     async with life.running():
         for target in PROBES:
             answer = await ask(life, target, *framing)
+            assert (answer.status, answer.body) == (200, b""), target
+        for target in ("/ingest.isml/Streams(v)", "/secondary/ingest.isml/Streams(v)", HERE):
+            answer = await ask(life, target, *framing, host="Own.Test:8088")
             assert (answer.status, answer.body) == (200, b""), target
         assert not life.daemon.fleet.channels["ch"].alerts, "asking is no fault"
 

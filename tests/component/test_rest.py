@@ -171,6 +171,10 @@ async def test_what_the_state_forbids_is_a_conflict_with_its_code(tmp_path: Path
         ("POST", "channels", {"name": "a/b"}, 400, "INVALID"),
         ("POST", "channels", {"name": "a", "protocoll": "rtmp"}, 400, "INVALID"),
         ("POST", "channels", {"name": "a", "ingest_allow": ["10.0.0.1/44"]}, 400, "INVALID"),
+        ("POST", "channels", {"name": "a", "ingest_hosts": ["In.test"]}, 400, "INVALID"),
+        ("POST", "channels", {"name": "a", "ingest_hosts": ["in.test:8088"]}, 400, "INVALID"),
+        ("PATCH", "channels/ch", {"ingest_users": {"studio": "(set)"}}, 400, "INVALID"),
+        ("PATCH", "channels/ch", {"ingest_users": {"a:b": "a-password"}}, 400, "INVALID"),
         ("PATCH", "channels/ch", {"key_frame_interval": "soon"}, 400, "INVALID"),
         ("PATCH", "channels/ch", {"fragments_per_segment": 21}, 400, "INVALID"),
         ("PATCH", "channels/ch/programs/show", {"archive_window": "26h"}, 400, "INVALID"),
@@ -194,6 +198,30 @@ async def test_what_cannot_be_is_said(tmp_path: Path, method: str, path: str, bo
     async with life.running():
         await made(life)
         assert await life.refused(method, path, body) == (status, code)
+
+
+async def test_hosts_and_users_of_a_channel(tmp_path: Path) -> None:
+    life = api(tmp_path)
+    async with life.running():
+        await made(life)
+        port = life.daemon.addresses["ingest"][0].rpartition(":")[2]
+        settings = {"ingest_hosts": ["in.test"], "ingest_users": {"studio": "a-password", "truck": "another-one"}}
+        here = await life.fine("PATCH", "channels/ch", settings)
+        assert here["ingest"]["primary"] == [f"http://in.test:{port}/ingest.isml/Streams({{stream}})"]
+        assert here["ingest"]["secondary"] == [f"http://in.test:{port}/secondary/ingest.isml/Streams({{stream}})"]
+        assert here["ingest_users"] == {"studio": "(set)", "truck": "(set)"}, "a password is never shown"
+        other = {"name": "flash", "protocol": "rtmp", "ingest_hosts": ["in.test"]}
+        assert await life.refused("POST", "channels", other) == (409, "INGEST_HOST_TAKEN")
+        made_other = await life.fine("POST", "channels", other | {"ingest_hosts": ["flash.test"]}, 201)
+        rtmp = life.daemon.addresses["rtmp"][0].rpartition(":")[2]
+        assert made_other["ingest"]["secondary"] == [f"rtmp://flash.test:{rtmp}/live/secondary/{{stream}}"]
+        assert await life.refused("PATCH", "channels/flash", {"ingest_hosts": ["in.test"]}) == (409, "INGEST_HOST_TAKEN")
+        one_less = await life.fine("PATCH", "channels/ch", {"ingest_users": {"truck": None}, "ingest_hosts": None})
+        assert one_less["ingest_users"] == {"studio": "(set)"}
+        stored = life.daemon.fleet.registry.resources.channels["ch"].settings
+        assert stored.ingest_users == {"studio": "a-password"}, "what is not named stays"
+        assert (await life.fine("PATCH", "channels/flash", {"ingest_hosts": ["in.test"]}))["ingest_hosts"] == ["in.test"]
+        assert (await life.fine("PATCH", "channels/ch", {"ingest_users": None}))["ingest_users"] == {}
 
 
 async def test_who_changes_what_another_has_changed_is_told(tmp_path: Path) -> None:

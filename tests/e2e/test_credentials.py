@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.daemon import Channel, running_daemon
-from tests.helpers.encoders import push_isml, wait_until
+from tests.helpers.encoders import push_isml, push_rtmp, wait_until
 from tests.helpers.media import SINGLE, material
 from tests.helpers.presentation import OUTPUTS
 
@@ -21,6 +21,13 @@ def curl(url: str, *options: str, body: bytes = b"") -> int:
     """The status of a POST."""
     command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", *options, url]
     return int(subprocess.run(command, input=body, stdout=subprocess.PIPE, check=True, timeout=30).stdout)
+
+
+def test_an_encoder_that_pushes_to_a_host_of_the_channel(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, Channel("news", "rtmp", settings='ingest_hosts = ["localhost"]')) as daemon:
+        push_rtmp(f"rtmp://localhost:{daemon.port('rtmp')}/live", material(SINGLE), tmp_path / "encoder.log", {"main": ["0"]}).finish()
+        daemon.end_program("news")
+        assert '"channel":"news","stream":"main"' in daemon.log()
 
 
 def test_encoders_that_push_over_http(tmp_path: Path) -> None:

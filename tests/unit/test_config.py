@@ -110,6 +110,11 @@ def test_names_are_unique() -> None:
         parse_config('[[channel]]\nname = "a"\n[[channel]]\nname = "a"\n')
 
 
+def test_an_ingest_host_is_one_channels() -> None:
+    with pytest.raises(PackagerError, match=r"'in\.test' is named twice"):
+        parse_config('[[channel]]\nname = "a"\ningest_hosts = ["in.test"]\n[[channel]]\nname = "b"\ningest_hosts = ["in.test"]\n')
+
+
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(PackagerError) as caught:
         load_config(tmp_path / "none.toml")

@@ -49,6 +49,19 @@ def told(stored: Resources, desired: Switch) -> Resources:
     return stored.changed([replace(channel, desired=desired), replace(program, desired=desired)], [])
 
 
+def test_a_host_stays_with_a_channel_of_the_operators_and_moves_among_those_of_the_file() -> None:
+    one, two = '[[channel]]\nname = "one"\n', '[[channel]]\nname = "two"\n'
+    hosts = 'ingest_hosts = ["in.test", "{}.test"]\n'
+    stored = done(one + hosts.format("one"))
+    assert stored.host_owner("in.test") == "one"
+    moved = done(one + two + hosts.format("two"), stored)
+    assert (moved.host_owner("in.test"), moved.host_owner("one.test"), moved.host_owner("two.test")) == ("two", None, "two")
+    alone = planned(two + hosts.format("two"), stored)
+    assert ("defer", "channel two") in said(alone)
+    kept = stored.changed(list(alone.put), [])
+    assert (kept.host_owner("in.test"), kept.host_owner("two.test")) == ("one", "two")
+
+
 def test_what_is_new_is_created_in_the_files_state() -> None:
     made = planned(FILE, Resources())
     assert said(made) == [("create", "channel news"), ("create", "program news/show"), ("create", "locator show"), DEFAULT]

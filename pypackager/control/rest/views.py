@@ -256,6 +256,12 @@ def page(names: Sequence[str], after: str, limit: int) -> tuple[list[str], str |
 
 
 def _ingest_urls(runner: Runner, channel: Channel, host: str, side: str) -> list[str]:
+    """With the channel's own host names where it has some, and then without its name."""
+    if channel.settings.ingest_hosts:
+        rtmp = channel.settings.protocol == "rtmp"
+        ports = [each.rpartition(":")[2] for each in runner.addresses("rtmp" if rtmp else "ingest")]
+        form = f"rtmp://{{}}:{{}}/live{side}/{{{{stream}}}}" if rtmp else f"http://{{}}:{{}}{side}/ingest.isml/Streams({{{{stream}}}})"
+        return [form.format(name, port) for name in channel.settings.ingest_hosts for port in ports]
     if channel.settings.protocol == "rtmp":
         return [f"rtmp://{place}/{channel.name}{side}/{{stream}}" for place in _places(runner.addresses("rtmp"), host)]
     return [f"http://{place}/{channel.name}{side}/ingest.isml/Streams({{stream}})" for place in _places(runner.addresses("ingest"), host)]

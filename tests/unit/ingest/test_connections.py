@@ -73,6 +73,7 @@ class World:
             self.counted.append,
             {"broken": "CHANNEL_LOCKED: another owner"},
             Gate(lambda: 0),
+            {"news.test": "news", "flash.test": "flash"}.get,
             lambda *_, **data: self.told.append(data),
             proxies,
         )
@@ -215,7 +216,7 @@ def test_a_body_of_which_the_disk_lost_something_is_not_acknowledged(world: Worl
 
 def test_an_rtmp_publish_is_refused_in_its_own_words(world: World) -> None:
     world.connect(protocol="rtmp")
-    world.handle(PublishRequested(1, app="else", stream="v", query="", encoder="x"))
+    world.handle(PublishRequested(1, app="else", stream="v", query="", tc_url="", encoder="x"))
     assert world.said == [("refuse", 1, "NetStream.Publish.BadName", "CHANNEL_NOT_FOUND: there is no channel 'else'")]
 
 
@@ -304,7 +305,7 @@ def test_a_connection_that_breaks_is_an_alert_and_moves_the_edge(world: World) -
 
 def test_rtmp_gets_its_clock(world: World) -> None:
     world.connect(protocol="rtmp")
-    world.handle(PublishRequested(1, app="flash", stream="v", query="", encoder="x"), NeedClock(1, time=0, timescale=1000))
+    world.handle(PublishRequested(1, app="flash", stream="v", query="", tc_url="", encoder="x"), NeedClock(1, time=0, timescale=1000))
     assert world.said == [("accept", 1, world.channels["flash"].budget), ("bind", 1, 7)]
 
 
@@ -312,7 +313,7 @@ def test_clocks_of_two_channels_are_two_clocks(world: World) -> None:
     world.channels["other"] = Channel("rtmp")
     for conn, app in ((1, "flash"), (2, "other"), (3, "flash")):
         world.connect(conn, protocol="rtmp")
-        world.handle(PublishRequested(conn, app=app, stream="v", query="", encoder="x"), NeedClock(conn, time=0, timescale=1000))
+        world.handle(PublishRequested(conn, app=app, stream="v", query="", tc_url="", encoder="x"), NeedClock(conn, time=0, timescale=1000))
     clocks = {said[1]: said[2] for said in world.said if said[0] == "bind"}
     assert clocks[1] == clocks[3] != clocks[2]
 

@@ -110,7 +110,7 @@ def test_a_chunk_that_cannot_be_taken_ends_its_connection_only(
     monkeypatch.setattr(routing, "Request", FakeRequest)
     monkeypatch.setattr(routing, "ChunkReady", FakeReady)
     pump, channel, log = FakePump(), FakeChannel(), Log()
-    router = Router(cast(Any, pump), cast(Any, {"news": channel}), log, lambda _: None, {}, Gate(lambda: 0))
+    router = Router(cast(Any, pump), cast(Any, {"news": channel}), log, lambda _: None, {}, Gate(lambda: 0), lambda _: None)
     for conn in (1, 2):
         router.admitted(conn, "127.0.0.1", "http")
         router.handle(cast(Any, [FakeRequest(conn, "/news/ingest.isml/Streams(v)")]))

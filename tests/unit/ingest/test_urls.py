@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pypackager.ingest.urls import Target, parse_http_target, parse_rtmp_target
+from pypackager.ingest.urls import Target, host_of, host_of_url, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
 
 PIECES = st.sampled_from(
@@ -26,9 +26,9 @@ def outcome(parse: Callable[[], Target]) -> Target | PackagerError:
         return error
 
 
-@given(TEXT)
-def test_any_text_is_a_target_or_a_refusal(text: str) -> None:
-    found = outcome(partial(parse_http_target, text))
+@given(TEXT, st.sampled_from([None, "own"]))
+def test_any_text_is_a_target_or_a_refusal(text: str, owner: str | None) -> None:
+    found = outcome(partial(parse_http_target, text, owner))
     if isinstance(found, PackagerError):
         assert found.code in ("INGEST_URL_INVALID", "EVENTS_REFUSED")
         assert 400 <= found.status < 500
@@ -40,9 +40,9 @@ def test_any_text_is_a_target_or_a_refusal(text: str) -> None:
     assert found.channel not in ("", ".", "..")
 
 
-@given(TEXT, TEXT)
-def test_any_application_and_stream_is_a_target_or_a_refusal(app: str, stream: str) -> None:
-    target = outcome(partial(parse_rtmp_target, app, stream, app))
+@given(TEXT, TEXT, st.sampled_from([None, "own"]))
+def test_any_application_and_stream_is_a_target_or_a_refusal(app: str, stream: str, owner: str | None) -> None:
+    target = outcome(partial(parse_rtmp_target, app, stream, app, owner))
     if isinstance(target, PackagerError):
         assert target.code == "INGEST_URL_INVALID"
         assert len(target.detail) < 400
@@ -80,6 +80,52 @@ def test_http_targets(text: str, target: Target) -> None:
 def test_rtmp_targets(app: str, stream: str, target: Target) -> None:
     assert parse_rtmp_target(app, stream, "") == target
     assert parse_rtmp_target(app, stream, "x=1&key=abc") == replace(target, key="abc")
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("/ingest.isml/Streams(v)", Target("own", "primary", "v")),
+        ("/Secondary/ingest.isml/Streams(v)", Target("own", "secondary", "v")),
+        ("/primary/ingest.isml/Streams(v)", Target("own", "primary", "v")),
+        ("/news/ingest.isml/Streams(v)", Target("news", "primary", "v")),
+        ("/news/secondary/ingest.isml/Streams(v)?key=k", Target("news", "secondary", "v", "k")),
+    ],
+)
+def test_a_host_of_a_channel_stands_for_its_name(text: str, target: Target) -> None:
+    assert parse_http_target(text, "own") == target
+
+
+@pytest.mark.parametrize(
+    ("app", "stream", "side"),
+    [
+        ("live", "v1", "primary"),
+        ("own", "v1", "primary"),
+        ("news", "v1", "primary"),
+        ("live/secondary", "v1", "secondary"),
+        ("live", "secondary/v1", "secondary"),
+        ("Secondary", "v1", "secondary"),
+        ("v1", "", "primary"),
+    ],
+)
+def test_rtmp_needs_an_application_on_any_host(app: str, stream: str, side: str) -> None:
+    assert parse_rtmp_target(app, stream, "", "own") == Target("own", side, "v1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["live/low/v1", "", "live/../v1"])
+def test_an_application_is_one_name(path: str) -> None:
+    with pytest.raises(PackagerError, match="INGEST_URL_INVALID"):
+        parse_rtmp_target(path, "", "", "own")
+
+
+@pytest.mark.parametrize(
+    ("said", "host"),
+    [("News.Test", "news.test"), ("news.test.:8088", "news.test"), ("u:p@news.test:1", "news.test"), ("[::1]:80", "["), ("", "")],
+)
+def test_hosts_are_compared_by_their_name_alone(said: str, host: str) -> None:
+    assert host_of(said) == host
+    assert host_of_url(f"rtmp://{said}/live?x") == host
+    assert host_of_url(f"rtmp://{said}") == host
 
 
 @pytest.mark.parametrize(
