@@ -28,12 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     # The commands' modules take a second or more to load, and Ctrl-C may come meanwhile.
-    from pypackager.cli import check, demo, operate, push, serve, top
+    from pypackager.cli import check, demo, drain, operate, push, serve, top
 
     parser = argparse.ArgumentParser(prog="pypackager", description="A live-streaming packager and origin.")
     parser.add_argument("--version", action="version", version=f"pypackager {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (serve, demo, push, check, top, operate):
+    for command in (serve, demo, push, check, top, drain, operate):
         command.add_to(commands)
     options = parser.parse_args(argv)
     try:

@@ -58,7 +58,7 @@ def _faults(config: Config) -> list[tuple[str, str]]:
     for kind in ("rtmp", "ingest", "control", "control_tls", "origin"):
         for number, address in enumerate(getattr(config.listen, kind)):
             attempt(f"listen.{kind}[{number}]", parse_address, address)
-    for key in ("ingest_tick", "ingest_idle", "idle_alert"):
+    for key in ("ingest_tick", "ingest_idle", "drain_wait", "idle_alert"):
         attempt(f"tuning.{key}", parse_duration, getattr(config.tuning, key))
     found.extend(_tls_faults(config))
     attempt("access.trusted_proxies", Networks, config.access.trusted_proxies)

@@ -98,6 +98,8 @@ class Tuning(_Table, frozen=True):
     """How often ingest sockets are drained; those that bring little, every other time."""
     ingest_idle: str = "60s"
     """A POST or publish that sends nothing for so long is closed."""
+    drain_wait: str = "30s"
+    """How long a drain waits for the streams of a side to come back, before it goes on with the other (alert DRAIN_NOT_BACK)."""
     idle_alert: str = "10m"
     """A channel that runs for so long without data, or without a program, is told of (RUNNING_WITHOUT_DATA, RUNNING_WITHOUT_PROGRAM)."""
     max_unparsed: Annotated[int, Meta(ge=16_384, le=16_777_216)] = 262_144

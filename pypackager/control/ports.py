@@ -14,6 +14,9 @@ from pypackager.control.states import State
 from pypackager.control.usage import Amount, Kind, Used
 from pypackager.dvr.assets import Asset
 
+Side = Literal["primary", "secondary"]
+"""Of a channel's ingest."""
+
 
 class AlertView(msgspec.Struct, frozen=True):
     """A code that was raised."""
@@ -76,6 +79,19 @@ class Space(msgspec.Struct, frozen=True):
     """On the file system of `data_dir`."""
 
 
+class Drained(msgspec.Struct, frozen=True):
+    """What a planned disconnect of a side came to."""
+
+    channel: str
+    side: Side
+    closed: int
+    """Connections."""
+    missing: list[str]
+    """Streams that did not deliver again in time."""
+    seconds: float
+    """Until the last of them did, or was given up."""
+
+
 class Runner(Protocol):
     """The channels that run."""
 
@@ -136,6 +152,10 @@ class Runner(Protocol):
 
     async def bring(self, name: str) -> None:
         """Brings a channel in line with the registry."""
+        ...
+
+    async def drain(self, channel: str, side: Side, wait_ns: int) -> Drained | None:
+        """Disconnects the encoders of a side and waits until they deliver again; None: the channel is not open."""
         ...
 
     async def shelve(self, asset: str) -> None:

@@ -103,6 +103,10 @@ class Answers(Protocol):
         """Answers an HTTP request."""
         ...
 
+    def close(self, conn: int) -> None:
+        """Closes a connection in good order."""
+        ...
+
     def refuse(self, conn: int, code: str, description: str) -> None:
         """Answers an RTMP publish with an error."""
         ...

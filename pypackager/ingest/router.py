@@ -24,7 +24,7 @@ from pypackager._core import (
 )
 from pypackager.ingest.credentials import Gate, UnidentifiedError, wrong
 from pypackager.ingest.ports import Answers, Intake, Log
-from pypackager.ingest.urls import Target, host_of, host_of_url, parse_http_target, parse_rtmp_target
+from pypackager.ingest.urls import Side, Target, host_of, host_of_url, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
 
@@ -52,6 +52,8 @@ class Connection(msgspec.Struct):
     """Of the user who it said to be."""
     ending: bool = False
     """The body is complete and waits for its last fragment to be written."""
+    drained: bool = False
+    """It was told to come back on another connection."""
 
 
 class Router:
@@ -145,7 +147,7 @@ class Router:
             else:
                 self._leave(connection)
                 channel.advance()
-                self._pump.respond(connection.conn, 200, "text/plain", b"", [], False)
+                self._pump.respond(connection.conn, 200, "text/plain", b"", [], connection.drained)
 
     def _handle(self, connection: Connection, event: PumpEvent) -> None:
         channel = connection.channel
@@ -219,6 +221,19 @@ class Router:
         for connection in list(self.connections.values()):
             self._guard(connection, "review", partial(self._review, connection))
 
+    def drain(self, channel: str, side: Side) -> int:
+        """Has all connections of a side come back on others; gives their number. What they sent is taken until they are closed."""
+        left = [each for each in self.connections.values() if each.target and (each.target.channel, each.target.side) == (channel, side)]
+        for connection in left:
+            connection.drained = True
+            if connection.channel is None:
+                # Between two requests.
+                self._pump.close(connection.conn)
+            elif not connection.ending:
+                self._answer(connection, PackagerError("DRAINED", "a planned disconnect: connect again", status=503, fault="operator"))
+            self._log.info("drained", conn=connection.conn, side=side, **_where(connection))
+        return len(left)
+
     def _review(self, connection: Connection) -> None:
         channel, target = connection.channel, connection.target
         if channel is None or target is None:
@@ -282,8 +297,13 @@ class Router:
             self._leave(connection)
             # A stop or reset may have waited for nothing but this.
             channel.advance()
+        self._answer(connection, error)
+
+    def _answer(self, connection: Connection, error: PackagerError | CoreError) -> None:
+        """Says in the words of the protocol what is wrong; the connection ends with it."""
         if connection.protocol == "rtmp":
             name = "NetStream.Publish.BadName" if error.status in (400, 404) else "NetStream.Publish.Denied"
+            name = "NetConnection.Connect.Closed" if connection.drained else name
             self._pump.refuse(connection.conn, name, f"{error.code}: {error.detail}")
             return
         problem = {"type": "about:blank", "title": error.code, "status": error.status, "code": error.code, "detail": error.detail}

@@ -23,6 +23,7 @@ from pypackager.config.schema import Config
 from pypackager.control.archive import Archive
 from pypackager.control.authority import Asked, authorize
 from pypackager.control.desk import Desk
+from pypackager.control.drains import Drains
 from pypackager.control.endpoints import Endpoints
 from pypackager.control.events import Events
 from pypackager.control.outbox import Outbox
@@ -112,7 +113,7 @@ class Daemon:
             async with trio.open_nursery() as nursery:
                 await self.fleet.reconcile(self.config)
                 nursery.start_soon(self._watch_signals, nursery)
-                await self._serve_http(nursery, events)
+                await self._serve_http(nursery, events, router)
                 await self.fleet.clear_assets()
                 await self.fleet.bring_all()
                 self._ready = True
@@ -141,7 +142,7 @@ class Daemon:
         except OSError as error:
             raise PackagerError("DATA_DIR_UNUSABLE", f"cannot use {self._data_dir}: {error}", fault="operator") from error
 
-    async def _serve_http(self, nursery: trio.Nursery, events: Events) -> None:
+    async def _serve_http(self, nursery: trio.Nursery, events: Events, router: Router) -> None:
         await nursery.start(self.fronts.run)
         await self.fronts.bring(DEFAULT)
         if (fault := self.fronts.fault(DEFAULT)) is not None:
@@ -150,18 +151,20 @@ class Daemon:
         await self.fronts.bring_all()
         listen = self.config.listen
         if listen.control or listen.control_tls:
-            runner = Running(self.fleet, self.fronts, self.addresses, self._data_dir / ASSETS, self.meter)
+            assets = self._data_dir / ASSETS
+            runner = Running(self.fleet, self.fronts, self.addresses, assets, self.meter, router, self.clock.now)
             webhooks = Webhooks(self.fleet.registry, events, Outbox(self._data_dir / FILE), post, self.fleet.utc, self._log)
             nursery.start_soon(webhooks.serve)
             desk = Desk(runner, nursery, self.config.tuning.channels, events.tell)
             endpoints = Endpoints(runner, self.fronts, desk.operations, nursery)
             archive = Archive(runner, desk.operations, nursery, events.tell)
+            drains = Drains(runner, desk.operations, nursery, self.config.tuning.drain_wait)
 
             def rest() -> App:
                 # A framework, which who never asks need not carry: 8 MiB and half a second.
                 from pypackager.control.rest.app import make_rest  # noqa: PLC0415
 
-                return cast("App", make_rest(desk, endpoints, archive, events, webhooks, self._log))
+                return cast("App", make_rest(desk, endpoints, archive, drains, events, webhooks, self._log))
 
             control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log)
             for kind, binds, tls in (("control", listen.control, None), ("control_tls", listen.control_tls, self.identity.context)):

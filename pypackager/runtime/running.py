@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pypackager.control.ports import AlertView, Flow, Meter, TrackView
+from pypackager.control.ports import AlertView, Drained, Flow, Meter, Side, TrackView
 from pypackager.control.registry import Registry
 from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
+from pypackager.ingest.router import Router
+from pypackager.runtime.drain import drain_side
 from pypackager.runtime.fleet import Fleet
 from pypackager.runtime.fronts import Fronts
+from pypackager.timeline.feeds import Now
 
 
 class Running:
@@ -25,13 +28,26 @@ class Running:
         addresses: where the daemon listens, by kind.
         assets: directory of all assets.
         meter: what is used, and who watches.
+        router: has the encoders' connections.
+        now: the clock.
     """
 
-    def __init__(self, fleet: Fleet, fronts: Fronts, addresses: Mapping[str, Sequence[str]], assets: Path, meter: Meter) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        fronts: Fronts,
+        addresses: Mapping[str, Sequence[str]],
+        assets: Path,
+        meter: Meter,
+        router: Router,
+        now: Callable[[], Now],
+    ) -> None:
         self.assets = assets
         self.meter = meter
         self._fleet = fleet
         self._fronts = fronts
+        self._router = router
+        self._now = now
         self._addresses = addresses
         self.bring = fleet.bring
         self.shelve = fleet.shelve
@@ -102,6 +118,11 @@ class Running:
         live = self._fleet.channels.get(program.channel) if program is not None else None
         found = live.programs.asset(program.name) if live is not None and program is not None else None
         return found or self._fleet.shelf.get(name)
+
+    async def drain(self, channel: str, side: Side, wait_ns: int) -> Drained | None:
+        """Disconnects the encoders of a side and waits until they deliver again."""
+        live = self._fleet.channels.get(channel)
+        return None if live is None else await drain_side(self._router, live, side, wait_ns, self._now)
 
     async def until(self, channel: str, done: Callable[[], bool]) -> None:
         """Waits until something is so of a channel."""

@@ -266,6 +266,7 @@ async def test_the_description_of_the_api_names_every_path(tmp_path: Path) -> No
     async with life.running():
         schema = (await life.client.get(f"http://{life.daemon.addresses['control'][0]}/schema/openapi.json")).json()
     assert set(schema["paths"]) == {
+        "/v1/drain",
         "/v1/channels",
         "/v1/channels/{channel}",
         "/v1/channels/{channel}/{command}",

@@ -13,11 +13,13 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from pypackager import __version__
 from pypackager.control.archive import Archive
 from pypackager.control.desk import Desk
+from pypackager.control.drains import Drains
 from pypackager.control.endpoints import Endpoints
 from pypackager.control.events import Events
 from pypackager.control.publications import Publications
 from pypackager.control.rest.assets import Assets, show_operation
 from pypackager.control.rest.channels import Channels, Programs
+from pypackager.control.rest.drains import begin_drain
 from pypackager.control.rest.endpoints import StreamingEndpoints
 from pypackager.control.rest.events import follow_events
 from pypackager.control.rest.locators import Locators
@@ -32,13 +34,14 @@ from pypackager.control.webhooks import Webhooks
 from pypackager.model.errors import PackagerError
 
 
-def make_rest(desk: Desk, endpoints: Endpoints, archive: Archive, events: Events, webhooks: Webhooks, log: Any) -> Litestar:
+def make_rest(desk: Desk, endpoints: Endpoints, archive: Archive, drains: Drains, events: Events, webhooks: Webhooks, log: Any) -> Litestar:
     """The application.
 
     Args:
         desk: takes commands.
         endpoints: takes those on streaming endpoints.
         archive: takes those on assets.
+        drains: takes those that disconnect encoders.
         events: what happens.
         webhooks: to whom it is sent.
         log: a structured logger, for faults of ours.
@@ -63,6 +66,7 @@ def make_rest(desk: Desk, endpoints: Endpoints, archive: Archive, events: Events
             WebhooksApi,
             show_operation,
             show_usage,
+            begin_drain,
             follow_events,
         ],
         dependencies={
@@ -72,6 +76,7 @@ def make_rest(desk: Desk, endpoints: Endpoints, archive: Archive, events: Events
             "webhooks": Provide(lambda: webhooks, sync_to_thread=False),
             "tokens": Provide(lambda: tokens, sync_to_thread=False),
             "endpoints": Provide(lambda: endpoints, sync_to_thread=False),
+            "drains": Provide(lambda: drains, sync_to_thread=False),
             "archive": Provide(lambda: archive, sync_to_thread=False),
             "publications": Provide(lambda: publications, sync_to_thread=False),
         },

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from pypackager.control.ports import Side
 from pypackager.control.resources import KeyId, Role
 from pypackager.control.settings import ChannelSettings, EndpointSettings, Instant, LocatorSettings, Name, ProgramSettings, WebhookSettings
 
@@ -45,6 +46,17 @@ class NewClip(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     """From when: an instant (RFC 3339), or seconds of media time; default: where the asset starts."""
     end: str | float | None = None
     """Until when, likewise; default: where it ends."""
+
+
+class NewDrain(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A drain that is to begin."""
+
+    sides: list[Side] = msgspec.field(default_factory=lambda: ["primary", "secondary"])
+    """One or both, in this order."""
+    channel: Name | None = None
+    """Of which; default: of each."""
+    wait: str | None = None
+    """How long streams are waited for; default: tuning.drain_wait."""
 
 
 class NewLocator(LocatorSettings, frozen=True, kw_only=True):

@@ -309,6 +309,36 @@ def test_rtmp_gets_its_clock(world: World) -> None:
     assert world.said == [("accept", 1, world.channels["flash"].budget), ("bind", 1, 7)]
 
 
+def test_a_drain_ends_what_is_of_one_side_and_leaves_nothing_behind(world: World) -> None:
+    flash = world.channels["flash"]
+    for conn, app in ((1, "flash"), (2, "flash/secondary"), (3, "flash")):
+        world.connect(conn, protocol="rtmp")
+        world.handle(PublishRequested(conn, app=app, stream="v", query="", tc_url="", encoder="x"))
+    world.connect(4)
+    world.said.clear()
+    assert world.router.drain("flash", "primary") == 2
+    assert [said[:3] for said in world.said] == [("refuse", conn, "NetConnection.Connect.Closed") for conn in (1, 3)]
+    assert flash.feeds == {1: "v", 2: "v", 3: "v"}, "what they sent before is still on its way"
+    world.handle(ChunkReady(1, chunk=object()), Closed(1, code="", detail="", bytes_received=9))
+    assert flash.chunks == [1]
+    assert flash.feeds == {2: "v", 3: "v"}
+    assert flash.alerts == [], "the operator's will is no alert"
+
+
+def test_a_body_that_waits_for_the_disk_is_answered_before_a_drain_ends_it(world: World) -> None:
+    world.connect()
+    world.post()
+    world.channels["news"].on_disk = False
+    world.handle(BodyEnd(1))
+    assert world.router.drain("news", "primary") == 1
+    assert world.said[-1][0] == "accept"
+    world.channels["news"].on_disk = True
+    world.router.settle()
+    assert world.said[-1] == ("respond", 1, 200, "text/plain", b"", [], True)
+    assert world.router.drain("news", "primary") == 1
+    assert ("close", 1) in world.said, "between two requests"
+
+
 def test_clocks_of_two_channels_are_two_clocks(world: World) -> None:
     world.channels["other"] = Channel("rtmp")
     for conn, app in ((1, "flash"), (2, "other"), (3, "flash")):
