@@ -197,7 +197,7 @@ def _fragments(path: Path, number: int) -> Iterator[FragmentWritten]:
 
 def _row(track: TrackWindow, record: FragmentWritten) -> int | None:
     """The row that shows just this fragment: one that its source left unfinished may have been replaced."""
-    row = int(np.searchsorted(track.time, record.time))
+    row = int(track.time.searchsorted(record.time))
     if row == len(track.time) or int(track.time[row]) != record.time:
         return None
     return row if (int(track.blob[row]), int(track.offset[row])) == (record.blob, record.offset) else None

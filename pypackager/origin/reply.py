@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 
 import msgspec
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.plan import Published, Stored
+from pypackager.model.plan import Lifetime, Published, Stored
 from pypackager.origin.bodies import Bodies, cut, stored_size
 from pypackager.origin.conditions import (
     Ages,
@@ -92,9 +93,10 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
     Raises:
         PackagerError: the body could not be made, or the range is outside of it.
     """
-    headers = _fields(published, terms)
+    zip_ready = published.gzip is not None
+    headers = _fields(published.status, published.content_type, published.lifetime, published.headers, zip_ready, terms)
     wanted = asked.get("range")
-    zipped = published.gzip is not None and wanted is None and accepts_gzip(asked.get("accept-encoding", ""))
+    zipped = zip_ready and wanted is None and accepts_gzip(asked.get("accept-encoding", ""))
     plain = published.status == HTTPStatus.OK
     if plain:
         headers.append(("etag", quoted(published.etag, "gzip" if zipped else "")))
@@ -114,19 +116,30 @@ async def answer(published: Published, bodies: Bodies, asked: Headers, *, head: 
 
 def standing(published: Published, terms: Terms) -> tuple[tuple[bytes, bytes], ...]:
     """The header fields that all forms of an answer have: whole, a part, deflated, unchanged."""
-    fields = make_reply(published.status, _fields(published, terms)).headers
+    zipped = published.gzip is not None
+    return _standing(published.status, published.content_type, published.lifetime, published.headers, zipped, terms)
+
+
+# Dozens of answers of each version differ in nothing that is said here.
+@lru_cache(maxsize=256)
+def _standing(
+    status: int, content_type: str, lifetime: Lifetime, more: tuple[tuple[str, str], ...], zipped: bool, terms: Terms
+) -> tuple[tuple[bytes, bytes], ...]:
+    fields = make_reply(status, _fields(status, content_type, lifetime, more, zipped, terms)).headers
     return tuple(pair for pair in fields if terms.open or pair != ANY_ORIGIN)
 
 
-def _fields(published: Published, terms: Terms) -> list[tuple[str, str]]:
+def _fields(
+    status: int, content_type: str, lifetime: Lifetime, more: tuple[tuple[str, str], ...], zipped: bool, terms: Terms
+) -> list[tuple[str, str]]:
     fields = [
-        ("content-type", published.content_type),
-        *lifetimes(published.lifetime, terms.interval_ns, shared=terms.shared, until=terms.until, ages=terms.ages),
-        *((name.lower(), value) for name, value in published.headers),
+        ("content-type", content_type),
+        *lifetimes(lifetime, terms.interval_ns, shared=terms.shared, until=terms.until, ages=terms.ages),
+        *((name.lower(), value) for name, value in more),
     ]
-    if published.gzip is not None:
+    if zipped:
         fields.append(("vary", "Accept-Encoding"))
-    if published.status == HTTPStatus.OK:
+    if status == HTTPStatus.OK:
         fields.append(("accept-ranges", "bytes"))
     return fields
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
-import numpy as np
 
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.track import TrackConfig, picture_group
@@ -59,14 +58,14 @@ def _rows(presentation: Presentation, index: int, track: TrackWindow) -> tuple[i
     period, following = periods[index], periods[index + 1] if index + 1 < len(periods) else None
     start, stop = 0, len(track.time)
     if periods[0].number != periods[-1].number:
-        start, stop = (int(np.searchsorted(track.period, number)) for number in (period.number, period.number + 1))
+        start, stop = (int(track.period.searchsorted(number)) for number in (period.number, period.number + 1))
     if period.part:
         border = from_ns(period.start_ns + _REACH_NS, track.info.timescale)
-        row = int(np.searchsorted(track.time, border, "right"))
+        row = int(track.time.searchsorted(border, "right"))
         start = min(max(start, row - (row > 0 and end_time(track, row - 1) > border)), stop)
     if following is not None and following.number == period.number:
         border = from_ns(following.start_ns - _REACH_NS, track.info.timescale)
-        stop = max(start, min(stop, int(np.searchsorted(track.time, border))))
+        stop = max(start, min(stop, int(track.time.searchsorted(border))))
     return start, stop
 
 

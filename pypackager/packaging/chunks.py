@@ -20,6 +20,8 @@ from pypackager.model.records import FLAG_ENDS, FLAG_GAP
 from pypackager.model.track import TrackInfo
 from pypackager.packaging.window import target_duration_s
 
+_FEW = 8
+
 Columns = tuple[Column, Column, Column, Column]
 """Time, duration, flags, period."""
 
@@ -41,7 +43,7 @@ class Chunks(msgspec.Struct, frozen=True):
 
     def find(self, time: int) -> int | None:
         """The chunk that starts at `time`."""
-        chunk = int(np.searchsorted(self.time, time))
+        chunk = int(self.time.searchsorted(time))
         return chunk if chunk < len(self.time) and int(self.time[chunk]) == time else None
 
     def ends(self, chunk: int) -> bool:
@@ -49,8 +51,7 @@ class Chunks(msgspec.Struct, frozen=True):
         period = int(self.period[chunk])
         if chunk + 1 < len(self.time) and int(self.period[chunk + 1]) == period:
             return False
-        last = [(track, int(np.searchsorted(track.period, period, "right")) - 1) for track in self.tracks]
-        return any(row >= 0 and int(track.period[row]) == period and int(track.flags[row]) & FLAG_ENDS for track, row in last)
+        return any(_ends(track, period) for track in self.tracks)
 
     @property
     def settled(self) -> int:
@@ -82,7 +83,7 @@ def chunks_of(presentation: Presentation, tracks: Sequence[TrackWindow]) -> Chun
         columns = (alike.time, alike.duration, alike.flags, alike.period)
     else:
         columns = (None if kept is None else _continued(kept, tracks)) or _longest([_media(track, slice(None)) for track in tracks])
-    start = int(np.searchsorted(columns[0], head))
+    start = int(columns[0].searchsorted(head))
     time, duration, flags, period = (column[start:] for column in columns)
     rows = None if alike is None else (alike.info.number, alike.first + start)
     found = Chunks(tracks[0].info, tuple(tracks), 0, time, duration, flags, period, rows)
@@ -115,7 +116,7 @@ def complete(presentation: Presentation, chunks: Chunks, track: TrackWindow) -> 
         return False
     if not len(chunks.time) or (chunks.rows is not None and _whole(presentation, track)):
         return True
-    begin = int(np.searchsorted(track.time, int(chunks.time[0])))
+    begin = int(track.time.searchsorted(int(chunks.time[0])))
     return int(np.count_nonzero((track.flags[begin:] & FLAG_GAP) == 0)) >= len(chunks.time)
 
 
@@ -126,24 +127,33 @@ def _alike(presentation: Presentation, tracks: Sequence[TrackWindow]) -> TrackWi
     return longest if alike else None
 
 
+def _ends(track: TrackWindow, period: int) -> bool:
+    """A program ended behind the track's last row of a period, and was started again."""
+    row = len(track.time) - 1
+    if int(track.period[row]) != period:
+        row = int(track.period.searchsorted(period, "right")) - 1
+    return row >= 0 and int(track.period[row]) == period and bool(int(track.flags[row]) & FLAG_ENDS)
+
+
 def _whole(presentation: Presentation, track: TrackWindow) -> bool:
     """It has no gaps."""
     key = ("whole", track.info.number)
     first, last = track.first, track.first + len(track.time)
-    # Rows never change, so they are looked at once: first row seen, first row not seen yet, last gap.
-    known: tuple[int, int, int] = presentation.caches.get(key, (first, first, -1))
-    begin, seen, gap = known
-    if not begin <= first <= seen <= last:
-        begin, seen, gap = first, first, -1
-    gaps: Column = np.flatnonzero(track.flags[seen - first :] & FLAG_GAP)
-    gap = seen + int(gaps[-1]) if len(gaps) else gap
-    presentation.caches[key] = begin, last, gap
+    # Rows never change, so they are looked at once: the window that was asked for, first row seen, first row not seen yet, last gap.
+    known: tuple[TrackWindow, int, int, int] = presentation.caches.get(key) or (track, first, first, -1)
+    _, begin, seen, gap = known
+    if known[0] is not track or seen != last:
+        if not begin <= first <= seen <= last:
+            begin, seen, gap = first, first, -1
+        gaps: Column = (track.flags[seen - first :] & FLAG_GAP).nonzero()[0]
+        gap = seen + int(gaps[-1]) if len(gaps) else gap
+        presentation.caches[key] = track, begin, last, gap
     return gap < first
 
 
 def _within(presentation: Presentation, longest: TrackWindow, layer: TrackWindow) -> bool:
     """Every row of `layer` is a row of `longest`, in the same time and of the same duration, with none left out between."""
-    start = int(np.searchsorted(longest.time, int(layer.time[0])))
+    start = int(longest.time.searchsorted(int(layer.time[0])))
     if start + len(layer.time) > len(longest.time):
         return False
     key = ("within", longest.info.number, layer.info.number)
@@ -153,10 +163,15 @@ def _within(presentation: Presentation, longest: TrackWindow, layer: TrackWindow
     if known_lag != lag or not begin <= layer.first <= seen <= end:
         begin = seen = layer.first
     mine, theirs = slice(seen - layer.first, None), slice(seen + lag - longest.first, start + len(layer.time))
-    same = np.array_equal(layer.time[mine], longest.time[theirs]) and np.array_equal(layer.duration[mine], longest.duration[theirs])
+    same = _equal(layer.time[mine], longest.time[theirs]) and _equal(layer.duration[mine], longest.duration[theirs])
     if same:
         presentation.caches[key] = lag, begin, end
     return same
+
+
+def _equal(one: Column, other: Column) -> bool:
+    # Nearly always there is one new row, for which arrays cost more than all the rest.
+    return one.tolist() == other.tolist() if len(one) < _FEW else np.array_equal(one, other)
 
 
 def _continued(kept: Chunks, tracks: Sequence[TrackWindow]) -> Columns | None:
@@ -173,9 +188,9 @@ def _continued(kept: Chunks, tracks: Sequence[TrackWindow]) -> Columns | None:
     came = min((int(rows[0, 0]) for rows in fresh if rows.shape[1]), default=None)
     if came is not None and came < head:
         return None
-    heads = [_media(now, slice(int(np.searchsorted(now.time, head)))) for _, now in pairs] if head > begin else []
-    low = int(np.searchsorted(kept.time, head))
-    high = len(kept.time) if came is None else int(np.searchsorted(kept.time, came))
+    heads = [_media(now, slice(int(now.time.searchsorted(head)))) for _, now in pairs] if head > begin else []
+    low = int(kept.time.searchsorted(head))
+    high = len(kept.time) if came is None else int(kept.time.searchsorted(came))
     same = np.array([column[low:] for column in (kept.time, kept.duration, kept.flags, kept.period)])
     parts = [np.array(_longest(heads))] if heads else []
     time, duration, flags, period = np.concatenate([*parts, same[:, : high - low], _longest([same[:, high - low :], *fresh])], axis=1)
@@ -221,7 +236,7 @@ def _number(before: Chunks | None, now: Chunks) -> int:
         return 0 if before is None else before.first
     if before.rows is not None and now.rows is not None and before.rows[0] == now.rows[0] and before.rows[1] <= now.rows[1]:
         return before.first + now.rows[1] - before.rows[1]
-    gone = int(np.searchsorted(before.time, int(now.time[0]))) if len(now.time) else len(before.time)
+    gone = int(before.time.searchsorted(int(now.time[0]))) if len(now.time) else len(before.time)
     both = len(before.time) - gone
     if np.array_equal(before.time[gone:], now.time[:both]) and np.array_equal(before.duration[gone:], now.duration[:both]):
         return before.first + gone

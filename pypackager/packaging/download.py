@@ -78,8 +78,8 @@ class Layout:
 
     def pieces(self, start: int, stop: int) -> tuple[bytes, list[MoviePiece]]:
         """What the bytes [start, stop) are made of: some of the head, then parts of fragments in order."""
-        first = int(np.searchsorted(self._ends, start, side="right"))
-        last = min(int(np.searchsorted(self._ends, stop, side="left")) + 1, len(self._ends))
+        first = int(self._ends.searchsorted(start, side="right"))
+        last = min(int(self._ends.searchsorted(stop, side="left")) + 1, len(self._ends))
         parts: list[MoviePiece] = []
         for end, (size, blob, offset, earlier) in zip(self._ends[first:last].tolist(), self._rows[:, first:last].T.tolist(), strict=True):
             begin = end - size
@@ -171,7 +171,7 @@ class _Order:
         self.opens = opens = opens[:: -(-len(opens) // _MOST_ENTRIES)]
         """Rows of the reference that begin a group."""
         borders = times[parts.index(reference)][opens]
-        group = [np.maximum(np.searchsorted(borders, time, side="right") - 1, 0) for time in times]
+        group = [np.maximum(borders.searchsorted(time, side="right") - 1, 0) for time in times]
         others = [np.full(len(part.time), part is not reference) for part in parts]
         number = [np.full(len(part.time), part.track.info.number) for part in parts]
         self.order = np.lexsort([np.concatenate(key) for key in (number, times, others, group)])
@@ -186,7 +186,7 @@ def lay_out(presentation: Presentation, tracks: Sequence[TrackWindow]) -> Layout
     """Puts the fragments of these tracks in order. Takes a moment for hours of many tracks: call it in a thread."""
     order = _Order(tracks)
     parts, reference, opens, starts, rows = order.parts, order.reference, order.opens, order.starts, order.rows
-    places = np.searchsorted(order.group, np.arange(len(opens)))
+    places = order.group.searchsorted(np.arange(len(opens)))
     sizes = np.add.reduceat(rows[0], places)
     end = int(reference.time[-1] + reference.duration[-1])
     durations = np.diff(np.append(reference.time[opens], end))

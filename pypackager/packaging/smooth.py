@@ -68,6 +68,8 @@ class Stream(msgspec.Struct, frozen=True):
     name: str
     tracks: list[TrackWindow]
     chunks: Chunks
+    stop: int
+    """The end of the chunks that may be served."""
 
 
 def streams(presentation: Presentation) -> list[Stream]:
@@ -82,12 +84,17 @@ def streams(presentation: Presentation) -> list[Stream]:
 def _streams(presentation: Presentation) -> list[Stream]:
     video, audio = ([track for track in playable(presentation, kind) if _fourcc(_declared(track)) is not None] for kind in KINDS)
     layers = layers_in_step(presentation, video)
-    found = [Stream("video", layers, chunks_of(presentation, layers))] if layers else []
+    found = [_stream(presentation, "video", layers)] if layers else []
     for track in audio:
         # Clients know a stream by its name alone.
         name = "audio-video" if track.info.id == "video" else track.info.id
-        found.append(Stream(name, [track], chunks_of(presentation, [track])))
+        found.append(_stream(presentation, name, [track]))
     return found
+
+
+def _stream(presentation: Presentation, name: str, tracks: list[TrackWindow]) -> Stream:
+    chunks = chunks_of(presentation, tracks)
+    return Stream(name, tracks, chunks, _stop(presentation, chunks))
 
 
 def manifest(presentation: Presentation) -> Published:
@@ -104,7 +111,7 @@ def manifest(presentation: Presentation) -> Published:
 
 
 def _page(presentation: Presentation) -> Page:
-    listed = [(stream, stop) for stream in streams(presentation) if (stop := _stop(presentation, stream)) > 0]
+    listed = [stream for stream in streams(presentation) if stream.stop > 0]
     if not listed:
         raise PackagerError("NOT_READY", "no fragment is followed by enough others yet", status=404)
     live = not presentation.ended
@@ -124,25 +131,25 @@ def _page(presentation: Presentation) -> Page:
         )
         + ">\n"
     )
-    for stream, stop in listed:
-        _add_stream(page, presentation, stream, stop)
+    for stream in listed:
+        _add_stream(page, presentation, stream)
     page.add("</SmoothStreamingMedia>\n")
     return page
 
 
-def _duration(listed: list[tuple[Stream, int]]) -> int:
+def _duration(listed: list[Stream]) -> int:
     """From the first fragment to the end of the last, in the manifest's timescale."""
     starts: list[int] = []
     ends: list[int] = []
-    for stream, stop in listed:
-        chunks = stream.chunks
+    for stream in listed:
+        chunks, stop = stream.chunks, stream.stop
         starts.append(to_ns(int(chunks.time[0]), chunks.info.timescale))
         ends.append(to_ns(int(chunks.time[stop - 1] + chunks.duration[stop - 1]), chunks.info.timescale))
     return (max(ends) - min(starts)) * TIMESCALE // NS
 
 
-def _add_stream(page: Page, presentation: Presentation, stream: Stream, stop: int) -> None:
-    chunks = stream.chunks
+def _add_stream(page: Page, presentation: Presentation, stream: Stream) -> None:
+    chunks, stop = stream.chunks, stream.stop
     video = chunks.info.kind == "video"
     key = ("smooth rows", *(track.info.number for track in stream.tracks))
     strip = cache.strip(presentation, key, chunks, _chunk_list)
@@ -237,9 +244,8 @@ def _fourcc(config: TrackConfig) -> str | None:
     return _FOURCC.get(config.codec) or _FOURCC.get(config.codec.partition(".")[0])
 
 
-def _stop(presentation: Presentation, stream: Stream) -> int:
+def _stop(presentation: Presentation, chunks: Chunks) -> int:
     """The end of the chunks that may be served: all but those that lack their look-ahead, all when nothing comes behind."""
-    chunks = stream.chunks
     if presentation.ended:
         return len(chunks.time)
     for stop in range(len(chunks.time), max(0, chunks.settled - LOOK_AHEAD), -1):
@@ -255,7 +261,7 @@ def media(presentation: Presentation, target: SmoothMedia) -> Published:
         PackagerError: TOO_EARLY (412) before its look-ahead is there; NO_SUCH_STREAM, NO_SUCH_FRAGMENT (404).
     """
     stream, layer = _stream_of(presentation, target)
-    chunks, chunk, stop = stream.chunks, stream.chunks.find(target.time), _stop(presentation, stream)
+    chunks, chunk, stop = stream.chunks, stream.chunks.find(target.time), stream.stop
     # All behind the last listed one, also where a hole is that no client can know of yet.
     early = target.time > int(chunks.time[stop - 1]) if stop else len(chunks.time) > 0 and target.time >= int(chunks.time[0])
     if not presentation.ended and early:
@@ -290,7 +296,7 @@ def times_behind(presentation: Presentation, target: SmoothMedia, time: int) -> 
     """
     stream, _ = _stream_of(presentation, target)
     chunk = stream.chunks.find(time)
-    return [] if chunk is None else stream.chunks.time[chunk + 1 : _stop(presentation, stream)].tolist()
+    return [] if chunk is None else stream.chunks.time[chunk + 1 : stream.stop].tolist()
 
 
 def _stream_of(presentation: Presentation, target: SmoothMedia) -> tuple[Stream, TrackWindow]:
@@ -302,7 +308,7 @@ def _stream_of(presentation: Presentation, target: SmoothMedia) -> tuple[Stream,
     # A layer that is out of step is not in the manifest; what it listed before is served all the same.
     for layer in playable(presentation, "video"):
         if target.stream == "video" and layer.info.bitrate == target.bitrate and _fourcc(_declared(layer)) is not None:
-            return Stream("video", [layer], chunks_of(presentation, [layer])), layer
+            return _stream(presentation, "video", [layer]), layer
     raise PackagerError("NO_SUCH_STREAM", "no stream has this name and bitrate", status=404, where=build(target))
 
 

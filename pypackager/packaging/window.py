@@ -59,7 +59,7 @@ def end_time(track: TrackWindow, row: int) -> int:
 
 def find(track: TrackWindow, time: int) -> int | None:
     """The row that starts at `time`."""
-    row = int(np.searchsorted(track.time, time))
+    row = int(track.time.searchsorted(time))
     return row if row < len(track.time) and int(track.time[row]) == time else None
 
 
@@ -151,7 +151,7 @@ def audio_rows(presentation: Presentation, video: TrackWindow, start: int, stop:
     period, reach_ns = int(video.period[start]), interval_ns(presentation)
     head_ns = to_ns(int(video.time[start]), video.info.timescale)
     tail_ns = to_ns(end_time(video, stop - 1), video.info.timescale)
-    first, last = (int(np.searchsorted(audio.time, from_ns(_mux_border(ns), scale))) for ns in (head_ns, tail_ns))
+    first, last = (int(audio.time.searchsorted(from_ns(_mux_border(ns), scale))) for ns in (head_ns, tail_ns))
     if int(video.flags[start]) & FLAG_PERIOD:
         while first < count and int(audio.period[first]) < period:
             first += 1
@@ -188,9 +188,9 @@ def muxed_start(video: TrackWindow, audio: TrackWindow) -> int:
     if not len(audio.time) or audio.first == 0:
         return 0
     if int(audio.flags[0]) & FLAG_PERIOD:
-        return int(np.searchsorted(video.period, int(audio.period[0])))
+        return int(video.period.searchsorted(int(audio.period[0])))
     # A fragment that was there before would start at the border or later, and end here: it would be shorter than any but a left-over.
-    return int(np.searchsorted(video.time, _muxed_from(video, audio, 0)))
+    return int(video.time.searchsorted(_muxed_from(video, audio, 0)))
 
 
 def _muxed_from(video: TrackWindow, audio: TrackWindow, row: int) -> int:

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -224,13 +225,14 @@ class Daemon:
             self._rearm()
 
     def _complete(self, writer: Writer) -> None:
-        touched: dict[str, LiveChannel] = {}
+        touched: list[LiveChannel] = []
         for ticket, errno in writer.done():
-            for name, channel in self.fleet.channels.items():
-                if channel.finished(ticket, errno):
-                    touched[name] = channel
-                    break
-        for channel in touched.values():
+            # The answers for a channel's fragments follow each other.
+            asked = chain(touched, self.fleet.channels.values())
+            owner = next((channel for channel in asked if channel.finished(ticket, errno)), None)
+            if owner is not None and owner not in touched:
+                touched.insert(0, owner)
+        for channel in touched:
             channel.advance()
         if touched:
             self.fronts.turn()

@@ -13,13 +13,13 @@ def rescale(time: int, source: int, target: int) -> int:
 
 
 def to_ns(time: int, timescale: int) -> int:
-    """Ticks to nanoseconds."""
-    return rescale(time, timescale, SECOND_NS)
+    """Ticks to nanoseconds, as `rescale` does it: asked dozens of times for a fragment."""
+    return (2 * time * SECOND_NS + timescale) // (2 * timescale)
 
 
 def from_ns(time_ns: int, timescale: int) -> int:
-    """Nanoseconds to ticks."""
-    return rescale(time_ns, SECOND_NS, timescale)
+    """Nanoseconds to ticks, likewise."""
+    return (2 * time_ns * timescale + SECOND_NS) // (2 * SECOND_NS)
 
 
 def sequence_of(time: int, timescale: int) -> int:

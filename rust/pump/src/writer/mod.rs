@@ -18,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use syncer::Syncer;
 
 /// Number of an open file.
@@ -178,12 +179,12 @@ impl Shared {
 
     fn run(&self, syncer: &Syncer) {
         let mut files = HashMap::new();
-        let mut finished = Vec::new();
+        let (mut finished, mut syncs) = (Vec::new(), Vec::new());
         while let Some(jobs) = self.take_jobs() {
             for (ticket, job) in jobs {
                 let size = job.size();
                 // A fault of ours must not stop every channel's writes: it becomes the errno of its own ticket.
-                let run = AssertUnwindSafe(|| job.run(ticket, &mut files, syncer));
+                let run = AssertUnwindSafe(|| job.run(ticket, &mut files, &mut syncs));
                 let result = catch_unwind(run).unwrap_or(Some(Err(Errno::IO)));
                 self.queued_bytes.fetch_sub(size, Ordering::Relaxed);
                 if let Some(result) = result.filter(|_| ticket != 0) {
@@ -191,10 +192,13 @@ impl Shared {
                 }
             }
             self.answers.publish(&mut finished);
+            if !syncs.is_empty() {
+                syncer.sync(std::mem::take(&mut syncs));
+            }
         }
     }
 
-    /// All jobs that wait, in order; sleeps while there are none; `None` after the stop.
+    /// All jobs that wait, in order; sleeps while there are none, and until those that belong together have come; `None` after the stop.
     fn take_jobs(&self) -> Option<VecDeque<(Ticket, Job)>> {
         let mut queue = lock(&self.queue);
         while queue.jobs.is_empty() {
@@ -202,6 +206,11 @@ impl Shared {
                 return None;
             }
             queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            if !queue.stopped {
+                drop(queue);
+                std::thread::sleep(GATHER);
+                queue = lock(&self.queue);
+            }
         }
         Some(std::mem::take(&mut queue.jobs))
     }
@@ -228,8 +237,13 @@ impl Job {
         }
     }
 
-    /// Does it; `None`: the syncer answers for it.
-    fn run(self, ticket: Ticket, files: &mut HashMap<Handle, File>, syncer: &Syncer) -> Option<Result<(), Errno>> {
+    /// Does it; `None`: it is among the syncs now, whose thread answers for it.
+    fn run(
+        self,
+        ticket: Ticket,
+        files: &mut HashMap<Handle, File>,
+        syncs: &mut Vec<syncer::Job>,
+    ) -> Option<Result<(), Errno>> {
         Some(match self {
             Self::Open(handle, file) => {
                 files.insert(handle, file);
@@ -245,7 +259,7 @@ impl Job {
             Self::Sync(handles) => {
                 match handles.iter().map(|handle| Some(files.get_mut(handle)?.begin_sync())).collect() {
                     Some(begun) => {
-                        syncer.sync(ticket, begun);
+                        syncs.push((ticket, begun));
                         return None;
                     }
                     None => Err(Errno::BADF),
@@ -255,6 +269,10 @@ impl Job {
         })
     }
 }
+
+/// How long jobs are gathered after the first of them: those of a fragment interval come within milliseconds, and each wakeup of this
+/// thread, and of the one that takes the answers, costs more than a job.
+const GATHER: Duration = Duration::from_millis(10);
 
 fn find(files: &mut HashMap<Handle, File>, handle: Handle) -> Result<&mut File, Errno> {
     files.get_mut(&handle).ok_or(Errno::BADF)

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
-type Job = (Ticket, Vec<Synced>);
+/// A sync and its ticket.
+pub(super) type Job = (Ticket, Vec<Synced>);
 
 /// A thread that syncs in order. Dropping it waits for the file under way and cancels the rest.
 #[derive(Debug)]
 pub(super) struct Syncer {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<Vec<Job>>>,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -28,11 +29,11 @@ impl Syncer {
         Ok(Self { jobs: Some(jobs), stopped, thread: Some(thread) })
     }
 
-    /// Syncs each file in order, up to the first that fails, and answers the ticket then.
-    pub(super) fn sync(&self, ticket: Ticket, files: Vec<Synced>) {
+    /// Syncs the files of each job in order, up to the first that fails, and answers their tickets together.
+    pub(super) fn sync(&self, syncs: Vec<Job>) {
         if let Some(jobs) = &self.jobs {
             // The thread takes jobs for as long as this sender lives.
-            let _ = jobs.send((ticket, files));
+            let _ = jobs.send(syncs);
         }
     }
 }
@@ -48,22 +49,21 @@ impl Drop for Syncer {
     }
 }
 
-fn run(jobs: &Receiver<Job>, stopped: &AtomicBool, answers: &Answers) {
+fn run(jobs: &Receiver<Vec<Job>>, stopped: &AtomicBool, answers: &Answers) {
     while let Ok(first) = jobs.recv() {
-        let waiting: Vec<Job> = std::iter::once(first).chain(jobs.try_iter()).collect();
+        let waiting: Vec<Job> = first.into_iter().chain(jobs.try_iter().flatten()).collect();
         if !stopped.load(Ordering::Relaxed) {
             waiting.iter().flat_map(|(_, files)| files).for_each(Synced::begin);
         }
-        for (ticket, files) in waiting {
-            sync(ticket, files, stopped, answers);
-        }
+        let mut finished = waiting.into_iter().map(|(ticket, files)| (ticket, sync(files, stopped))).collect();
+        answers.publish(&mut finished);
     }
 }
 
-fn sync(ticket: Ticket, files: Vec<Synced>, stopped: &AtomicBool, answers: &Answers) {
+/// The errno of the first file that fails, else 0. Closed files end here, before anybody is told.
+fn sync(files: Vec<Synced>, stopped: &AtomicBool) -> i32 {
     let sync = |file: &Synced| if stopped.load(Ordering::Relaxed) { Err(Errno::CANCELED) } else { file.sync() };
     let result = files.iter().try_for_each(sync);
-    // Closed files end here, before anybody is told.
     drop(files);
-    answers.publish(&mut vec![(ticket, result.err().map_or(0, Errno::raw_os_error))]);
+    result.err().map_or(0, Errno::raw_os_error)
 }
