@@ -20,6 +20,10 @@ from pypackager.timeline.times import SECOND_NS
 
 MISALIGNED_NS = SECOND_NS // 10
 """A layer whose fragment starts so far from the leader's does not align."""
+RECONNECT_NS = 10 * SECOND_NS
+"""While no connection is left nothing newer is kept from anybody: what the last one broke off in waits so long for it to be sent again."""
+RESENT = 3
+"""Fragments that an encoder that is back may need the time for, at any pace: two that it sends again, and the one that broke off."""
 UNUSUAL = 3
 """A fragment longer than so many intervals of the channel is no measure for the others."""
 
@@ -43,7 +47,9 @@ class Held(msgspec.Struct):
     until_ns: int
 
 
-def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: int, until_ns: int | None = None) -> Slot | Held | None:
+def next_slot(
+    lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: int, until_ns: int | None = None, *, at_once: bool = False
+) -> Slot | Held | None:
     """The next slot to publish, or how long to wait for the tracks that are behind, or None when nothing waits.
 
     Args:
@@ -52,6 +58,7 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
         limit_ns: the configured shortest deadline.
         last_ns: monotonic time of the last publication: a track that sends faster than real time does not use up the time of the others.
         until_ns: media time up to which is published now (pace.py); None: all of it.
+        at_once: nobody waits for an encoder that is gone.
     """
     lines = list(lines)
     leading = _leading(lines, now_ns, limit_ns, last_ns)
@@ -63,7 +70,8 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
         return Held(now_ns + early_ns)
     grace_ns = _grace(end_ns - start_ns, limit_ns)
     arrived_ns = min(f.arrived_ns for line in lines for f in line.waiting[:1] if line.ns(f.time) < end_ns)
-    deadline = arrived_ns + grace_ns
+    back_ns = None if at_once else _back_ns(lines)
+    deadline = max(arrived_ns + grace_ns, back_ns or 0)
     held: list[int] = []
     for line in lines:
         grows_until = _grows_until(line, end_ns, now_ns, grace_ns)
@@ -71,9 +79,11 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
             if line is leader or _is_waited_for(line, lines, limit_ns):
                 held.append(grows_until)
             continue
-        if not _behind(line, start_ns, end_ns, now_ns, grace_ns):
+        if not _behind(line, start_ns, end_ns, now_ns, grace_ns if back_ns is None else max(grace_ns, RECONNECT_NS)):
             continue
         until = max(deadline, last_ns + 2 * grace_ns) if line.is_steady() else deadline
+        if line.awaited_ns is not None:
+            until = max(until, line.awaited_ns + RESENT * grace_ns)
         if now_ns < until:
             held.append(until)
         elif line.awaited_ns is None or arrived_ns >= line.awaited_ns:
@@ -100,6 +110,13 @@ def next_slot(lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: i
             line.proven = 0
             missing.append(line)
     return Slot(start_ns, end_ns, leader, head, members, missing)
+
+
+def _back_ns(lines: list[TrackLine]) -> int | None:
+    """Until when an encoder may come back that was cut off inside the slot; None when one is there, or has brought more since."""
+    if any(line.feeds or len(line.waiting) > 1 for line in lines):
+        return None
+    return max((line.left_ns + RECONNECT_NS for line in lines if line.left_ns is not None), default=None)
 
 
 def _reach(lines: Iterable[TrackLine], end_ns: int) -> int:

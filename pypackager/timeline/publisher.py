@@ -53,20 +53,22 @@ class Publisher:
         self._lines = lines
         self._finish = finish
 
-    def advance(self, feeds: Collection[Feed], now: Now, until_ns: int | None) -> int | None:
+    def advance(self, feeds: Collection[Feed], now: Now, until_ns: int | None, *, at_once: bool = False) -> int | None:
         """Publishes every slot that is complete or past its deadline; says (monotonic) when to try again though nothing came.
 
         Args:
             feeds: all connections.
             now: the instant of the call.
             until_ns: media time up to which is published now (pace.py); None: all of it.
+            at_once: nobody waits for an encoder that is gone.
         """
         if self.rhythm is None and (until := self._start_held_ns(feeds)) is not None and now.mono_ns < until:
             return until
         while True:
             # A fragment that broke off is short: the deadline is one usual fragment all the same.
             usual_ns = self.rhythm.rhythm.interval_ns if self.rhythm is not None else 0
-            slot = next_slot(self._lines.values(), now.mono_ns, max(self._options.limit_ns, usual_ns), self._last_ns, until_ns)
+            limit_ns = max(self._options.limit_ns, usual_ns)
+            slot = next_slot(self._lines.values(), now.mono_ns, limit_ns, self._last_ns, until_ns, at_once=at_once)
             if not isinstance(slot, Slot):
                 return slot.until_ns if isinstance(slot, Held) else None
             # What is listed is written, and where that fails the slot is another one.

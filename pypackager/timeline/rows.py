@@ -120,4 +120,10 @@ def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period:
     start = from_ns(slot.start_ns, scale)
     begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
     end = from_ns(slot.end_ns, scale)
-    return begin, min(end, line.waiting[0].time) if line.waiting else end
+    return begin, min(end, line.waiting[0].time) if line.waiting else _own_end(line, begin, end)
+
+
+def _own_end(line: TrackLine, begin: int, end: int) -> int:
+    """Where a gap of sound up to the end of a slot ends on its own grid: a gap over the start of its next fragment would cost that, too."""
+    own = begin + from_ns(line.usual_ns or 0, line.info.timescale)
+    return own if line.info.kind == "audio" and line.tolerance < abs(own - end) < (own - begin) // 2 else end

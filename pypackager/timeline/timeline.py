@@ -169,7 +169,7 @@ class Timeline:
     def advance(self, now: Now, *, at_once: bool = False) -> None:
         """Publishes every slot that is complete or past its deadline, `at_once` also ahead of time; `wake_ns` says when to call again."""
         until_ns = None if at_once else self._pace.until_ns(now, self.anchor_ns, self.reach_ns)
-        self.wake_ns = self.publisher.advance(self.feeds.values(), now, until_ns)
+        self.wake_ns = self.publisher.advance(self.feeds.values(), now, until_ns, at_once=at_once)
 
     def behind(self) -> dict[str, int]:
         """Where the newest fragment that waits behind the published edge starts, by track id."""
