@@ -18,6 +18,7 @@ __all__ = [
     "Chunk",
     "ChunkReady",
     "Closed",
+    "ConnectRequested",
     "ConnectionStats",
     "CoreError",
     "DeflatedBlock",
@@ -359,6 +360,16 @@ class Request:
     headers: list[tuple[str, str]]
 
 @final
+class ConnectRequested:
+    """An RTMP connect, of a pump that asks about them; the publish waits until accept() or refuse()."""
+
+    conn: int
+    app: str
+    query: str
+    tc_url: str
+    encoder: str
+
+@final
 class PublishRequested:
     """An RTMP publish; media waits until accept() or refuse()."""
 
@@ -421,7 +432,7 @@ class Closed:
     bytes_received: int
 
 _Numbers: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int]
-PumpEvent: TypeAlias = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
+PumpEvent: TypeAlias = Request | ConnectRequested | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
 
 @final
 class ConnectionStats:
@@ -457,8 +468,13 @@ class Pump:
         max_fragment: int = 33_554_432,
         audio_grid_ms: int = 2000,
         spill_directory: str | PathLike[str] | None = None,
+        ask_connect: bool = False,
     ) -> Self:
-        """Starts the thread; the spill file is made in `spill_directory` (default: the system's for temporary files) when it is needed."""
+        """Starts the thread.
+
+        With `ask_connect` RTMP connects are asked about before their publish. The spill file is made in `spill_directory` (default: the
+        system's for temporary files) when it is needed.
+        """
 
     def fileno(self) -> int:
         """An eventfd, readable when events wait."""

@@ -79,8 +79,8 @@ class ChannelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     ingest_hosts: list[IngestHost] = []
     """Host names that are the channel's alone: encoders that push to one of them leave the channel's name out of their URL."""
     ingest_users: dict[UserName, Secret] = {}
-    """Names and passwords of the encoders that may push: `{ studio = "a-password" }`, for HTTP Basic and Digest; empty: they are not asked
-    who they are."""
+    """Names and passwords of the encoders that may push: `{ studio = "a-password" }`, for HTTP Basic and Digest and for RTMP with Adobe's
+    challenge; empty: they are not asked who they are."""
     stream_key: StreamKey | None = None
     """What an encoder has to bring behind its URL, as `?key=…`; default: nothing."""
     preview_allow: list[str] = []

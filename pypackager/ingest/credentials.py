@@ -1,7 +1,7 @@
-"""Whose encoder it is: HTTP Basic (RFC 7617) and Digest (RFC 7616) with the users of a channel.
+"""Whose encoder it is: HTTP Basic (RFC 7617) and Digest (RFC 7616), and Adobe's challenge over RTMP, with the users of a channel.
 
-In: users with their passwords, the heads of requests. Out: a seal of who it is, or a refusal with what to answer it. Never: a password in
-a text, or a comparison whose time says how much of it was right.
+In: users with their passwords, the heads of requests, connects. Out: a seal of who it is, or a refusal with what to answer it. Never: a
+password in a text, or a comparison whose time says how much of it was right.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hmac import compare_digest, digest
 from typing import Protocol
 from urllib.parse import unquote
 
+from pypackager.ingest import adobe
 from pypackager.ingest.nonces import Nonces
 from pypackager.model.errors import PackagerError
 
@@ -43,13 +44,13 @@ class Head(Protocol):
         ...
 
 
-class UnidentifiedError(PackagerError):
-    """Who asks has to say who it is: an answer to one of the challenges is needed (401)."""
+class CredentialsError(PackagerError):
+    """Who asks has not said who it is, or not rightly."""
 
-    def __init__(self, detail: str, challenges: Sequence[str] = ()) -> None:
-        super().__init__("CREDENTIALS_MISSING", detail, status=401)
+    def __init__(self, code: str, detail: str, status: int, challenges: Sequence[str] = ()) -> None:
+        super().__init__(code, detail, status=status)
         self.challenges = challenges
-        """Values of WWW-Authenticate."""
+        """Values of WWW-Authenticate; to an RTMP connect the text that its encoder acts on."""
 
 
 class Gate:
@@ -83,11 +84,33 @@ class Gate:
                 user = fields["username"]
                 right = self._answered(realm, users.get(user), head.method, fields)
             case _:
-                raise UnidentifiedError("the channel has ingest_users: send a user and a password", self._challenges(realm))
+                raise missing(challenges=self._challenges(realm))
         if not right:
             raise wrong()
         if fields and not self._nonces.spend(fields["nonce"], realm, int(fields["nc"], 16)):
-            raise UnidentifiedError("the nonce is too old, or was used", self._challenges(realm, stale=True))
+            raise missing("the nonce is too old, or was used", self._challenges(realm, stale=True))
+        return self.seal(realm, user, users[user])
+
+    def identify_connect(self, realm: str, users: Mapping[str, str], query: str) -> bytes:
+        """The seal of the user of an RTMP connect.
+
+        Raises:
+            CredentialsError: CREDENTIALS_MISSING, CREDENTIALS_WRONG, with what to answer.
+        """
+        shown = adobe.read(query)
+        if shown is None:
+            raise missing(challenges=[adobe.NEEDED])
+        user = unquote(shown.user)
+        # One that there is not has a salt, too: who asks is not told.
+        salt = digest(self._secret, f"{realm}\0{shown.user}".encode(), sha256).hex()[:8]
+        asked = adobe.needed(shown.user, salt, self._nonces.make(realm))
+        if not shown.response:
+            raise missing(challenges=[asked])
+        right = compare_digest(adobe.response(shown, salt, users.get(user, "")).encode(), shown.response.encode())
+        if not right or user not in users:
+            raise wrong([adobe.FAILED])
+        if not self._nonces.spend(shown.opaque, realm):
+            raise missing("the challenge is too old, or was answered before", [asked])
         return self.seal(realm, user, users[user])
 
     def seal(self, realm: str, user: str, password: str) -> bytes:
@@ -100,7 +123,7 @@ class Gate:
 
     def _answered(self, realm: str, password: str | None, method: str, fields: Mapping[str, str]) -> bool:
         if fields["realm"] != realm:
-            raise UnidentifiedError("the realm is another channel's", self._challenges(realm))
+            raise missing("the realm is another channel's", self._challenges(realm))
         # As much is worked out for a user that there is not.
         expected = answer(fields, password if password is not None else "", method)
         return compare_digest(expected.encode(), fields["response"].lower().encode()) and password is not None
@@ -114,9 +137,14 @@ class Gate:
         return [*digests, f'Basic realm="{realm}", charset="UTF-8"']
 
 
-def wrong() -> PackagerError:
+def missing(detail: str = "the channel has ingest_users: send a user and a password", challenges: Sequence[str] = ()) -> CredentialsError:
+    """An answer to one of the challenges is needed."""
+    return CredentialsError("CREDENTIALS_MISSING", detail, 401, challenges)
+
+
+def wrong(challenges: Sequence[str] = ()) -> CredentialsError:
     """Which of the two it is, is not said."""
-    return PackagerError("CREDENTIALS_WRONG", "the user or the password is not the channel's", status=403)
+    return CredentialsError("CREDENTIALS_WRONG", "the user or the password is not the channel's", 403, challenges)
 
 
 def answer(fields: Mapping[str, str], password: str, method: str) -> str:

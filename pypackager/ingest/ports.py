@@ -91,7 +91,7 @@ class Intake(Protocol):
 class Answers(Protocol):
     """What the router tells the pump."""
 
-    def accept(self, conn: int, budget: Budget) -> None:
+    def accept(self, conn: int, budget: Budget | None) -> None:
         """Lets the request or publish go on; what its open fragments hold counts against the budget."""
         ...
 

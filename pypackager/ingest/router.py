@@ -14,6 +14,7 @@ from pypackager._core import (
     BodyEnd,
     ChunkReady,
     Closed,
+    ConnectRequested,
     CoreError,
     NeedClock,
     Proxies,
@@ -22,7 +23,7 @@ from pypackager._core import (
     TrackFound,
     Warned,
 )
-from pypackager.ingest.credentials import Gate, UnidentifiedError, wrong
+from pypackager.ingest.credentials import CredentialsError, Gate, missing, wrong
 from pypackager.ingest.ports import Answers, Intake, Log
 from pypackager.ingest.urls import Side, Target, host_of, host_of_url, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
@@ -34,7 +35,7 @@ CLOCK_BITS = 32
 _FIELDS = {405: ("Allow", "POST, PUT"), 503: ("Retry-After", "2")}
 """What goes with a refusal by its status."""
 
-PumpEvent = Request | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
+PumpEvent = Request | ConnectRequested | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
 
 
 class Connection(msgspec.Struct):
@@ -164,6 +165,8 @@ class Router:
                 self._bind(connection, channel.place(event.conn, event.time, event.timescale))
         elif isinstance(event, Request):
             self._request(connection, event)
+        elif isinstance(event, ConnectRequested):
+            self._greet(connection, event)
         elif isinstance(event, PublishRequested):
             owner = self._owner(host_of_url(event.tc_url))
             self._enter(connection, parse_rtmp_target(event.app, event.stream, event.query, owner), event.encoder)
@@ -195,6 +198,15 @@ class Router:
         agent = next((value for name, value in request.headers if name.lower() == "user-agent"), "")
         host = next((value for name, value in request.headers if name == "host"), "")
         self._enter(connection, parse_http_target(request.target, self._owner(host_of(host))), agent, request)
+
+    def _greet(self, connection: Connection, event: ConnectRequested) -> None:
+        """Asks who it is where the application is a channel's that has users: encoders say so in their connect alone."""
+        name = self._owner(host_of_url(event.tc_url)) or event.app.strip("/").partition("/")[0]
+        channel = self._channels.get(name)
+        if channel is not None and channel.users and channel.admits(connection.peer):
+            connection.seal = self._gate.identify_connect(name, channel.users, event.query)
+        # Whether it may push is for its publish, which names the stream.
+        self._pump.accept(connection.conn, None)
 
     def _enter(self, connection: Connection, target: Target, agent: str, request: Request | None = None) -> None:
         channel = self._channels.get(target.channel)
@@ -254,7 +266,7 @@ class Router:
         if channel.users and request is not None:
             connection.seal = self._gate.identify(target.channel, channel.users, request)
         elif channel.users and not self._gate.holds(connection.seal, target.channel, channel.users):
-            raise wrong() if connection.seal else UnidentifiedError("the channel has ingest_users: send a user and a password")
+            raise wrong() if connection.seal else missing()
         if not channel.unlocks(target.key):
             said = "is not the channel's" if target.key else "is missing: push to URL?key=KEY"
             raise PackagerError("STREAM_KEY_WRONG", f"the stream key {said}", status=403)
@@ -289,7 +301,7 @@ class Router:
     def _refuse(self, connection: Connection, error: PackagerError | CoreError) -> None:
         where = _where(connection)
         # A challenge is no fault: encoders that know their user ask for one.
-        say = self._log.info if isinstance(error, UnidentifiedError) else self._log.warning
+        say = self._log.info if error.status == 401 else self._log.warning
         say("refused", conn=connection.conn, peer=connection.peer, code=error.code, detail=error.detail, status=error.status, **where)
         self._refused(error.code)
         if (channel := connection.channel) is not None:
@@ -304,10 +316,11 @@ class Router:
         if connection.protocol == "rtmp":
             name = "NetStream.Publish.BadName" if error.status in (400, 404) else "NetStream.Publish.Denied"
             name = "NetConnection.Connect.Closed" if connection.drained else name
-            self._pump.refuse(connection.conn, name, f"{error.code}: {error.detail}")
+            texts = error.challenges if isinstance(error, CredentialsError) else ()
+            self._pump.refuse(connection.conn, name, texts[0] if texts else f"{error.code}: {error.detail}")
             return
         problem = {"type": "about:blank", "title": error.code, "status": error.status, "code": error.code, "detail": error.detail}
-        headers = [("WWW-Authenticate", each) for each in error.challenges] if isinstance(error, UnidentifiedError) else []
+        headers = [("WWW-Authenticate", each) for each in error.challenges] if isinstance(error, CredentialsError) else []
         headers += [_FIELDS[error.status]] if error.status in _FIELDS else []
         self._pump.respond(connection.conn, error.status, "application/problem+json", msgspec.json.encode(problem), headers, True)
 

@@ -106,6 +106,7 @@ class Daemon:
             max_unparsed=tuning.max_unparsed,
             max_fragment=tuning.max_fragment,
             spill_directory=self._data_dir,
+            ask_connect=True,
         )
         gate = Gate(lambda: self.clock.now().mono_ns)
         fleet = self.fleet

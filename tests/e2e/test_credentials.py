@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.daemon import Channel, running_daemon
-from tests.helpers.encoders import push_isml, push_rtmp, wait_until
+from tests.helpers.encoders import NEW_FFMPEG, push_isml, push_rtmp, wait_until
 from tests.helpers.media import SINGLE, material
 from tests.helpers.presentation import OUTPUTS
 
@@ -28,6 +28,24 @@ def test_an_encoder_that_pushes_to_a_host_of_the_channel(tmp_path: Path) -> None
         push_rtmp(f"rtmp://localhost:{daemon.port('rtmp')}/live", material(SINGLE), tmp_path / "encoder.log", {"main": ["0"]}).finish()
         daemon.end_program("news")
         assert '"channel":"news","stream":"main"' in daemon.log()
+
+
+@pytest.mark.parametrize("binary", ["ffmpeg", NEW_FFMPEG], ids=["5", "9"])
+def test_an_encoder_that_pushes_over_rtmp(binary: str, tmp_path: Path) -> None:
+    channel = Channel("news", "rtmp", settings=USERS)
+    with running_daemon(tmp_path, channel, unjudged="the stranger leaves a program without media, and the other pushes briefly") as daemon:
+        for who in ("studio:second-word@", "nobody:first-word@", ""):
+            base = daemon.rtmp("news").replace("//", f"//{who}")
+            stranger = push_rtmp(base, material(SINGLE), tmp_path / f"{who[:3]}.log", {"main": ["0"]}, binary=binary)
+            wait_until(lambda stranger=stranger: not stranger.running(), f"{who} was not refused")
+            assert stranger.process.returncode != 0, who
+        assert "CREDENTIALS_WRONG" in daemon.log()
+        base = daemon.rtmp("news").replace("//", "//studio:first-word@")
+        with push_rtmp(base, material(SINGLE), tmp_path / "encoder.log", {"main": ["0"]}, binary=binary, loop=True) as encoder:
+            daemon.wait_for(daemon.presentation("news", OUTPUTS["dash"].manifest), "<S ")
+            daemon.reload("news", settings=USERS.replace("first-word", "third-word"))
+            wait_until(lambda: not encoder.running(), "who has the old password is let on")
+        assert "-word" not in daemon.log(), "a password is in the log"
 
 
 def test_encoders_that_push_over_http(tmp_path: Path) -> None:

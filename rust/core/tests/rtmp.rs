@@ -152,6 +152,43 @@ fn a_digest_is_answered_with_a_digest() {
 }
 
 #[test]
+fn a_connection_is_asked_about_before_its_publish() {
+    let asking = || RtmpSession::new(Limits { ask_connect: true, ..Limits::default() });
+    let (mut session, mut events) = (asking(), Vec::new());
+    session.feed(FFMPEG, &mut events).unwrap();
+    assert!(session.paused() && session.greeted());
+    let [Event::Connect(asked)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((&*asked.app, &*asked.stream), ("news/secondary", ""));
+    session.take_output();
+    session.accept_publish();
+    assert!(session.greeted(), "that was not asked");
+    session.accept_connect();
+    session.feed(&[], &mut events).unwrap();
+    assert!(contains(&session.take_output(), "NetConnection.Connect.Success"));
+    assert!(session.paused() && !session.greeted());
+    session.accept_publish();
+    session.feed(&[], &mut events).unwrap();
+    assert!(events[1..] == run_pieces([FFMPEG]).events, "all else is as without the question");
+
+    let mut refused = asking();
+    refused.feed(FFMPEG, &mut Vec::new()).unwrap();
+    refused.take_output();
+    let text = format!("[ AccessManager.Reject ] : {}", "x".repeat(200));
+    refused.refuse_connect(&text);
+    assert!(refused.should_close() && !refused.paused());
+    let output = refused.take_output();
+    let (bound, answer) = output.split_at(output.windows(6).position(|at| at == b"_error").unwrap());
+    assert!(bound.windows(4).any(|size| size == 4096u32.to_be_bytes()), "the chunk size stands before a long answer");
+    assert!(contains(answer, &text) && contains(answer, "NetConnection.Connect.Rejected"));
+    refused.refuse_connect("again");
+    assert!(refused.take_output().is_empty());
+
+    let mut twice = publishing();
+    twice.feed(&chunk(3, 20, 0, &[string("connect"), number(4.0), object(&[("app", &string("else"))])].concat()));
+    assert_eq!(twice.error.map(|error| error.code), Some("RTMP_SEQUENCE"));
+}
+
+#[test]
 fn nothing_is_read_before_the_decision() {
     let mut session = RtmpSession::new(Limits::default());
     let mut events = Vec::new();
@@ -346,6 +383,7 @@ fn after_the_end_commands_are_answered_and_media_is_not_read() {
     run.output.clear();
     run.feed(&chunk(3, 20, 0, &[&string("FCUnpublish")[..], &number(7.0), &[5], &string("cam")].concat()));
     assert!(contains(&run.output, "_result") && !run.session.should_close() && run.error.is_none());
+    assert!(contains(&run.output, "onFCUnpublish"), "FMLE waits for it");
 }
 
 proptest! {

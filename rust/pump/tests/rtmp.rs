@@ -103,6 +103,31 @@ fn an_encoder_that_vanishes_leaves_what_it_sent() {
 }
 
 #[test]
+fn a_connect_is_let_through_or_refused_where_it_is_asked_about() {
+    let mut bench = Bench::new(Options { ask_connect: true, ..quick() });
+    let (mut client, number) = bench.connect(Protocol::Rtmp);
+    send(&mut client, RTMP);
+    bench.next("ConnectRequested", |event| matches!(event, Event::ConnectRequested { conn, .. } if *conn == number));
+    bench.pump.accept(number, None);
+    asked(&mut bench, number);
+    bench.pump.accept(number, None);
+    bench.next("NeedClock", |event| matches!(event, Event::NeedClock { .. }));
+    bench.pump.bind(number, 1);
+    finish(client);
+    assert_eq!(bench.closed(number).0, "");
+    let story = bench.story(number);
+    assert!(story[0].starts_with("connect ") && story[1].starts_with("publish "), "{story:#?}");
+
+    let (mut client, number) = bench.connect(Protocol::Rtmp);
+    send(&mut client, &RTMP[..4000]);
+    bench.next("ConnectRequested", |event| matches!(event, Event::ConnectRequested { conn, .. } if *conn == number));
+    bench.pump.refuse(number, "", "[ code=403 need auth; authmod=adobe ]");
+    assert_eq!(bench.closed(number).0, "");
+    let answer = read_all(&mut client);
+    assert!(answer.contains("_error") && answer.contains("[ code=403 need auth; authmod=adobe ]"), "{answer}");
+}
+
+#[test]
 fn a_refusal_is_said_in_the_words_of_the_protocol() {
     let mut bench = Bench::quick();
     let (mut client, number) = bench.connect(Protocol::Rtmp);

@@ -15,6 +15,16 @@ pub struct Request {
     headers: Vec<(String, String)>,
 }
 
+/// An RTMP connect; the publish waits until accept() or refuse().
+#[pyclass(frozen, get_all, module = "pypackager._core")]
+pub struct ConnectRequested {
+    conn: Number,
+    app: String,
+    query: String,
+    tc_url: String,
+    encoder: String,
+}
+
 /// An RTMP publish; media waits until accept() or refuse().
 #[pyclass(frozen, get_all, module = "pypackager._core")]
 pub struct PublishRequested {
@@ -96,6 +106,10 @@ pub fn convert(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             let pump::RequestHead { method, target, headers } = head;
             Py::new(py, Request { conn, method, target, headers })?.into_any()
         }
+        Event::ConnectRequested { conn, publish } => {
+            let pump::Publish { app, stream: _, query, tc_url, flash_ver: encoder } = publish;
+            Py::new(py, ConnectRequested { conn, app, query, tc_url, encoder })?.into_any()
+        }
         Event::PublishRequested { conn, publish } => {
             let pump::Publish { app, stream, query, tc_url, flash_ver: encoder } = publish;
             Py::new(py, PublishRequested { conn, app, stream, query, tc_url, encoder })?.into_any()
@@ -126,6 +140,7 @@ pub fn convert(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
 pub fn add_union(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let classes = [
+        py.get_type::<ConnectRequested>(),
         py.get_type::<PublishRequested>(),
         py.get_type::<TrackFound>(),
         py.get_type::<NeedClock>(),
@@ -162,6 +177,7 @@ macro_rules! represented {
 
 represented! {
     Request: "conn", "method", "target", "headers";
+    ConnectRequested: "conn", "app", "query", "tc_url", "encoder";
     PublishRequested: "conn", "app", "stream", "query", "tc_url", "encoder";
     TrackFound: "conn", "header";
     NeedClock: "conn", "track", "time", "timescale", "jump";

@@ -46,7 +46,8 @@ mod _core {
     use super::error::CoreError;
     #[pymodule_export]
     use super::event::{
-        BodyEnd, ChunkReady, Closed, ConnectionStats, NeedClock, PublishRequested, Request, TrackFound, Warned,
+        BodyEnd, ChunkReady, Closed, ConnectRequested, ConnectionStats, NeedClock, PublishRequested, Request,
+        TrackFound, Warned,
     };
     #[pymodule_export]
     use super::front::{FrontAnswer, FrontDoor};

@@ -49,7 +49,7 @@ impl Pump {
     #[new]
     #[pyo3(signature = (
         *, tick_ms=50, idle_timeout_ms=60_000, max_unparsed=262_144, max_fragment=33_554_432, audio_grid_ms=2000,
-        spill_directory=None
+        spill_directory=None, ask_connect=false
     ))]
     fn new(
         tick_ms: u64,
@@ -58,6 +58,7 @@ impl Pump {
         max_fragment: usize,
         audio_grid_ms: u64,
         spill_directory: Option<PathBuf>,
+        ask_connect: bool,
     ) -> PyResult<Self> {
         let plain = Options::default();
         let options = Options {
@@ -66,6 +67,7 @@ impl Pump {
             max_unparsed,
             max_fragment,
             audio_grid: Duration::from_millis(audio_grid_ms.max(1)),
+            ask_connect,
             spill_directory: spill_directory.unwrap_or(plain.spill_directory),
             ..plain
         };

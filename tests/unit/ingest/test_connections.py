@@ -26,6 +26,10 @@ class Request(Event):
     """A request head."""
 
 
+class ConnectRequested(Event):
+    """An RTMP connect."""
+
+
 class PublishRequested(Event):
     """An RTMP publish."""
 
@@ -54,7 +58,7 @@ class Closed(Event):
     """A connection is gone."""
 
 
-EVENTS = (Request, PublishRequested, TrackFound, ChunkReady, NeedClock, BodyEnd, Warned, Closed)
+EVENTS = (Request, ConnectRequested, PublishRequested, TrackFound, ChunkReady, NeedClock, BodyEnd, Warned, Closed)
 
 
 class World:
@@ -337,6 +341,34 @@ def test_a_body_that_waits_for_the_disk_is_answered_before_a_drain_ends_it(world
     assert world.said[-1] == ("respond", 1, 200, "text/plain", b"", [], True)
     assert world.router.drain("news", "primary") == 1
     assert ("close", 1) in world.said, "between two requests"
+
+
+def test_an_rtmp_encoder_says_who_it_is_in_its_connect(world: World) -> None:
+    flash = world.channels["flash"]
+    for conn, app, tc_url in ((1, "news", ""), (2, "flash", ""), (3, "none", "rtmp://x/none"), (4, "", "")):
+        world.connect(conn, protocol="rtmp")
+        world.handle(ConnectRequested(conn, app=app, query="", tc_url=tc_url, encoder="x"))
+    assert world.said == [("accept", conn, None) for conn in (1, 2, 3, 4)], "nobody there has users"
+    flash.users = {"studio": "a-password"}
+    world.said.clear()
+    for conn, app, tc_url in ((5, "flash/secondary", ""), (6, "live", "rtmp://Flash.Test:1935/live")):
+        world.connect(conn, protocol="rtmp")
+        world.handle(ConnectRequested(conn, app=app, query="", tc_url=tc_url, encoder="x"))
+        assert world.said.pop()[:3] == ("refuse", conn, "NetStream.Publish.Denied")
+    # Who got past the question some other way does not publish.
+    world.handle(PublishRequested(3, app="flash", stream="v", query="", tc_url="", encoder="x"))
+    [said] = world.said
+    assert said[:2] == ("refuse", 3)
+    assert said[3].startswith("CREDENTIALS_MISSING: ")
+    world.connect(7, protocol="rtmp")
+    world.said.clear()
+    world.router.connections[7].seal = b"of another channel"
+    world.handle(PublishRequested(7, app="flash", stream="v", query="", tc_url="", encoder="x"))
+    assert world.said[0][3].startswith("CREDENTIALS_WRONG: ")
+    flash.open_to_all = False
+    world.connect(8, protocol="rtmp")
+    world.handle(ConnectRequested(8, app="flash", query="", tc_url="", encoder="x"))
+    assert world.said[-1] == ("accept", 8, None), "its address is refused with the publish, and no password is asked for"
 
 
 def test_clocks_of_two_channels_are_two_clocks(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64encode
 from collections.abc import Callable
 
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypackager.ingest import nonces
-from pypackager.ingest.credentials import ALGORITHMS, Gate, UnidentifiedError, answer
+from pypackager.ingest import adobe, nonces
+from pypackager.ingest.credentials import ALGORITHMS, CredentialsError, Gate, answer
 from pypackager.ingest.nonces import LIFETIME_NS, WINDOW, Nonces
 from pypackager.model.errors import PackagerError
 
@@ -48,7 +49,7 @@ class World:
 
     def challenges(self, *shown: str) -> list[str]:
         """What a 401 asks for."""
-        with pytest.raises(UnidentifiedError) as caught:
+        with pytest.raises(CredentialsError) as caught:
             self.gate.identify("news", USERS, Head(*shown))
         return list(caught.value.challenges)
 
@@ -169,6 +170,62 @@ def test_a_seal_holds_while_the_password_does() -> None:
     assert not world.gate.holds(seal, "sport", USERS)
     assert not world.gate.holds(b"", "news", USERS)
     assert b"studio" not in seal
+
+
+def adobe_answer(text: str, password: str, **changes: str) -> str:
+    """What an encoder makes of a challenge, as ffmpeg's rtmpproto.c does it."""
+    asked = dict(part.partition("=")[::2] for part in text.partition("?")[2].split("&"))
+    shown = {"user": asked["user"], "challenge": "0badcafe", "opaque": asked["opaque"]} | changes
+    hashed = adobe.response(adobe.Answer(**shown), asked["salt"], password)
+    return "authmod=adobe&" + "&".join(f"{name}={value}" for name, value in {**shown, "response": hashed}.items())
+
+
+def connected(world: World, query: str) -> str:
+    """What a connect is told; empty: it got in."""
+    try:
+        seal = world.gate.identify_connect("news", USERS, query)
+    except CredentialsError as error:
+        refusal = error
+    else:
+        assert world.gate.holds(seal, "news", USERS)
+        return ""
+    (text,) = refusal.challenges
+    assert len(text) < 256, "ffmpeg keeps no more of it"
+    return text
+
+
+def test_adobes_challenge_in_three_steps() -> None:
+    world = World()
+    assert connected(world, "") == "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : "
+    second = connected(world, "authmod=adobe&user=studio")
+    assert second.startswith("[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=needauth&user=studio&salt=")
+    third = adobe_answer(second, "a-password")
+    assert connected(world, f"key=x&{third}") == ""
+    assert "reason=needauth" in connected(world, third), "an answer is good once"
+    for spoilt in (
+        adobe_answer(second, "a-passwore"),
+        third.replace("response=", "response=x"),
+        third.replace("user=studio", "user=truck"),
+    ):
+        assert connected(world, spoilt) == adobe.FAILED
+    nobody = connected(world, "authmod=adobe&user=nobody")
+    assert "reason=needauth&user=nobody&salt=" in nobody, "who there is, is not told"
+    assert connected(world, adobe_answer(nobody, "")) == adobe.FAILED
+    late = adobe_answer(connected(world, "authmod=adobe&user=truck"), "another-secret")
+    world.now_ns += LIFETIME_NS
+    assert "reason=needauth" in connected(world, late)
+    assert "reason=needauth" in connected(world, adobe_answer(second, "a-password", opaque="0" * 64))
+
+
+def test_the_digest_of_adobes_challenge() -> None:
+    shown = adobe.Answer("u", challenge="00000001", opaque="o")
+    inner = b64encode(hashlib.md5(b"usp").digest())  # noqa: S324
+    assert adobe.response(shown, "s", "p").encode() == b64encode(hashlib.md5(inner + b"o00000001").digest())  # noqa: S324
+
+
+@given(st.text() | st.builds("authmod=adobe&user={}&response={}".format, st.text(max_size=70), st.text()))
+def test_any_query_is_refused(query: str) -> None:
+    assert connected(World(), query) != ""
 
 
 @given(st.text() | st.builds("{} {}".format, st.sampled_from(["Basic", "Digest"]), st.text()))

@@ -22,6 +22,13 @@ pub enum Event {
         /// Method, target and headers.
         head: RequestHead,
     },
+    /// An RTMP connect, where [`Options::ask_connect`](super::Options::ask_connect) says so; the publish waits for a decision.
+    ConnectRequested {
+        /// The connection.
+        conn: Number,
+        /// Where to; the stream is not named yet.
+        publish: Publish,
+    },
     /// An RTMP publish; media waits for a decision.
     PublishRequested {
         /// The connection.

@@ -60,6 +60,8 @@ pub struct Options {
     pub max_waiting: usize,
     /// Where the spill file is made when a channel's open fragments exceed its [`Budget`].
     pub spill_directory: PathBuf,
+    /// Whether RTMP connects are asked about before their publish: users are known by what they show there.
+    pub ask_connect: bool,
     /// Bytes of one read.
     pub buffer_bytes: usize,
     /// Bytes that one connection may bring in one turn, so that one cannot starve the others.
@@ -79,6 +81,7 @@ impl Default for Options {
             audio_grid: Duration::from_secs(2),
             max_waiting: 64 << 20,
             spill_directory: std::env::temp_dir(),
+            ask_connect: false,
             buffer_bytes: 256 << 10,
             turn_bytes: 4 << 20,
             busy_bytes: 128 << 10,

@@ -46,6 +46,7 @@ impl RtmpConnection {
         let limits = Limits {
             max_unparsed: options.max_unparsed,
             max_message: options.max_fragment.min(Limits::default().max_message),
+            ask_connect: options.ask_connect,
             ..Limits::default()
         };
         Self {
@@ -63,6 +64,7 @@ impl RtmpConnection {
         while self.question.is_none() {
             let Some(event) = self.queue.pop_front() else { break };
             match event {
+                rtmp::Event::Connect(publish) => out.events.push(Event::ConnectRequested { conn: out.conn, publish }),
                 rtmp::Event::Publish(publish) => out.events.push(Event::PublishRequested { conn: out.conn, publish }),
                 rtmp::Event::Track(track) => self.track(track, out)?,
                 rtmp::Event::Frame(frame) => self.frame(frame, out)?,
@@ -123,6 +125,10 @@ impl Session for RtmpConnection {
         if self.stage != Stage::Open || !self.session.paused() {
             return Ok(());
         }
+        if self.session.greeted() {
+            self.session.accept_connect();
+            return self.feed(&[], out);
+        }
         self.session.accept_publish();
         self.stage = Stage::Publishing;
         self.feed(&[], out)
@@ -146,7 +152,11 @@ impl Session for RtmpConnection {
     }
 
     fn refuse(&mut self, code: &str, description: &str) {
-        self.session.refuse_publish(code, description);
+        if self.session.greeted() {
+            self.session.refuse_connect(description);
+        } else {
+            self.session.refuse_publish(code, description);
+        }
     }
 
     fn held(&self, conn: Number, clocks: &Clocks) -> Held {
@@ -170,7 +180,7 @@ impl Session for RtmpConnection {
     fn fail(&mut self, error: &Error) {
         // Before the publish there is no stream to give a status of.
         if self.stage != Stage::Open || self.session.paused() {
-            self.session.refuse_publish("NetStream.Publish.Rejected", &error.to_string());
+            self.refuse("NetStream.Publish.Rejected", &error.to_string());
         }
     }
 

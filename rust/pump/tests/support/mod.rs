@@ -113,6 +113,7 @@ pub fn send(client: &mut TcpStream, bytes: &[u8]) {
 fn owner(event: &Event) -> Number {
     match event {
         Event::Request { conn, .. }
+        | Event::ConnectRequested { conn, .. }
         | Event::PublishRequested { conn, .. }
         | Event::TrackFound { conn, .. }
         | Event::NeedClock { conn, .. }
@@ -126,6 +127,7 @@ fn owner(event: &Event) -> Number {
 fn describe(event: &Event) -> String {
     match event {
         Event::Request { head, .. } => format!("{} {}", head.method, head.target),
+        Event::ConnectRequested { publish, .. } => format!("connect {}", publish.app),
         Event::PublishRequested { publish, .. } => format!("publish {}/{}", publish.app, publish.stream),
         Event::TrackFound { track, .. } => format!("track {} {:?}", track.number, track.codec.kind()),
         Event::NeedClock { track, time, jump, .. } => format!("clock? {track} {time} {jump}"),

@@ -84,7 +84,15 @@ pub(super) fn call_failed(transaction: f64) -> Vec<u8> {
     out
 }
 
-/// `onStatus` or `onFCPublish`, the same body under two names.
+/// `_error` for a `connect` that is refused.
+pub(super) fn connect_refused(transaction: f64, description: &str) -> Vec<u8> {
+    let mut out = reply("_error", transaction);
+    amf0::write_null(&mut out);
+    status_object(&mut out, "error", "NetConnection.Connect.Rejected", description);
+    out
+}
+
+/// `onStatus`, `onFCPublish` or `onFCUnpublish`, the same body under three names.
 pub(super) fn status(name: &str, level: &str, code: &str, description: &str) -> Vec<u8> {
     let mut out = reply(name, 0.0);
     amf0::write_null(&mut out);

@@ -3,6 +3,9 @@
 //! In: the bytes of one connection in any split, and the decision on its publish command. Out: [`Event`]s and the bytes to send back.
 //! Never: sockets, clocks, threads, routing, players (`play` is refused), encryption (RTMPE; RTMPS is TLS around this).
 //!
+//! Where [`Limits::ask_connect`] says so, there is a decision on the connection before that, with [`RtmpSession::accept_connect`] or
+//! [`RtmpSession::refuse_connect`].
+//!
 //! The session is driven as [`RtmpSession::feed`] → handle the events → [`RtmpSession::take_output`]. After [`Event::Publish`] it is
 //! [paused](RtmpSession::paused): bytes that come are held unparsed until [`RtmpSession::accept_publish`] or
 //! [`RtmpSession::refuse_publish`]; the next `feed` (also of an empty slice) then goes on with what was held. An error of `feed` ends the
@@ -33,17 +36,27 @@ pub struct Limits {
     pub max_chunk_streams: usize,
     /// Bytes waiting for [`RtmpSession::take_output`].
     pub max_output: usize,
+    /// Whether [`Event::Connect`] asks about the connection before its publish: users are asked for there. Else it is granted.
+    pub ask_connect: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_message: 16 << 20, max_unparsed: 256 << 10, max_chunk_streams: 64, max_output: 64 << 10 }
+        Self {
+            max_message: 16 << 20,
+            max_unparsed: 256 << 10,
+            max_chunk_streams: 64,
+            max_output: 64 << 10,
+            ask_connect: false,
+        }
     }
 }
 
 /// What a connection says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// The encoder asks for a connection, the stream not being named yet; the session waits for the decision.
+    Connect(Publish),
     /// The encoder asks to publish; the session waits for the decision.
     Publish(Publish),
     /// A track, new or with a changed configuration; frames that follow belong to it.

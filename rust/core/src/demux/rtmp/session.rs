@@ -23,6 +23,8 @@ pub struct RtmpSession {
     window: u32,
     acknowledged: u64,
     connection: Option<Publish>,
+    /// The transaction of the `connect` that waits for the decision.
+    connect: f64,
     next_stream: u32,
     /// Message stream of the publish.
     stream: u32,
@@ -35,6 +37,8 @@ enum Phase {
     Hello,
     /// Before the end of C2.
     Echo,
+    /// A connect waits for the decision.
+    Greeted,
     /// Commands before the publish.
     Open,
     /// A publish waits for the decision.
@@ -61,6 +65,7 @@ impl RtmpSession {
             window: 0,
             acknowledged: 0,
             connection: None,
+            connect: 0.0,
             next_stream: 1,
             stream: 0,
             media: MediaReader::new(),
@@ -72,10 +77,10 @@ impl RtmpSession {
         self.received += bytes.len() as u64;
         let result = match self.phase {
             Phase::Closing => return Ok(()),
-            Phase::Asked if self.held.len() > self.limits.max_unparsed => {
+            Phase::Greeted | Phase::Asked if self.held.len() > self.limits.max_unparsed => {
                 Err(Error::new("RTMP_INPUT_LIMIT", self.offset(), "too many bytes before the publish was answered"))
             }
-            Phase::Asked => {
+            Phase::Greeted | Phase::Asked => {
                 self.held.extend_from_slice(bytes);
                 Ok(())
             }
@@ -97,6 +102,24 @@ impl RtmpSession {
     /// The bytes to send to the peer since the last call.
     pub fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
+    }
+
+    /// Grants the connection that [`Event::Connect`] asked for; the next [`Self::feed`] reads what was held.
+    pub fn accept_connect(&mut self) {
+        if self.phase == Phase::Greeted {
+            self.welcome();
+            self.phase = Phase::Open;
+        }
+    }
+
+    /// Refuses the connection with a text that some encoders act on (Adobe's `authmod`).
+    pub fn refuse_connect(&mut self, description: &str) {
+        if self.phase == Phase::Greeted {
+            self.set_bounds();
+            self.reply(&command::connect_refused(self.connect, description));
+            self.phase = Phase::Closing;
+            self.held = Vec::new();
+        }
     }
 
     /// Grants the publish that [`Event::Publish`] asked for; the next [`Self::feed`] reads what was held.
@@ -121,9 +144,14 @@ impl RtmpSession {
         }
     }
 
-    /// Whether a publish waits for its decision: bytes fed meanwhile are held, so the socket is better left unread.
+    /// Whether a connect or publish waits for its decision: bytes fed meanwhile are held, so the socket is better left unread.
     pub fn paused(&self) -> bool {
-        self.phase == Phase::Asked
+        matches!(self.phase, Phase::Greeted | Phase::Asked)
+    }
+
+    /// Whether it is the connect that waits.
+    pub fn greeted(&self) -> bool {
+        self.phase == Phase::Greeted
     }
 
     /// Whether the connection has no more use once the output is sent.
@@ -150,7 +178,7 @@ impl RtmpSession {
                         self.message(found, events).map_err(|error| error.at(base))?;
                     }
                 }
-                Phase::Asked => {
+                Phase::Greeted | Phase::Asked => {
                     self.held.extend_from_slice(input);
                     break;
                 }
@@ -248,7 +276,7 @@ impl RtmpSession {
     fn command(&mut self, command: &Command, stream: u32, events: &mut Vec<Event>) -> Result<()> {
         let id = command.transaction;
         match command.name.as_str() {
-            "connect" => self.connect(command)?,
+            "connect" => self.connect(command, events)?,
             "createStream" => {
                 self.reply(&command::result(id, Some(f64::from(self.next_stream))));
                 self.next_stream = self.next_stream.saturating_add(1);
@@ -261,7 +289,12 @@ impl RtmpSession {
                 self.reply(&command::status("onFCPublish", "status", "NetStream.Publish.Start", name));
             }
             "getStreamLength" => self.reply(&command::result(id, Some(0.0))),
-            "releaseStream" | "FCUnpublish" | "_checkbw" => self.reply(&command::result(id, None)),
+            "FCUnpublish" => {
+                self.reply(&command::result(id, None));
+                let name = command.text(0).unwrap_or_default();
+                self.reply(&command::status("onFCUnpublish", "status", "NetStream.Unpublish.Success", name));
+            }
+            "releaseStream" | "_checkbw" => self.reply(&command::result(id, None)),
             "closeStream" => self.end(events),
             "deleteStream" => {
                 let which = command.values.get(1).and_then(super::Value::as_number);
@@ -282,17 +315,35 @@ impl RtmpSession {
         Ok(())
     }
 
-    fn connect(&mut self, command: &Command) -> Result<()> {
+    fn connect(&mut self, command: &Command, events: &mut Vec<Event>) -> Result<()> {
+        if self.connection.is_some() {
+            return Err(Error::new("RTMP_SEQUENCE", 0, "a second connect"));
+        }
         let connection = command::connection(command);
         check_length("app", connection.app.len() + connection.query.len())?;
-        self.connection = Some(connection);
+        self.connection = Some(connection.clone());
+        self.connect = command.transaction;
+        if self.limits.ask_connect {
+            self.phase = Phase::Greeted;
+            events.push(Event::Connect(connection));
+        } else {
+            self.welcome();
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self) {
+        self.set_bounds();
+        self.reply(&command::connected(self.connect));
+    }
+
+    /// Says how much may be on its way, and in which chunks answers come.
+    fn set_bounds(&mut self) {
         self.send(CONTROL_CHUNKS, message::WINDOW_SIZE, 0, &WINDOW.to_be_bytes());
         let mut bandwidth = WINDOW.to_be_bytes().to_vec();
         bandwidth.push(BANDWIDTH_DYNAMIC);
         self.send(CONTROL_CHUNKS, message::PEER_BANDWIDTH, 0, &bandwidth);
         self.send(CONTROL_CHUNKS, message::SET_CHUNK_SIZE, 0, &(OUT_CHUNK_SIZE as u32).to_be_bytes());
-        self.reply(&command::connected(command.transaction));
-        Ok(())
     }
 
     fn publish(&mut self, command: &Command, stream: u32, events: &mut Vec<Event>) -> Result<()> {
@@ -331,7 +382,7 @@ impl RtmpSession {
     fn report(&mut self, error: &Error) {
         let code = match self.phase {
             Phase::Asked | Phase::Publishing | Phase::Ended => "NetStream.Publish.Rejected",
-            Phase::Open => "NetConnection.Connect.Rejected",
+            Phase::Greeted | Phase::Open => "NetConnection.Connect.Rejected",
             Phase::Hello | Phase::Echo | Phase::Closing => "",
         };
         if !code.is_empty() {
