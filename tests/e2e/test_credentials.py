@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.daemon import Channel, running_daemon
-from tests.helpers.encoders import NEW_FFMPEG, push_isml, push_rtmp, wait_until
+from tests.helpers.encoders import NEW_FFMPEG, Encoder, push_isml, push_rtmp, wait_until
 from tests.helpers.media import SINGLE, material
 from tests.helpers.presentation import OUTPUTS
 
@@ -21,6 +21,11 @@ def curl(url: str, *options: str, body: bytes = b"") -> int:
     """The status of a POST."""
     command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", *options, url]
     return int(subprocess.run(command, input=body, stdout=subprocess.PIPE, check=True, timeout=30).stdout)
+
+
+def gone(encoder: Encoder, else_: str) -> None:
+    """Waits until it has ended."""
+    wait_until(lambda: not encoder.running(), else_)
 
 
 def test_an_encoder_that_pushes_to_a_host_of_the_channel(tmp_path: Path) -> None:
@@ -37,14 +42,14 @@ def test_an_encoder_that_pushes_over_rtmp(binary: str, tmp_path: Path) -> None:
         for who in ("studio:second-word@", "nobody:first-word@", ""):
             base = daemon.rtmp("news").replace("//", f"//{who}")
             stranger = push_rtmp(base, material(SINGLE), tmp_path / f"{who[:3]}.log", {"main": ["0"]}, binary=binary)
-            wait_until(lambda stranger=stranger: not stranger.running(), f"{who} was not refused")
+            gone(stranger, f"{who} was not refused")
             assert stranger.process.returncode != 0, who
         assert "CREDENTIALS_WRONG" in daemon.log()
         base = daemon.rtmp("news").replace("//", "//studio:first-word@")
         with push_rtmp(base, material(SINGLE), tmp_path / "encoder.log", {"main": ["0"]}, binary=binary, loop=True) as encoder:
             daemon.wait_for(daemon.presentation("news", OUTPUTS["dash"].manifest), "<S ")
             daemon.reload("news", settings=USERS.replace("first-word", "third-word"))
-            wait_until(lambda: not encoder.running(), "who has the old password is let on")
+            gone(encoder, "who has the old password is let on")
         assert "-word" not in daemon.log(), "a password is in the log"
 
 
@@ -63,10 +68,10 @@ def test_encoders_that_push_over_http(tmp_path: Path) -> None:
             assert curl(url, scheme, "-u", "truck:second-word", *whole, body=stream.read_bytes()) == 200
         daemon.wait_for(daemon.presentation("news", OUTPUTS["dash"].manifest), "<S ")
         stranger = push_isml(url.replace("//", "//studio:no-word@"), source, tmp_path / "stranger.log")
-        wait_until(lambda: not stranger.running(), "ffmpeg with a wrong password was not refused")
+        gone(stranger, "ffmpeg with a wrong password was not refused")
         with push_isml(url.replace("//", "//studio:first-word@"), source, tmp_path / "encoder.log", loop=True) as encoder:
             wait_until(lambda: '"agent":"Lavf' in daemon.log(), "ffmpeg with the right password does not push")
             daemon.reload("news", settings=USERS.replace("first-word", "third-word"))
-            wait_until(lambda: not encoder.running(), "who has the old password is let on")
+            gone(encoder, "who has the old password is let on")
         assert "-word" not in daemon.log(), "a password is in the log"
         daemon.end_program("news")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pypackager.cli.main import main
 from tests.helpers.daemon import Channel, running_daemon
 from tests.helpers.encoders import wait_until
 from tests.helpers.obs import FRAME_RATE, streaming_obs
@@ -47,3 +48,16 @@ def test_obs_publishes_comes_back_and_stops(tmp_path: Path) -> None:
                 assert len(track.frames) > 2 * FRAME_RATE, f"{track.label}: {len(track.frames)} frames"
                 if track.kind == "video":
                     assert any(frame.pts > frame.dts for frame in track.frames), "no B-frames"
+
+
+def test_obs_says_who_it_is_and_comes_back_after_a_drain(tmp_path: Path) -> None:
+    channel = Channel("news", protocol="rtmp", settings='fragments_per_segment = 1\ningest_users = { studio = "a-password" }')
+    with running_daemon(tmp_path, channel) as daemon:
+        with streaming_obs(tmp_path, daemon.rtmp("news"), "main", ("studio", "a-password")) as obs:
+            daemon.wait_for(daemon.presentation("news", HLS), "#EXT-X-STREAM-INF", 40)
+            assert main(["drain", "primary", "--control", daemon.control(), "--wait", "40s"]) == 0, daemon.tail()
+            assert daemon.log().count('"event":"push"') == 2
+            obs.stop_streaming()
+            wait_until(lambda: "Streaming Stop" in obs.log(), "OBS does not stop")
+        daemon.end_program("news")
+        assert "a-password" not in daemon.log()

@@ -56,17 +56,18 @@ class Obs:
 
 
 @contextmanager
-def streaming_obs(directory: Path, server: str, key: str) -> Iterator[Obs]:
+def streaming_obs(directory: Path, server: str, key: str, user: tuple[str, str] | None = None) -> Iterator[Obs]:
     """OBS that starts to stream as soon as it runs, and comes back a second after a lost connection.
 
     Args:
         directory: Where its profile and log go.
         server: The RTMP URL without the stream's name.
         key: The stream's name.
+        user: Its name and password, where they are asked for.
     """
     obs, screen = program("obs", "obs-studio"), program("Xvfb", "xvfb")
     port = free_port()
-    _write_profile(directory / "obs-studio", server, key, port)
+    _write_profile(directory / "obs-studio", server, key, port, user)
     display, pipe = os.pipe()
     log_path = directory / "obs.log"
     with log_path.open("wb") as log:
@@ -91,7 +92,7 @@ def streaming_obs(directory: Path, server: str, key: str) -> Iterator[Obs]:
             virtual.wait()
 
 
-def _write_profile(root: Path, server: str, key: str, port: int) -> None:
+def _write_profile(root: Path, server: str, key: str, port: int, user: tuple[str, str] | None) -> None:
     profile = root / "basic" / "profiles" / "live"
     scenes = root / "basic" / "scenes"
     for folder in (profile, scenes):
@@ -110,7 +111,8 @@ def _write_profile(root: Path, server: str, key: str, port: int) -> None:
         "Output": {"Mode": "Advanced", "Reconnect": "true", "RetryDelay": 1, "MaxRetries": 25},
         "AdvOut": {"Encoder": "obs_x264", "TrackIndex": 1, "UseRescale": "false", "Track1Bitrate": 128},
     })  # fmt: skip
-    _write_json(profile / "service.json", {"type": "rtmp_custom", "settings": {"server": server, "key": key, "use_auth": False}})
+    known = {"use_auth": user is not None, **dict(zip(("username", "password"), user or (), strict=False))}
+    _write_json(profile / "service.json", {"type": "rtmp_custom", "settings": {"server": server, "key": key, **known}})
     encoder = {"rate_control": "CBR", "bitrate": 600, "keyint_sec": 2, "preset": "ultrafast", "profile": "main", "x264opts": "bframes=2"}
     _write_json(profile / "streamEncoder.json", encoder)
     colour = {"width": width, "height": height, "color": 0xFFD0901A}
