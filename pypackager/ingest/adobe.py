@@ -33,7 +33,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 def read(query: str) -> Answer | None:
     """What a query says; None where it has no answer to `authmod=adobe`. Values are as sent: base64 is not escaped."""
-    fields = dict(part.partition("=")[::2] for part in reversed(query.split("&")))
+    parts = (part.partition("=") for part in reversed(query.split("&")))
+    fields = {name: value for name, _, value in parts}
     if fields.get("authmod") != "adobe" or not 0 < len(fields.get("user", "")) <= _MAX_USER:
         return None
     return Answer(fields["user"], fields.get("challenge", ""), fields.get("response", ""), fields.get("opaque", ""))

@@ -6,8 +6,13 @@ use pypackager_core::demux::rtmp::{Event, Limits, RtmpSession};
 use crate::{fmp4, split};
 
 /// Small enough for inputs to reach them, but for the output, whose limit depends on how often it is taken.
-const LIMITS: Limits =
-    Limits { max_message: 64 << 10, max_unparsed: 8 << 10, max_chunk_streams: 8, max_output: 1 << 24 };
+const LIMITS: Limits = Limits {
+    max_message: 64 << 10,
+    max_unparsed: 8 << 10,
+    max_chunk_streams: 8,
+    max_output: 1 << 24,
+    ask_connect: true,
+};
 
 /// Reads the connection whole and in pieces.
 pub fn run(data: &[u8]) {
@@ -22,8 +27,12 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Event>, Option<&'sta
     let (mut session, mut events) = (RtmpSession::new(LIMITS), Vec::new());
     for piece in pieces {
         let mut result = session.feed(piece, &mut events);
-        if session.paused() {
-            session.accept_publish();
+        while session.paused() {
+            if session.greeted() {
+                session.accept_connect();
+            } else {
+                session.accept_publish();
+            }
             result = result.and_then(|()| session.feed(&[], &mut events));
         }
         session.take_output();

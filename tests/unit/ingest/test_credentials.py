@@ -174,7 +174,7 @@ def test_a_seal_holds_while_the_password_does() -> None:
 
 def adobe_answer(text: str, password: str, **changes: str) -> str:
     """What an encoder makes of a challenge, as ffmpeg's rtmpproto.c does it."""
-    asked = dict(part.partition("=")[::2] for part in text.partition("?")[2].split("&"))
+    asked = {name: value for name, _, value in (part.partition("=") for part in text.partition("?")[2].split("&"))}
     shown = {"user": asked["user"], "challenge": "0badcafe", "opaque": asked["opaque"]} | changes
     hashed = adobe.response(adobe.Answer(**shown), asked["salt"], password)
     return "authmod=adobe&" + "&".join(f"{name}={value}" for name, value in {**shown, "response": hashed}.items())
