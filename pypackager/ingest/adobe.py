@@ -5,7 +5,7 @@ In: the query of a connect. Out: which of its three steps it is, and the texts t
 Theory of operation. An encoder connects three times. The first connect is refused with `code=403 need auth; authmod=adobe`. The second
 brings `?authmod=adobe&user=NAME` and is refused with a salt of the user and an opaque value. The third brings what a digest of the password
 gives: base64(MD5(base64(MD5(user + salt + password)) + opaque + challenge)), the challenge being the encoder's. There is no specification;
-an encoder that knows no opaque value uses the server's challenge, which is why both say the same here.
+all encoders that were seen bring the opaque value back, and then the server's own challenge counts for nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HEAD = "[ AccessManager.Reject ] : "
 NEEDED = f"{_HEAD}[ code=403 need auth; authmod=adobe ] : "
 FAILED = f"{_HEAD}[ authmod=adobe ] : ?reason=authfailed"
 _MAX_USER = 64
-"""Encoders take texts of some 250 bytes."""
+"""Bytes of a name: ffmpeg takes 255 bytes of a text."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -35,14 +35,14 @@ def read(query: str) -> Answer | None:
     """What a query says; None where it has no answer to `authmod=adobe`. Values are as sent: base64 is not escaped."""
     parts = (part.partition("=") for part in reversed(query.split("&")))
     fields = {name: value for name, _, value in parts}
-    if fields.get("authmod") != "adobe" or not 0 < len(fields.get("user", "")) <= _MAX_USER:
+    if fields.get("authmod") != "adobe" or not 0 < len(fields.get("user", "").encode()) <= _MAX_USER:
         return None
     return Answer(fields["user"], fields.get("challenge", ""), fields.get("response", ""), fields.get("opaque", ""))
 
 
 def needed(user: str, salt: str, opaque: str) -> str:
     """The answer to the second connect."""
-    return f"{_HEAD}[ authmod=adobe ] : ?reason=needauth&user={user}&salt={salt}&challenge={opaque}&opaque={opaque}"
+    return f"{_HEAD}[ authmod=adobe ] : ?reason=needauth&user={user}&salt={salt}&challenge={opaque[-8:]}&opaque={opaque}"
 
 
 def response(answer: Answer, salt: str, password: str) -> str:

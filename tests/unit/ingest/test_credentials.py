@@ -190,7 +190,7 @@ def connected(world: World, query: str) -> str:
         assert world.gate.holds(seal, "news", USERS)
         return ""
     (text,) = refusal.challenges
-    assert len(text) < 256, "ffmpeg keeps no more of it"
+    assert len(text.encode()) < 256, "ffmpeg keeps no more of it"
     return text
 
 
@@ -211,6 +211,8 @@ def test_adobes_challenge_in_three_steps() -> None:
     nobody = connected(world, "authmod=adobe&user=nobody")
     assert "reason=needauth&user=nobody&salt=" in nobody, "who there is, is not told"
     assert connected(world, adobe_answer(nobody, "")) == adobe.FAILED
+    assert "&opaque=" in connected(world, f"authmod=adobe&user={'u' * 64}")
+    assert connected(world, f"authmod=adobe&user={'u' * 65}") == adobe.NEEDED
     late = adobe_answer(connected(world, "authmod=adobe&user=truck"), "another-secret")
     world.now_ns += LIFETIME_NS
     assert "reason=needauth" in connected(world, late)
