@@ -266,6 +266,17 @@ class Certificates:
         """How many there are."""
 
 @final
+class IngestTls:
+    """How encoders are to speak TLS: with the certificates that there are at the moment of each handshake."""
+
+    def __new__(cls, certificates: Certificates, client_ca: str | PathLike[str] | None = None) -> Self:
+        """With `client_ca`, a PEM file of authorities, an encoder has to show a certificate that one of them vouches for.
+
+        Raises:
+            CoreError: TLS_UNUSABLE, the file can't be read or has none; `path` is `ingest_client_ca`.
+        """
+
+@final
 class FrontDoor:
     """Native threads that own the origin's sockets: they answer what was published and ask the application for the rest."""
 
@@ -482,8 +493,11 @@ class Pump:
     def events(self) -> list[PumpEvent]:
         """All events so far, in order per connection; clears the eventfd."""
 
-    def add(self, fd: int, protocol: Literal["rtmp", "http"]) -> int:
-        """Takes over a connected socket (the descriptor is the pump's from now on) and returns its connection number."""
+    def add(self, fd: int, protocol: Literal["rtmp", "http"], tls: IngestTls | None = None) -> int:
+        """Takes over a connected socket (the descriptor is the pump's from now on) and returns its connection number.
+
+        With `tls` the peer is to speak that around the protocol.
+        """
 
     def accept(self, conn: int, budget: Budget | None = None) -> None:
         """Lets the requested POST or publish go on; what its open fragments hold beyond the budget goes to the spill file."""

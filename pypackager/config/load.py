@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from pypackager._core import Certificate, CoreError, Networks
+from pypackager._core import Certificate, Certificates, CoreError, IngestTls, Networks
 from pypackager.config.schema import Channel, Config, Locator, Program
 from pypackager.control.settings import MAX_RUNNING, RESERVED, channel_faults, endpoint_faults, locator_faults, program_faults
 from pypackager.model.address import parse_address
@@ -55,7 +55,7 @@ def _faults(config: Config) -> list[tuple[str, str]]:
             found.append((key, str(error)))
         return None
 
-    for kind in ("rtmp", "ingest", "control", "control_tls", "origin"):
+    for kind in ("rtmp", "rtmps", "ingest", "ingest_tls", "control", "control_tls", "origin"):
         for number, address in enumerate(getattr(config.listen, kind)):
             attempt(f"listen.{kind}[{number}]", parse_address, address)
     for key in ("ingest_tick", "ingest_idle", "drain_wait", "idle_alert"):
@@ -90,8 +90,16 @@ def _tls_faults(config: Config) -> list[tuple[str, str]]:
             Certificate(pair.certificate, pair.key)
         except CoreError as error:
             found.append((f"tls[{number}].{error.path}", error.detail))
+    listen = config.listen
+    if listen.ingest_client_ca is not None:
+        try:
+            IngestTls(Certificates([]), listen.ingest_client_ca)
+        except CoreError as error:
+            found.append((f"listen.{error.path}", error.detail))
+        if not listen.rtmps and not listen.ingest_tls:
+            found.append(("listen.ingest_client_ca", "nobody is asked for a certificate: encoders are at listen.rtmps and listen.ingest_tls"))
     if not config.tls:
-        speaking = ["listen.control_tls"] if config.listen.control_tls else []
+        speaking = [f"listen.{kind}" for kind in ("rtmps", "ingest_tls", "control_tls") if getattr(listen, kind)]
         speaking += [f"streaming_endpoint[{number}].tls" for number, each in enumerate(config.streaming_endpoint) if each.tls]
         found.extend((key, "there is no certificate: add a [[tls]] table with `certificate` and `key`") for key in speaking)
     return found

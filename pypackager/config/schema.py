@@ -19,8 +19,15 @@ class Listen(_Table, frozen=True):
 
     rtmp: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0:1935"])
     """RTMP ingest."""
+    rtmps: list[str] = []
+    """The same over TLS, with the certificates of the [[tls]] tables."""
     ingest: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0:8088"])
     """Fragmented MP4 ingest over HTTP."""
+    ingest_tls: list[str] = []
+    """The same over HTTPS, with the certificates of the [[tls]] tables."""
+    ingest_client_ca: str | None = None
+    """PEM file of authorities: with it, an encoder that comes over TLS has to show a certificate that one of them has signed. SIGHUP reads
+    it again."""
     control: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:8090"])
     """REST API, /metrics, /healthz and /readyz for the operator; from another machine the first two take a token. Keep a loopback address
     in the list: tokens are made there."""
@@ -31,7 +38,7 @@ class Listen(_Table, frozen=True):
 
 
 class Tls(_Table, frozen=True):
-    """A certificate of listen.control_tls and of the streaming endpoints with `tls = true`.
+    """A certificate of listen.rtmps, listen.ingest_tls, listen.control_tls and of the streaming endpoints with `tls = true`.
 
     Clients are given the one that is for the host that they name, else that of the first table.
     """

@@ -138,7 +138,7 @@ class Runner(Protocol):
         """What a program of the channel with this window will need; too little is an alert of the channel."""
         ...
 
-    def addresses(self, kind: Literal["rtmp", "ingest"]) -> Sequence[str]:
+    def addresses(self, kind: Literal["rtmp", "rtmps", "ingest", "ingest_tls"]) -> Sequence[str]:
         """Where it listens."""
         ...
 

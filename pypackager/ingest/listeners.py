@@ -8,14 +8,16 @@ from typing import Literal, Protocol
 
 import trio
 
+from pypackager._core import IngestTls
+
 IngestProtocol = Literal["rtmp", "http"]
 
 
 class Taker(Protocol):
     """The pump, as listeners see it."""
 
-    def add(self, fd: int, protocol: IngestProtocol) -> int:
-        """Takes over a connected socket and returns its connection number."""
+    def add(self, fd: int, protocol: IngestProtocol, tls: IngestTls | None = None) -> int:
+        """Takes over a connected socket, whose peer is to speak TLS or not, and returns its connection number."""
         ...
 
 
@@ -45,8 +47,10 @@ async def serve_listener(
     pump: Taker,
     allowed: Callable[[str], bool],
     admitted: Callable[[int, str, str], None],
+    tls: Callable[[], IngestTls] | None = None,
 ) -> None:
-    """Accepts until cancelled. `allowed` is asked before a byte is read: an address that is in no channel's list is dropped.
+    """Accepts until cancelled. `allowed` is asked before a byte is read: an address that is in no channel's list is dropped. `tls` is asked
+    for each connection: what it says may have been exchanged since the last.
 
     Resources: closes the listener; accepted sockets belong to the pump.
     """
@@ -64,4 +68,4 @@ async def serve_listener(
                 client.close()
                 continue
             client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            admitted(pump.add(client.detach(), protocol), peer, protocol)
+            admitted(pump.add(client.detach(), protocol, tls() if tls else None), peer, protocol)

@@ -72,7 +72,8 @@ class Daemon:
     def __init__(self, config: Config, reload: Callable[[], Config] | None = None, clock: MachineClock | None = None) -> None:
         self.config = config
         self.clock = clock or MachineClock()
-        self.addresses: dict[str, list[str]] = {"rtmp": [], "ingest": [], "control": [], "control_tls": [], "origin": []}
+        kinds = ("rtmp", "rtmps", "ingest", "ingest_tls", "control", "control_tls", "origin")
+        self.addresses: dict[str, list[str]] = {kind: [] for kind in kinds}
         self.metrics = Metrics()
         self.audience = Audience()
         self._proxies = Proxies(config.access.trusted_proxies, config.access.proxy_header)
@@ -98,7 +99,7 @@ class Daemon:
         self.meter = Metering(registry, self.metrics.usage, self.audience, self.clock.now, self._log)
         writer = Writer()
         self.fleet = Fleet(registry, tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, self._changed, events.tell)
-        self.identity.take([Pair(table) for table in self.config.tls])
+        self.identity.take([Pair(table) for table in self.config.tls], self.identity.for_encoders(self.config.listen.ingest_client_ca))
         self.fronts = Fronts(registry, self._make_origin, tuning, self.config.listen.origin, self.identity, self._log)
         pump = Pump(
             tick_ms=parse_duration(tuning.ingest_tick) // 1_000_000,
@@ -182,9 +183,12 @@ class Daemon:
         return make_origin(catalog, log, self.metrics, lambda: self.clock.now().utc_ns, self._proxies)
 
     def _listen(self, nursery: trio.Nursery, pump: Pump, router: Router) -> None:
-        kinds: list[tuple[str, IngestProtocol]] = [("rtmp", "rtmp"), ("ingest", "http")]
+        kinds: list[tuple[str, IngestProtocol]] = [("rtmp", "rtmp"), ("rtmps", "rtmp"), ("ingest", "http"), ("ingest_tls", "http")]
         for kind, protocol in kinds:
+            tls = (lambda: self.identity.ingest) if kind in ("rtmps", "ingest_tls") else None
             for text in getattr(self.config.listen, kind):
+                if tls is not None:
+                    self.identity.demand(f"listen.{kind}")
                 address = parse_address(text)
                 try:
                     listener = open_listener(address.host, address.port)
@@ -192,7 +196,7 @@ class Daemon:
                     raise PackagerError("BIND_FAILED", f"listen.{kind} {text}: {error.strerror}", fault="operator") from error
                 name = listener.getsockname()
                 self.addresses[kind].append(str(msgspec.structs.replace(address, host=name[0], port=name[1])))
-                nursery.start_soon(serve_listener, listener, protocol, pump, self._in_some_list, router.admitted)
+                nursery.start_soon(serve_listener, listener, protocol, pump, self._in_some_list, router.admitted, tls)
 
     def _in_some_list(self, peer: str) -> bool:
         return any(channel.protocol == "rtmp" and channel.admits(peer) for channel in self.fleet.channels.values())
@@ -307,13 +311,13 @@ class Daemon:
             return
         try:
             fresh = self._reload()
-            pairs = [Pair(table) for table in fresh.tls]
+            pairs, ingest = [Pair(table) for table in fresh.tls], self.identity.for_encoders(fresh.listen.ingest_client_ca)
             await self.fleet.reconcile(fresh)
         except PackagerError as error:
             self._log.error("configuration not loaded", code=error.code, detail=error.detail, where=error.where)
             return
         self.config = fresh
-        self.identity.take(pairs)
+        self.identity.take(pairs, ingest)
         self._log.info("configuration loaded")
         await self.fleet.bring_all()
         await self.fronts.bring_all()

@@ -1,6 +1,7 @@
 """The certificates of the daemon's listeners: read when it starts and at every SIGHUP, exchanged while connections go on.
 
-In: the [[tls]] tables. Out: what the native listeners take (`native`), and what Python's take (`context`). Never: a listener.
+In: the [[tls]] tables, the authorities of encoders. Out: what the native listeners take (`native`, for encoders `ingest`), and what Python's
+take (`context`). Never: a listener.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from prometheus_client import Gauge
 
-from pypackager._core import Certificate, Certificates, CoreError
+from pypackager._core import Certificate, Certificates, CoreError, IngestTls
 from pypackager.config.schema import Tls
 from pypackager.model.errors import PackagerError
 
@@ -52,6 +53,8 @@ class Identity:
 
     def __init__(self, expiry: Gauge, log: Any, utc_s: Callable[[], float]) -> None:
         self.native = Certificates([])
+        self.ingest = IngestTls(self.native)
+        """For encoders."""
         self.context = _context()
         """For listeners that Python serves."""
         self.context.sni_callback = self._choose
@@ -60,8 +63,20 @@ class Identity:
         self._log = log
         self._utc_s = utc_s
 
-    def take(self, pairs: Sequence[Pair]) -> None:
-        """These from the next handshake on. When there are none, those in use are kept: listeners that speak TLS go on until their end."""
+    def for_encoders(self, client_ca: str | None) -> IngestTls:
+        """How encoders are to speak TLS when they show a certificate of these authorities, or none.
+
+        Raises:
+            PackagerError: TLS_UNUSABLE.
+        """
+        try:
+            return IngestTls(self.native, client_ca)
+        except CoreError as error:
+            raise PackagerError("TLS_UNUSABLE", error.detail, fault="operator") from error
+
+    def take(self, pairs: Sequence[Pair], ingest: IngestTls) -> None:
+        """These from the next handshake on. When there are no pairs, those in use are kept: listeners that speak TLS go on until their end."""
+        self.ingest = ingest
         if not pairs:
             return
         self._pairs = list(pairs)

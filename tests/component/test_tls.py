@@ -42,7 +42,11 @@ async def shake(address: str, context: ssl.SSLContext, host: str | None = "local
     name, _, port = address.rpartition(":")
     context.check_hostname = host is not None
     stream = trio.SSLStream(await trio.open_tcp_stream(name, int(port)), context, server_hostname=host)
-    await stream.do_handshake()
+    try:
+        await stream.do_handshake()
+    except trio.BrokenResourceError:
+        await trio.aclose_forcefully(stream)
+        raise
     return stream
 
 

@@ -35,6 +35,18 @@ class Authority:
         made.private_key_pem.write_to_path(key)
         return Tls(certificate=str(certificate), key=str(key))
 
+    def another(self, name: str) -> Authority:
+        """A further authority, in a folder below."""
+        folder = self._folder / name
+        folder.mkdir()
+        return Authority(folder)
+
+    def shown(self, context: ssl.SSLContext, name: str) -> ssl.SSLContext:
+        """A client's context that shows a certificate of this authority."""
+        pair = self.issue(name, f"{name}.example")
+        context.load_cert_chain(pair.certificate, pair.key)
+        return context
+
     def trusted(self, *protocols: str) -> ssl.SSLContext:
         """A client's context that believes this authority alone, and offers these protocols."""
         context = ssl.create_default_context(cafile=str(self.path))

@@ -20,12 +20,15 @@ from typing import Protocol
 
 import httpx
 
+from pypackager.config.schema import Tls
 from tests.helpers.judged import assert_clean, judge_urls
 from tests.helpers.ports import free_port
 from tests.helpers.presentation import OUTPUTS, body_of
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 5.0
+INGEST = ("rtmp", "rtmps", "ingest", "ingest_tls")
+"""Listeners of encoders."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,15 @@ class Table(Protocol):
 class Daemon:
     """A daemon and what a test needs to know of it."""
 
-    def __init__(self, directory: Path, channels: Sequence[Channel], tuning: str = "") -> None:
-        """Nothing runs until `start`."""
+    def __init__(self, directory: Path, channels: Sequence[Channel], tuning: str = "", tls: Tls | None = None) -> None:
+        """Nothing runs until `start`. With a certificate encoders may come over TLS too."""
         self.directory = directory
         self.data = directory / "data"
         self.log_path = directory / "daemon.log"
         self.channels = list(channels)
         self._tables: Sequence[Table] = self.channels
         self.tuning = tuning
+        self.tls = tls
         self.prune = False
         """Whether what is gone from the file is deleted."""
         self.addresses: dict[str, list[str]] = {}
@@ -117,7 +121,7 @@ class Daemon:
     def wait_for_encoders(self, seconds: float = 10.0) -> None:
         """Waits until the daemon has seen the end of every ingest connection: what an ended process sent may still be on its way."""
         deadline = time.monotonic() + seconds
-        ports = [int(address.rpartition(":")[2]) for kind in ("rtmp", "ingest") for address in self.addresses[kind]]
+        ports = [int(address.rpartition(":")[2]) for kind in INGEST for address in self.addresses.get(kind, ())]
         # The kernel knows of a connection before the daemon does; the daemon still has its end to take when the kernel knows of none.
         while _connected(ports) or "pypackager_ingest_connections 0.0" not in self.fetch(self.control("metrics")).decode():
             assert time.monotonic() < deadline, f"encoders are still connected:\n{self.tail()}"
@@ -195,13 +199,15 @@ class Daemon:
         """The port of a listener: rtmp, ingest, control, origin."""
         return int(self.addresses[listener][0].rpartition(":")[2])
 
-    def ingest(self, channel: str, stream: str = "ladder", side: str = "") -> str:
+    def ingest(self, channel: str, stream: str = "ladder", side: str = "", *, tls: bool = False) -> str:
         """Where fragmented MP4 is POSTed."""
-        return f"http://127.0.0.1:{self.port('ingest')}/{channel}/{side and side + '/'}ingest.isml/Streams({stream})"
+        root = f"https://localhost:{self.port('ingest_tls')}" if tls else f"http://127.0.0.1:{self.port('ingest')}"
+        return f"{root}/{channel}/{side and side + '/'}ingest.isml/Streams({stream})"
 
-    def rtmp(self, channel: str, side: str = "") -> str:
+    def rtmp(self, channel: str, side: str = "", *, tls: bool = False) -> str:
         """Where RTMP is published, without the track's name."""
-        return f"rtmp://127.0.0.1:{self.port('rtmp')}/{channel}{side and '/' + side}"
+        root = f"rtmps://localhost:{self.port('rtmps')}" if tls else f"rtmp://127.0.0.1:{self.port('rtmp')}"
+        return f"{root}/{channel}{side and '/' + side}"
 
     def origin(self, path: str = "") -> str:
         """A URL of the streaming endpoint."""
@@ -257,13 +263,15 @@ class Daemon:
 
     def _write_config(self) -> Path:
         if not self.addresses:
-            self.addresses = {listener: [f"127.0.0.1:{free_port()}"] for listener in ("rtmp", "ingest", "control", "origin")}
+            listeners = ("rtmp", "ingest", "control", "origin", *(("rtmps", "ingest_tls") if self.tls else ()))
+            self.addresses = {listener: [f"127.0.0.1:{free_port()}"] for listener in listeners}
         listen = "".join(f"{listener} = {json.dumps(places)}\n" for listener, places in self.addresses.items())
         prune = str(self.prune).lower()
+        pair = f'[[tls]]\ncertificate = "{self.tls.certificate}"\nkey = "{self.tls.key}"\n\n' if self.tls else ""
         head = f'data_dir = "{self.data}"\nlog = "json"\nprune = {prune}\n\n[listen]\n{listen}\n[tuning]\n{self.tuning}\n\n'
         endpoint = '[[streaming_endpoint]]\nname = "default"\nstate = "running"\n'
         path = self.directory / "pypackager.toml"
-        path.write_text(head + "\n".join(table.toml() for table in self._tables) + "\n" + endpoint)
+        path.write_text(head + pair + "\n".join(table.toml() for table in self._tables) + "\n" + endpoint)
         return path
 
 
@@ -279,6 +287,7 @@ def assert_published(daemon: Daemon, breaches: Collection[str] = (), broken: str
 @contextmanager
 def running_daemon(
     directory: Path, *channels: Channel, tuning: str = "", breaches: Collection[str] = (), broken: str = "", unjudged: str = "",
+    tls: Tls | None = None,
 ) -> Iterator[Daemon]:  # fmt: skip
     """A daemon that runs, and is ended and judged at the end: its exit, its log, and by the strict judge all that it publishes.
 
@@ -289,9 +298,10 @@ def running_daemon(
         breaches: Rules that what the test does must break, such as a GOP that is too long; no other may be broken by an error.
         broken: A pattern of the tracks that the test broke on purpose: what the judge says of these is passed over.
         unjudged: Why what it publishes at the end is not judged, if it isn't.
+        tls: A certificate, with which encoders may come over TLS too.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    daemon = Daemon(directory, channels, tuning)
+    daemon = Daemon(directory, channels, tuning, tls)
     judge = False
     try:
         daemon.start()

@@ -93,6 +93,8 @@ def test_a_pair_that_is_none_stops_the_start(tmp_path: Path, change: dict[str, s
     ("text", "place"),
     [
         ('[listen]\ncontrol_tls = ["127.0.0.1:8091"]\n', "p.toml:2: listen.control_tls"),
+        ('[listen]\nrtmp = []\nrtmps = ["127.0.0.1:1936"]\n', "p.toml:3: listen.rtmps"),
+        ('[listen]\ningest_tls = ["127.0.0.1:8443"]\n', "p.toml:2: listen.ingest_tls"),
         (
             "[[streaming_endpoint]]\n[[streaming_endpoint]]\nname = 'x'\nlisten = ['[::1]:1']\ntls = true\n",
             "p.toml:5: streaming_endpoint[1].tls",
@@ -103,6 +105,23 @@ def test_what_speaks_tls_needs_a_certificate(text: str, place: str) -> None:
     with pytest.raises(PackagerError, match=r"add a \[\[tls\]\] table") as caught:
         parse_config(text, "p.toml")
     assert caught.value.where == place
+
+
+def test_the_authorities_of_encoders_are_a_file_that_somebody_asks_for(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("one")
+    text = f'[listen]\nrtmps = ["127.0.0.1:0"]\ningest_client_ca = "{authority.path}"\n'
+    text += f'[[tls]]\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n'
+    assert parse_config(text).listen.ingest_client_ca == str(authority.path)
+    for old, new, words in (
+        (str(authority.path), str(tmp_path / "gone.pem"), "gone.pem: No such file"),
+        (str(authority.path), pair.key, "there is no certificate in it"),
+        ('rtmps = ["127.0.0.1:0"]', "rtmps = []", "nobody is asked"),
+    ):
+        with pytest.raises(PackagerError) as caught:
+            parse_config(text.replace(old, new, 1), "p.toml")
+        assert caught.value.where == "p.toml:3: listen.ingest_client_ca"
+        assert words in caught.value.detail
 
 
 def test_names_are_unique() -> None:

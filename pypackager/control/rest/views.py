@@ -257,14 +257,16 @@ def page(names: Sequence[str], after: str, limit: int) -> tuple[list[str], str |
 
 def _ingest_urls(runner: Runner, channel: Channel, host: str, side: str) -> list[str]:
     """With the channel's own host names where it has some, and then without its name."""
-    if channel.settings.ingest_hosts:
-        rtmp = channel.settings.protocol == "rtmp"
-        ports = [each.rpartition(":")[2] for each in runner.addresses("rtmp" if rtmp else "ingest")]
-        form = f"rtmp://{{}}:{{}}/live{side}/{{{{stream}}}}" if rtmp else f"http://{{}}:{{}}{side}/ingest.isml/Streams({{{{stream}}}})"
-        return [form.format(name, port) for name in channel.settings.ingest_hosts for port in ports]
-    if channel.settings.protocol == "rtmp":
-        return [f"rtmp://{place}/{channel.name}{side}/{{stream}}" for place in _places(runner.addresses("rtmp"), host)]
-    return [f"http://{place}/{channel.name}{side}/ingest.isml/Streams({{stream}})" for place in _places(runner.addresses("ingest"), host)]
+    rtmp, hosts = channel.settings.protocol == "rtmp", channel.settings.ingest_hosts
+    app = "live" if rtmp and hosts else "" if hosts else channel.name
+    path = f"{app}{side}/{{stream}}" if rtmp else f"{app}{side}/ingest.isml/Streams({{stream}})"
+    plain, secure = runner.addresses("rtmp" if rtmp else "ingest"), runner.addresses("rtmps" if rtmp else "ingest_tls")
+    urls: list[str] = []
+    for scheme, addresses in zip(("rtmp", "rtmps") if rtmp else ("http", "https"), (plain, secure), strict=True):
+        ports = [address.rpartition(":")[2] for address in addresses]
+        places = [f"{name}:{port}" for name in hosts for port in ports] if hosts else _places(addresses, host)
+        urls.extend(f"{scheme}://{place}/{path.lstrip('/')}" for place in places)
+    return urls
 
 
 def _roots(runner: Runner, host: str) -> list[str]:

@@ -68,7 +68,7 @@ mod _core {
     #[pymodule_export]
     use super::replay::{RecordedTrack, Replay, StreamStats, read_recording};
     #[pymodule_export]
-    use super::tls::{Certificate, Certificates};
+    use super::tls::{Certificate, Certificates, IngestTls};
     #[pymodule_export]
     use super::writer::Writer;
 

@@ -1,6 +1,7 @@
 //! The ingest pump.
 
 use crate::event::{ConnectionStats, convert};
+use crate::tls::IngestTls;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pypackager_pump::pump::{Answer, Budget as InnerBudget, Number, Options, Protocol, Pump as Inner};
@@ -82,7 +83,8 @@ impl Pump {
         self.0.events().into_iter().map(|event| convert(py, event)).collect()
     }
 
-    fn add(&self, fd: RawFd, protocol: &str) -> PyResult<Number> {
+    #[pyo3(signature = (fd, protocol, tls=None))]
+    fn add(&self, fd: RawFd, protocol: &str, tls: Option<&Bound<'_, IngestTls>>) -> PyResult<Number> {
         let protocol = match protocol {
             "rtmp" => Protocol::Rtmp,
             "http" => Protocol::Http,
@@ -94,7 +96,7 @@ impl Pump {
         // SAFETY: the descriptor is open and the caller gives it away with this call (`socket.detach()`), so nobody else closes it.
         #[allow(unsafe_code)]
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(self.0.add(socket, protocol))
+        Ok(self.0.add(socket, protocol, tls.map(|tls| Arc::clone(&tls.get().0))))
     }
 
     #[pyo3(signature = (conn, budget=None))]

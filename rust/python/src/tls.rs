@@ -3,7 +3,8 @@
 use crate::error::CoreError;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pypackager_tls::{Certificate as Pair, Certificates as Store, Fault};
+use pypackager_tls::{Authorities, Certificate as Pair, Certificates as Store, Fault};
+use rustls::ServerConfig;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +15,22 @@ pub struct Certificate(Pair);
 /// What all listeners that speak TLS share.
 #[pyclass(frozen, module = "pypackager._core")]
 pub struct Certificates(pub Arc<Store>);
+
+/// How encoders are to speak TLS.
+#[pyclass(frozen, module = "pypackager._core")]
+pub struct IngestTls(pub Arc<ServerConfig>);
+
+#[pymethods]
+impl IngestTls {
+    #[new]
+    #[pyo3(signature = (certificates, client_ca=None))]
+    fn new(py: Python<'_>, certificates: &Certificates, client_ca: Option<PathBuf>) -> PyResult<Self> {
+        let authorities = client_ca.map(|path| py.detach(|| Authorities::load(&path))).transpose();
+        let authorities = authorities.map_err(|fault| refused(py, &fault))?;
+        let config = certificates.0.ingest(authorities.as_ref());
+        Ok(Self(Arc::new(config.map_err(|error| PyOSError::new_err(error.to_string()))?)))
+    }
+}
 
 #[pymethods]
 impl Certificate {

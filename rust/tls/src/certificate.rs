@@ -19,23 +19,25 @@ pub struct Certificate {
     end: i64,
 }
 
-/// Why there is no such pair.
+/// Why a file can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Fault {
-    /// Which of the two files is at fault.
+    /// Which file is at fault.
     pub part: Part,
     /// What is wrong with it, with its path.
     pub detail: String,
 }
 
-/// One of the two files.
+/// One of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The certificate and those that lead from it to its authority.
     Certificate,
     /// The private key.
     Key,
+    /// The authorities of encoders.
+    Authorities,
 }
 
 impl Part {
@@ -44,6 +46,7 @@ impl Part {
         match self {
             Self::Certificate => "certificate",
             Self::Key => "key",
+            Self::Authorities => "ingest_client_ca",
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The certificates that there are now.
 
+use crate::authorities::Authorities;
 use crate::certificate::Certificate;
 use rustls::crypto::ring::{Ticketer, default_provider};
-use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, ServerConfig};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, ServerConfig, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{ALL_VERSIONS, Error};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -46,6 +49,25 @@ impl Certificates {
             .with_cert_resolver(Arc::new(Current(Arc::clone(self))));
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         config.ticketer = Arc::clone(&self.tickets);
+        Ok(config)
+    }
+
+    /// For the handshakes of encoders, each of which shows a certificate where there are `authorities` for it. Nothing is resumed: a ticket of
+    /// another listener, or from before the authorities were exchanged, would let in who has none.
+    pub fn ingest(self: &Arc<Self>, authorities: Option<&Authorities>) -> Result<ServerConfig, Error> {
+        let provider = Arc::new(default_provider());
+        let builder =
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(ALL_VERSIONS)?;
+        let builder = match authorities {
+            None => builder.with_no_client_auth(),
+            Some(Authorities(roots)) => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider).build();
+                builder.with_client_cert_verifier(verifier.map_err(|error| Error::General(error.to_string()))?)
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(Current(Arc::clone(self))));
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
         Ok(config)
     }
 }

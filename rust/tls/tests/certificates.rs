@@ -1,10 +1,10 @@
 //! Pairs of files, and the handshakes that take them.
 
-use pypackager_tls::{Certificate, Certificates, Fault, Part};
+use pypackager_tls::{Authorities, Certificate, Certificates, Fault, Part};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, Error, HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ fn shake(
     server: &Arc<ServerConfig>,
     client: &Arc<ClientConfig>,
     host: &str,
-) -> Result<(CertificateDer<'static>, HandshakeKind), rustls::Error> {
+) -> Result<(CertificateDer<'static>, HandshakeKind), Error> {
     let name = ServerName::try_from(host.to_owned()).expect("a name");
     let mut client = ClientConnection::new(Arc::clone(client), name)?;
     let mut server = ServerConnection::new(Arc::clone(server))?;
@@ -161,4 +161,38 @@ fn what_is_exchanged_holds_from_the_next_handshake() {
     assert_eq!(shake(&server, &fresh, "live.example").expect("a handshake"), (read(&paths[1]), HandshakeKind::Full));
     certificates.replace(Vec::new());
     assert!(shake(&server, &trusting(&paths), "live.example").is_err());
+}
+
+#[test]
+fn encoders_are_never_taken_for_who_was_here_before() {
+    let folder = Folder::new();
+    let store = Arc::new(Certificates::new(vec![folder.certificate("one", &["one.example"])]).expect("tickets"));
+    let client = trusting(&[folder.path("one.pem")]);
+    // A ticket of a listener that asks for nothing is worth nothing here.
+    let viewers = Arc::new(store.config(&[]).expect("a configuration"));
+    let encoders = Arc::new(store.ingest(None).expect("a configuration"));
+    for server in [&viewers, &encoders, &encoders] {
+        let (_, kind) = shake(server, &client, "one.example").expect("a handshake");
+        assert_eq!(kind, HandshakeKind::Full);
+    }
+    let strict = Authorities::load(&folder.path("one.pem")).expect("an authority");
+    let strict = Arc::new(store.ingest(Some(&strict)).expect("a configuration"));
+    assert!(shake(&viewers, &client, "one.example").is_ok());
+    assert_eq!(shake(&strict, &client, "one.example").expect_err("no certificate"), Error::NoCertificatesPresented);
+}
+
+#[test]
+fn what_holds_no_authority_says_why() {
+    let folder = Folder::new();
+    let (certificate, key) = folder.make("one", &["one.example"]);
+    let (gone, torn) = (folder.path("gone"), folder.path("torn"));
+    fs::write(&torn, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").expect("a file");
+    for (path, words) in
+        [(&gone, "No such file"), (&key, "no certificate in it"), (&torn, "no certificate of an authority")]
+    {
+        let Fault { part, detail } = Authorities::load(path).expect_err("no authority");
+        assert_eq!(part, Part::Authorities);
+        assert!(detail.starts_with(&format!("{}: ", path.display())) && detail.contains(words), "{detail}");
+    }
+    assert!(Authorities::load(&certificate).is_ok());
 }

@@ -7,6 +7,7 @@ from typing import Any, Self, cast
 
 import trio
 
+from pypackager._core import IngestTls
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 
 
@@ -16,7 +17,7 @@ class Taker:
     def __init__(self) -> None:
         self.taken: list[socket.socket] = []
 
-    def add(self, fd: int, protocol: IngestProtocol) -> int:
+    def add(self, fd: int, protocol: IngestProtocol, tls: IngestTls | None = None) -> int:
         self.taken.append(socket.socket(fileno=fd))
         return len(self.taken)
 

@@ -1,5 +1,7 @@
 //! One connection: its socket, its session, its limits.
 
+mod sealed;
+
 use super::budget::{Budget, Share};
 use super::clocks::Clocks;
 use super::context::Context;
@@ -8,6 +10,7 @@ use super::located;
 use super::session::{Held, Outlet, Session, State};
 use super::shared::Counters;
 use super::socket::{Read, Socket};
+use super::tls::Tls;
 use pypackager_core::error::{Error, Result};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
@@ -29,6 +32,8 @@ enum Writing {
 pub(super) struct Connection {
     number: Number,
     socket: Socket,
+    /// Where the peer is to speak TLS.
+    tls: Option<Box<Tls>>,
     /// Gone when the connection is over for everybody but its peer, who may still read the last answer.
     session: Option<Box<dyn Session>>,
     state: State,
@@ -52,6 +57,7 @@ impl Connection {
     pub(super) fn new(
         number: Number,
         socket: Socket,
+        tls: Option<Box<Tls>>,
         session: Box<dyn Session>,
         counters: Arc<Counters>,
         now: Instant,
@@ -59,6 +65,7 @@ impl Connection {
         Self {
             number,
             socket,
+            tls,
             state: session.state(),
             session: Some(session),
             since: now,
@@ -89,7 +96,7 @@ impl Connection {
             match self.socket.read(&mut buffer) {
                 Ok(Read::Bytes(count)) => {
                     total += count;
-                    self.take(&buffer[..count], cx);
+                    self.receive(&buffer[..count], cx);
                     // A read that leaves room has emptied the socket: asking again costs a system call a turn and connection.
                     if count < buffer.len() {
                         break total >= cx.options.busy_bytes;
@@ -164,7 +171,7 @@ impl Connection {
         if let Some(session) = &mut self.session {
             session.fail(error);
             let output = session.take_output();
-            self.output.extend(output);
+            self.say(&output);
         }
         self.finish(error.code, Cow::Owned(located(error)), cx);
     }
@@ -214,6 +221,7 @@ impl Connection {
         match (&self.session, self.state) {
             (None, _) => Some(self.since + LINGER),
             (_, State::Waiting) => Some(self.since + cx.options.decision_timeout),
+            _ if self.is_shaking() => Some(self.since + cx.options.handshake_timeout),
             _ if self.held => None,
             (_, State::Media) => Some(self.last_input + idle),
             (_, State::Talking { .. } | State::Closing) => Some(self.since + idle),
@@ -228,6 +236,12 @@ impl Connection {
         let at = self.counters.received();
         match (&self.session, self.state) {
             (None, _) => self.gone = true,
+            // A port that is only looked at, as load balancers do, is no fault.
+            _ if self.is_shaking() && !self.heard() => self.close(cx),
+            _ if self.is_shaking() => {
+                let detail = format!("no handshake within {} ms", cx.options.handshake_timeout.as_millis());
+                self.fail(&Error::new("TLS_HANDSHAKE", at, detail), cx);
+            }
             (_, State::Talking { quiet: true } | State::Closing) => self.close(cx),
             (_, State::Waiting) => {
                 let error = Error::new("DECISION_TIMEOUT", at, "the server did not decide in time").with_status(503);
@@ -248,14 +262,16 @@ impl Connection {
     /// Sends output and follows the session's state. False when the connection can be dropped.
     pub(super) fn settle(&mut self, cx: &mut Context) -> bool {
         if let Some(session) = &mut self.session {
-            let output = session.take_output();
-            self.output.extend(output);
-            let state = session.state();
+            let (output, state) = (session.take_output(), session.state());
+            self.say(&output);
             if state != self.state {
                 (self.state, self.since) = (state, cx.now);
             }
             if state == State::Closing {
                 self.close(cx);
+            } else if self.tls.as_ref().is_some_and(|tls| tls.ended()) && self.readable() {
+                // The farewell may have come behind what had to be decided first.
+                self.end_session(cx);
             }
         }
         self.send(cx);
@@ -299,11 +315,21 @@ impl Connection {
     }
 
     fn end_of_input(&mut self, cx: &mut Context) {
-        self.act(cx, |session, out| session.end_of_input(out));
-        self.close(cx);
+        if self.is_shaking() && self.heard() {
+            let detail = "the connection ended inside the handshake: does the encoder accept our certificate?";
+            self.fail(&Error::new("TLS_HANDSHAKE", 0, detail), cx);
+        }
+        self.end_session(cx);
         // One who ended its side may still read, but not for long, and what does not fit its window now is not worth waiting for.
         self.send(cx);
         self.gone = true;
+    }
+
+    /// The peer sends no more. With TLS it has said so or not (RFC 9112 9.8): what is whole is known by the protocol inside, to which a cut is
+    /// never an end.
+    fn end_session(&mut self, cx: &mut Context) {
+        self.act(cx, |session, out| session.end_of_input(out));
+        self.close(cx);
     }
 
     fn act(&mut self, cx: &mut Context, call: impl FnOnce(&mut dyn Session, &mut Outlet<'_>) -> Result<()>) {
@@ -319,7 +345,11 @@ impl Connection {
         let Some(mut session) = self.session.take() else { return };
         let mut out = Outlet { conn: self.number, events: &mut cx.events, clocks: &mut cx.clocks };
         session.detach(&mut out);
-        self.output.extend(session.take_output());
+        let output = session.take_output();
+        self.say(&output);
+        if let Some(tls) = &mut self.tls {
+            tls.close(&mut self.output);
+        }
         self.share = None;
         self.report(code, detail, cx);
     }

@@ -20,6 +20,8 @@ pub(super) struct Context {
     pub(super) spill: SpillFile,
     /// Every socket is read into it.
     pub(super) buffer: Vec<u8>,
+    /// What TLS makes of it.
+    pub(super) plain: Vec<u8>,
     /// When this turn began.
     pub(super) now: Instant,
 }

@@ -5,6 +5,7 @@ use pypackager_core::demux::http::RequestHead;
 use pypackager_core::demux::rtmp::Publish;
 use pypackager_core::error::Error;
 use pypackager_core::media::{Chunk, Kind, Track};
+use rustls::ServerConfig;
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -117,7 +118,7 @@ pub struct Answer {
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Command {
-    Add { conn: Number, socket: OwnedFd, protocol: Protocol },
+    Add { conn: Number, socket: OwnedFd, protocol: Protocol, tls: Option<Arc<ServerConfig>> },
     Accept { conn: Number, budget: Option<Arc<Budget>> },
     Bind { conn: Number, clock: u64 },
     Respond { conn: Number, answer: Answer },

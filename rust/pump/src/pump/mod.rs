@@ -4,6 +4,8 @@
 //! write of media.
 //!
 //! # Theory of operation
+//! Where TLS is spoken it lies between the socket and the session: both go on as they do in the clear, where nothing lies between.
+//!
 //! A socket is in one of three states. While its peer *talks* (handshake, commands, request heads) it is in the epoll set and answered at
 //! once. While the pump *waits* for a decision nothing is read. While *media* flows the socket leaves the epoll set and is read at the tick:
 //! a ladder that arrives in 500 small packets a second then costs 20 wake-ups, not 500. Without media there is no tick.
@@ -24,6 +26,7 @@ mod run;
 mod session;
 mod shared;
 mod socket;
+mod tls;
 
 pub use budget::Budget;
 pub use event::{Answer, Event, Number, Protocol};
@@ -34,6 +37,7 @@ pub use shared::Stats;
 use event::Command;
 use pypackager_core::error::Error;
 use run::Loop;
+use rustls::ServerConfig;
 use shared::{Shared, lock};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -48,6 +52,8 @@ pub struct Options {
     pub tick: Duration,
     /// A peer that completes nothing for so long has gone.
     pub idle_timeout: Duration,
+    /// A TLS handshake that takes longer is none.
+    pub handshake_timeout: Duration,
     /// A decision that takes longer does not come.
     pub decision_timeout: Duration,
     /// Bytes of a connection that may be held unparsed.
@@ -75,6 +81,7 @@ impl Default for Options {
         Self {
             tick: Duration::from_millis(80),
             idle_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
             decision_timeout: Duration::from_secs(30),
             max_unparsed: 256 << 10,
             max_fragment: 32 << 20,
@@ -105,10 +112,10 @@ impl Pump {
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Takes over a connected socket.
-    pub fn add(&self, socket: OwnedFd, protocol: Protocol) -> Number {
+    /// Takes over a connected socket, whose peer is to speak TLS where a configuration of it is given.
+    pub fn add(&self, socket: OwnedFd, protocol: Protocol, tls: Option<Arc<ServerConfig>>) -> Number {
         let conn = self.shared.enroll();
-        self.shared.command(Command::Add { conn, socket, protocol });
+        self.shared.command(Command::Add { conn, socket, protocol, tls });
         conn
     }
 

@@ -11,10 +11,12 @@ use super::rtmp::RtmpConnection;
 use super::session::Session;
 use super::shared::Shared;
 use super::socket::Socket;
+use super::tls::Tls;
 use crate::spill::SpillFile;
 use pypackager_core::demux::cut::CutOptions;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustls::ServerConfig;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -42,7 +44,7 @@ impl Loop {
         });
         let now = Instant::now();
         let spill = SpillFile::new(options.spill_directory.clone());
-        let cx = Context { epoll, options, shared, clocks, events: Vec::new(), spill, buffer, now };
+        let cx = Context { epoll, options, shared, clocks, events: Vec::new(), spill, buffer, plain: Vec::new(), now };
         Ok(Self { connections: BTreeMap::new(), cx, next_tick: None, stopped: false })
     }
 
@@ -119,7 +121,7 @@ impl Loop {
     fn obey(&mut self) {
         for command in self.cx.shared.take_commands() {
             match command {
-                Command::Add { conn, socket, protocol } => self.add(conn, socket, protocol),
+                Command::Add { conn, socket, protocol, tls } => self.add(conn, socket, protocol, tls),
                 Command::Accept { conn, budget } => self.touch(conn, |connection, cx| connection.accept(budget, cx)),
                 Command::Bind { conn, clock } => self.touch(conn, |connection, cx| connection.bind(clock, cx)),
                 Command::Respond { conn, answer } => {
@@ -141,9 +143,11 @@ impl Loop {
         }
     }
 
-    fn add(&mut self, number: Number, socket: OwnedFd, protocol: Protocol) {
+    fn add(&mut self, number: Number, socket: OwnedFd, protocol: Protocol, tls: Option<Arc<ServerConfig>>) {
         let counters = self.cx.shared.counters(number);
-        let (Ok(socket), Some(counters)) = (Socket::new(socket), counters) else {
+        // What can fail in TLS is the system's random numbers.
+        let tls = tls.map(|config| Tls::new(config).map(Box::new)).transpose();
+        let (Ok(socket), Ok(tls), Some(counters)) = (Socket::new(socket), tls, counters) else {
             self.cx.shared.forget(number);
             let detail = Cow::Borrowed("not a socket");
             self.cx.events.push(Event::Closed { conn: number, code: "CONNECTION_LOST", detail, bytes_received: 0 });
@@ -153,7 +157,7 @@ impl Loop {
             Protocol::Rtmp => Box::new(RtmpConnection::new(&self.cx.options)),
             Protocol::Http => Box::new(HttpConnection::new(&self.cx.options)),
         };
-        self.connections.insert(number, Connection::new(number, socket, session, counters, self.cx.now));
+        self.connections.insert(number, Connection::new(number, socket, tls, session, counters, self.cx.now));
         // The peer spoke first, most likely before the socket came here.
         self.touch(number, |connection, cx| {
             connection.drain(cx);
@@ -277,7 +281,7 @@ mod tests {
             let socket = Socket::new(socket.into()).expect("a socket");
             let count = Arc::clone(&fed);
             let session = Box::new(Fed(move || _ = count.fetch_add(1, Ordering::Relaxed)));
-            pump.connections.insert(number, Connection::new(number, socket, session, counters, pump.cx.now));
+            pump.connections.insert(number, Connection::new(number, socket, None, session, counters, pump.cx.now));
             for look in looks {
                 encoder.write_all(&vec![0; size]).expect("room in the socket");
                 pump.next_tick = Some(pump.cx.now);
@@ -308,10 +312,10 @@ mod tests {
         let counters = shared.counters(number).expect("just enrolled");
         let socket = Socket::new(socket.into()).expect("a socket");
         let session = Box::new(Fed(|| panic!("a fault that nobody has found yet")));
-        pump.connections.insert(number, Connection::new(number, socket, session, counters, pump.cx.now));
+        pump.connections.insert(number, Connection::new(number, socket, None, session, counters, pump.cx.now));
         let (mut other, socket) = UnixStream::pair().expect("a socket pair");
         let neighbour = shared.enroll();
-        pump.add(neighbour, socket.into(), Protocol::Http);
+        pump.add(neighbour, socket.into(), Protocol::Http, None);
 
         faulty.write_all(b"x").expect("room in the socket");
         pump.touch(number, |connection, cx| {

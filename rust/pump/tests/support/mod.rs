@@ -2,12 +2,15 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod big;
+pub mod tls;
 
 use pypackager_pump::pump::{Answer, Event, Number, Options, Protocol, Pump};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustls::ServerConfig;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A POST of three tracks, chunked, from ffmpeg.
@@ -34,11 +37,20 @@ impl Bench {
 
     /// A client on loopback and its number.
     pub fn connect(&self, protocol: Protocol) -> (TcpStream, Number) {
+        self.join(protocol, None)
+    }
+
+    /// The same to a port where TLS is spoken.
+    pub fn connect_tls(&self, protocol: Protocol, config: &Arc<ServerConfig>) -> (TcpStream, Number) {
+        self.join(protocol, Some(Arc::clone(config)))
+    }
+
+    fn join(&self, protocol: Protocol, tls: Option<Arc<ServerConfig>>) -> (TcpStream, Number) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         let (server, _) = listener.accept().unwrap();
-        (client, self.pump.add(server.into(), protocol))
+        (client, self.pump.add(server.into(), protocol, tls))
     }
 
     /// The next event for which `wanted` says yes, among those not passed yet.

@@ -31,6 +31,8 @@ use std::io;
 pub const UNPARSED_LIMIT: usize = 256 << 10;
 /// Bytes of a refused body that are read over.
 pub const DRAIN_LIMIT: u64 = 1 << 20;
+/// The first byte of TLS (RFC 8446 5.1); no method begins with it, and no end of a head would come.
+const TLS_HANDSHAKE: u8 = 22;
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -320,6 +322,10 @@ impl HttpSession {
     fn read_head(&mut self, input: &[u8], events: &mut Vec<Event>) -> Result<usize> {
         let blank = input.chunks_exact(2).take_while(|pair| pair == b"\r\n").count() * 2;
         let rest = &input[blank..];
+        if rest.first() == Some(&TLS_HANDSHAKE) {
+            let detail = "no request: is it TLS? https:// has a port of its own";
+            return Err(Error::new("HTTP_HEAD", self.position, detail));
+        }
         let Some(end) = memchr::memmem::find(rest, b"\r\n\r\n") else {
             if rest.len() > HEAD_LIMIT {
                 return Err(head::too_large(format!("no end of the head in {HEAD_LIMIT} bytes")).at(self.position));

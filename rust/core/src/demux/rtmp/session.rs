@@ -194,7 +194,9 @@ impl RtmpSession {
         self.handshake.extend_from_slice(taken);
         *input = rest;
         if first && self.handshake[0] != 3 {
-            let detail = format!("not RTMP version 3 but {}", self.handshake[0]);
+            let what =
+                if self.handshake[0] == TLS_HANDSHAKE { ": is it TLS? rtmps:// has a port of its own" } else { "" };
+            let detail = format!("not RTMP version 3 but {}{what}", self.handshake[0]);
             return Err(Error::new("RTMP_VERSION", 0, detail));
         }
         if self.handshake.len() == wanted {
@@ -432,6 +434,8 @@ fn check_length(what: &str, length: usize) -> Result<()> {
 
 /// Our window and bandwidth: what encoders expect, far above what a publisher's answers need.
 const WINDOW: u32 = 5_000_000;
+/// The first byte of TLS (RFC 8446 5.1).
+const TLS_HANDSHAKE: u8 = 22;
 const BANDWIDTH_DYNAMIC: u8 = 2;
 const OUT_CHUNK_SIZE: usize = 4096;
 const MAX_NAME: usize = 1024;

@@ -53,7 +53,7 @@ fn feed(protocol: Protocol, capture: &[u8], disk: &Faulty, mut between: impl FnM
     let mut encoders = [(); 2].map(|()| {
         let (encoder, socket) = UnixStream::pair().expect("a socket pair");
         let number = shared.enroll();
-        pump.add(number, socket.into(), protocol);
+        pump.add(number, socket.into(), protocol, None);
         (encoder, number)
     });
     let mut outcomes = [Outcome::default(), Outcome::default()];
