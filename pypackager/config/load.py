@@ -97,7 +97,7 @@ def _tls_faults(config: Config) -> list[tuple[str, str]]:
         except CoreError as error:
             found.append((f"listen.{error.path}", error.detail))
         if not listen.rtmps and not listen.ingest_tls:
-            found.append(("listen.ingest_client_ca", "nobody is asked for a certificate: encoders are at listen.rtmps and listen.ingest_tls"))
+            found.append(("listen.ingest_client_ca", "nobody is asked for one: listen.rtmps and listen.ingest_tls are empty"))
     if not config.tls:
         speaking = [f"listen.{kind}" for kind in ("rtmps", "ingest_tls", "control_tls") if getattr(listen, kind)]
         speaking += [f"streaming_endpoint[{number}].tls" for number, each in enumerate(config.streaming_endpoint) if each.tls]

@@ -49,8 +49,9 @@ async def serve_listener(
     admitted: Callable[[int, str, str], None],
     tls: Callable[[], IngestTls] | None = None,
 ) -> None:
-    """Accepts until cancelled. `allowed` is asked before a byte is read: an address that is in no channel's list is dropped. `tls` is asked
-    for each connection: what it says may have been exchanged since the last.
+    """Accepts until cancelled. `allowed` is asked before a byte is read: an address that is in no channel's list is dropped.
+
+    `tls` is asked for each connection: what it says may have been exchanged since the last.
 
     Resources: closes the listener; accepted sockets belong to the pump.
     """

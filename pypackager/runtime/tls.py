@@ -1,7 +1,7 @@
 """The certificates of the daemon's listeners: read when it starts and at every SIGHUP, exchanged while connections go on.
 
-In: the [[tls]] tables, the authorities of encoders. Out: what the native listeners take (`native`, for encoders `ingest`), and what Python's
-take (`context`). Never: a listener.
+In: the [[tls]] tables, the authorities of encoders. Out: what the native listeners take (`native`, for encoders `ingest`), and what
+Python's take (`context`). Never: a listener.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Identity:
             raise PackagerError("TLS_UNUSABLE", error.detail, fault="operator") from error
 
     def take(self, pairs: Sequence[Pair], ingest: IngestTls) -> None:
-        """These from the next handshake on. When there are no pairs, those in use are kept: listeners that speak TLS go on until their end."""
+        """These from the next handshake on. When there are no pairs, those in use are kept: what speaks TLS goes on until its end."""
         self.ingest = ingest
         if not pairs:
             return

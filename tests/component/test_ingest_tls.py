@@ -60,7 +60,8 @@ async def test_a_push_over_https_is_published_as_one_in_the_clear(tmp_path: Path
         assert (await push(life, authority.trusted("http/1.1"))).startswith(b"HTTP/1.1 200")
         await life.until(life.listed)
         assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 200
-        assert (await push(life, authority.trusted(), b"POST /no/ingest.isml/Streams(x) HTTP/1.1\r\nHost: h\r\n\r\n")).startswith(b"HTTP/1.1 404")
+        stray = b"POST /no/ingest.isml/Streams(x) HTTP/1.1\r\nHost: h\r\n\r\n"
+        assert (await push(life, authority.trusted(), stray)).startswith(b"HTTP/1.1 404")
 
 
 async def test_what_http_can_do_https_can(tmp_path: Path, authority: Authority) -> None:
@@ -129,9 +130,7 @@ async def refused(life: Api, context: ssl.SSLContext) -> bool:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_an_encoder_shows_a_certificate_where_one_is_demanded(
-    tmp_path: Path, authority: Authority, version: ssl.TLSVersion
-) -> None:
+async def test_an_encoder_shows_a_certificate_where_one_is_demanded(tmp_path: Path, authority: Authority, version: ssl.TLSVersion) -> None:
     encoders, strange = authority.another("encoders"), authority.another("strange")
     life = secured(tmp_path, authority, listen=replace(LISTEN, ingest_client_ca=str(encoders.path)))
 
@@ -154,12 +153,13 @@ async def test_what_is_wrong_with_a_handshake_is_in_the_log_and_harms_nobody(tmp
     life = secured(tmp_path, authority)
     with structlog.testing.capture_logs() as logs:
         async with life.running():
-            for kind, data in (("ingest_tls", CAPTURE.read_bytes()), ("rtmps", b"\x03" + bytes(1536)), ("ingest_tls", b"\x16\x03\x01\x00\x05hello")):
+            post, publish, torn = CAPTURE.read_bytes(), b"\x03" + bytes(1536), b"\x16\x03\x01\x00\x05hello"
+            for kind, data in (("ingest_tls", post), ("rtmps", publish), ("ingest_tls", torn)):
                 host, _, port = life.daemon.addresses[kind][0].rpartition(":")
                 async with await trio.open_tcp_stream(host, int(port)) as stream:
                     await stream.send_all(data)
                     answer = b"".join([part async for part in stream])
-                assert answer.startswith(b"HTTP/1.1 400") == (data == CAPTURE.read_bytes())
+                assert answer.startswith(b"HTTP/1.1 400") == (data == post)
             with pytest.raises(trio.BrokenResourceError):
                 await shake(life.daemon.addresses["ingest_tls"][0], ssl.create_default_context())
             for kind in ("ingest", "rtmp"):
