@@ -27,6 +27,7 @@ __all__ = [
     "FrontAnswer",
     "FrontDoor",
     "Gate",
+    "IngestTls",
     "MuxedFragment",
     "NeedClock",
     "Networks",
