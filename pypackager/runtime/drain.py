@@ -23,7 +23,8 @@ NOT_BACK = "DRAIN_NOT_BACK"
 async def drain_side(router: Router, live: LiveChannel, side: Side, wait_ns: int, now: Callable[[], Now]) -> Drained:
     """Closes all connections of a side in good order, then waits until the streams that delivered deliver again.
 
-    Streams that were silent are not waited for: a sparse one comes back when it has something to say.
+    Each track of sound and picture is waited for: an RTMP encoder that comes back inside a GOP has sound at once, and pictures with
+    the next one. Streams that were silent are not, and neither is anything else: a sparse track comes back when it has something to say.
 
     Args:
         router: has the connections.
@@ -34,21 +35,22 @@ async def drain_side(router: Router, live: LiveChannel, side: Side, wait_ns: int
     """
     began = now().mono_ns
     before = {conn for conn, feed in live.feeds.items() if feed.side == side}
-    wanted = Counter(live.feeds[conn].stream for conn in before if _delivered(live.feeds[conn]) and live.feeds[conn].alive(began))
+    wanted = Counter(each for conn in before if live.feeds[conn].alive(began) for each in _delivered(live.feeds[conn]))
     closed = router.drain(live.config.name, side)
 
-    def missing() -> Counter[str]:
+    def missing() -> Counter[tuple[str, int]]:
         feeds = [feed for conn, feed in live.feeds.items() if feed.side == side and conn not in before]
-        return wanted - Counter(feed.stream for feed in feeds if _delivered(feed))
+        return wanted - Counter(each for feed in feeds for each in _delivered(feed))
 
     with trio.move_on_after(wait_ns / SECOND_NS):
         await live.until(lambda: not missing())
-    left = sorted(missing())
+    left = sorted({stream for stream, _ in missing()})
     if left:
         detail = f"{side}: {', '.join(left)} did not deliver again within {wait_ns / SECOND_NS:g} s of a drain"
         live.alert(NOT_BACK, detail)
     return Drained(live.config.name, side, closed, left, round((now().mono_ns - began) / SECOND_NS, 3))
 
 
-def _delivered(feed: Feed) -> bool:
-    return feed.delivered_ns > feed.opened_ns
+def _delivered(feed: Feed) -> list[tuple[str, int]]:
+    """Stream and number of the tracks of sound and picture that it has brought something of."""
+    return [(feed.stream, number) for number in feed.ends_ns if feed.headers[number].kind in ("video", "audio")]

@@ -36,6 +36,10 @@ class Encoders(Api):
         feeds = self.daemon.fleet.channels[channel].feeds.values()
         return {(feed.side, feed.stream): feed.delivered_ns > feed.opened_ns for feed in feeds}
 
+    def tracks(self, side: str) -> set[int]:
+        """Numbers of the tracks that a side's connection has brought something of."""
+        return {number for feed in self.daemon.fleet.channels["ch"].feeds.values() if feed.side == side for number in feed.ends_ns}
+
     async def operation(self, name: str) -> Any:
         return await self.fine("GET", f"operations/{name}")
 
@@ -79,6 +83,23 @@ async def test_the_other_side_is_drained_when_the_first_delivers_again(tmp_path:
         assert "DRAINED" not in life.daemon.fleet.channels["ch"].alerts
         await back.send_all(b"0\r\n\r\n")
         await other.send_all(b"0\r\n\r\n")
+
+
+async def test_a_stream_is_back_with_all_of_its_tracks(tmp_path: Path) -> None:
+    life = Encoders(tmp_path)
+    second = BODY.index(b"moof", BODY.index(b"moof") + 4) - 4
+    async with life.running(), AsyncExitStack() as stack:
+        one, two = [await stack.enter_async_context(await life.begin(where)) for where in (path("v"), path("v", "secondary"))]
+        await life.until(lambda: life.tracks("primary") == {1, 2, 3} == life.tracks("secondary"))
+        told = await life.fine("POST", "drain", {"channel": "ch"}, 202)
+        assert await answer(one) == (503, "DRAINED")
+        back = await stack.enter_async_context(await life.begin(path("v"), BODY[:second]))
+        await life.until(lambda: len(life.tracks("primary")) == 1)
+        assert life.tracks("secondary") == {1, 2, 3}, "the others are still awaited"
+        await back.send_all(BODY[second:].removesuffix(b"0\r\n\r\n"))
+        assert await answer(two) == (503, "DRAINED")
+        await stack.enter_async_context(await life.begin(path("v", "secondary")))
+        await wait_for(life, told["id"])
 
 
 async def test_who_does_not_come_back_is_named_and_holds_up_nobody(tmp_path: Path) -> None:
