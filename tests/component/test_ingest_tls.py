@@ -57,6 +57,9 @@ async def test_a_push_over_https_is_published_as_one_in_the_clear(tmp_path: Path
             ]
         tv = await life.fine("GET", "channels/tv")
         assert tv["ingest"]["primary"] == [f"rtmp://{places['rtmp']}/tv/{{stream}}", f"rtmps://{places['rtmps']}/tv/{{stream}}"]
+        own = (await life.fine("POST", "channels", {"name": "own", "protocol": "rtmp", "ingest_hosts": ["in.test"]}, 201))["ingest"]
+        ports = {kind: place.rpartition(":")[2] for kind, place in places.items()}
+        assert own["secondary"] == [f"{kind}://in.test:{ports[kind]}/live/secondary/{{stream}}" for kind in ("rtmp", "rtmps")]
         assert (await push(life, authority.trusted("http/1.1"))).startswith(b"HTTP/1.1 200")
         await life.until(life.listed)
         assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 200
