@@ -158,7 +158,7 @@ class Archive:
             return
         self._runner.review()
         if reading.damage:
-            self._tell("alert", _path(name), code="ASSET_DAMAGED", detail=damage(len(reading.damage)), count=1)
+            self._tell("alert", _path(name), change="raised", code="ASSET_DAMAGED", detail=damage(len(reading.damage)), count=1)
         self._operations.end(operation, self._runner.utc(), result=msgspec.to_builtins(reading.verified(now_ns)))
 
     async def _read(self, operation: Operation, directory: Path) -> Verification:

@@ -24,6 +24,12 @@ class AlertView(msgspec.Struct, frozen=True):
     code: str
     detail: str
     count: int = 1
+    since: datetime | None = None
+    """When it was raised; null where that is not known."""
+    until: datetime | None = None
+    """When it was cleared; null while it is active."""
+    tracks: list[str] = []
+    """Those that it named."""
 
 
 class TrackView(msgspec.Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from pathlib import Path
@@ -24,8 +23,10 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import Event, Published
+from pypackager.runtime.alerts import Alert, Alerts
 from pypackager.runtime.condition import describe
 from pypackager.runtime.decisions import Kept, Unwritten
+from pypackager.runtime.drift import Drift
 from pypackager.runtime.idle import Idle
 from pypackager.runtime.lifecycle import Lifecycle
 from pypackager.runtime.meters import Meters
@@ -37,22 +38,10 @@ from pypackager.timeline.ports import Options
 from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS
 
-_OF_TRACK = re.compile(r"track ([a-z0-9_-]+): ")
+GONE_NS = 10 * SECOND_NS
+"""An encoder that is back by then was cut off for a moment, or sends each fragment in a POST of its own."""
 ADMISSION = ("ingest_allow", "ingest_users", "stream_key")
 """Settings by which connections are judged."""
-ALERT_REPEAT_NS = 10 * SECOND_NS
-"""An alert that goes on is logged and journalled so often."""
-
-
-class Alert(msgspec.Struct):
-    """A code that was raised, how often and when last."""
-
-    detail: str
-    count: int = 0
-    last_ns: int = 0
-    """When it was last told of."""
-    tracks: dict[str, int] = {}
-    """How often of each track that its detail begins with."""
 
 
 class LiveChannel:
@@ -89,11 +78,14 @@ class LiveChannel:
         self.store = store
         self.budget = Budget(tuning.max_held)
         """What its open fragments may hold in memory, whatever connections bring them."""
-        self.alerts: dict[str, Alert] = {}
+        self._alerts = Alerts()
+        self._drift = Drift()
+        self._left_ns: int | None = None
+        """When its last connection went."""
         self._tuning = tuning
         self._now = now
         self._meters = Meters(metrics, config.name)
-        self._idle = Idle(self.alert, parse_duration(tuning.idle_alert), now().mono_ns)
+        self._idle = Idle(self.alert, self.clear, parse_duration(tuning.idle_alert), now().mono_ns)
         self._log = log.bind(channel=config.name)
         self._allow = Networks(config.ingest_allow)
         self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
@@ -182,10 +174,14 @@ class LiveChannel:
     def open_feed(self, conn: int, side: str, stream: str) -> None:
         """A connection was admitted."""
         self.timeline.open_feed(conn, side, stream, self._now())
+        self._left_ns = None
+        self.clear("ENCODER_DISCONNECTED")
 
     def close_feed(self, conn: int) -> None:
         """A connection is gone."""
         self.timeline.close_feed(conn, self._now())
+        if not self.feeds:
+            self._left_ns = self._now().mono_ns
 
     def track_found(self, conn: int, header: TrackHeader) -> None:
         """A connection announced a track."""
@@ -246,27 +242,43 @@ class LiveChannel:
             if self._raise("INTERNAL", f"{what}: {type(error).__name__}: {error}"):
                 self._log.exception("fault", on=what)
 
-    def alert(self, code: str, detail: str) -> None:
-        """Raises an alert: counted, and logged and journalled at most every ten seconds for one code."""
-        self._raise(code, detail)
+    @property
+    def alerts(self) -> Mapping[str, Alert]:
+        """What was raised since the daemon started, by code."""
+        return self._alerts.by_code
 
-    def _raise(self, code: str, detail: str) -> bool:
+    def alert(self, code: str, detail: str, track: str = "") -> None:
+        """Raises an alert of one track or of all: counted, and logged and journalled at most every ten seconds for one code."""
+        self._raise(code, detail, track)
+
+    def _raise(self, code: str, detail: str, track: str = "") -> bool:
         """Raises an alert; returns whether it was logged."""
         now = self._now()
-        alert = self.alerts.setdefault(code, Alert(detail))
-        alert.count += 1
-        if (named := _OF_TRACK.match(detail)) is not None:
-            alert.tracks[named[1]] = alert.tracks.get(named[1], 0) + 1
-        self._meters.alert(code)
-        if alert.last_ns and now.mono_ns - alert.last_ns < ALERT_REPEAT_NS:
+        alert = self._alerts.notice(code, f"track {track}: {detail}" if track else detail, track, now)
+        self._meters.alert(code, active=True)
+        if alert is None:
             return False
-        alert.detail, alert.last_ns = detail, now.mono_ns
-        self._log.warning("alert", code=code, detail=detail, count=alert.count)
-        self._tell("alert", f"channels/{self.config.name}", code=code, detail=detail, count=alert.count)
-        self.store.append(Event(now.utc_ns, code, detail))
+        self._log.warning("alert", code=code, detail=alert.detail, count=alert.count)
+        self._tell_alert("raised", code, alert)
+        self.store.append(Event(now.utc_ns, code, alert.detail))
         return True
 
+    def clear(self, code: str) -> None:
+        """What an alert told of is over."""
+        now = self._now()
+        if (alert := self._alerts.clear(code, now)) is None:
+            return
+        self._meters.alert(code, active=False)
+        self._log.info("alert cleared", code=code, count=alert.count)
+        self._tell_alert("cleared", code, alert)
+        self.store.append(Event(now.utc_ns, code, "cleared"))
+
+    def _tell_alert(self, change: str, code: str, alert: Alert) -> None:
+        self._tell("alert", f"channels/{self.config.name}", change=change, code=code, detail=alert.detail, count=alert.count)
+
     def _became(self, state: State) -> None:
+        if state != "Running":
+            self.clear("ENCODER_DISCONNECTED")
         self._meters.runs(self._now(), running=state == "Running")
         self._tell("state", f"channels/{self.config.name}", state=state)
 
@@ -356,8 +368,20 @@ class LiveChannel:
         if not self.store.syncing:
             self._guard("sync", self.store.sync)
         self._guard("trim", self._trim)
+        self._watch(self._now())
         self._idle.look(self._now().mono_ns, running=self.running, newest_ns=self._meters.newest_ns, recorded=bool(self.programs.running))
         self._waiting.unpark_all()
+
+    def _watch(self, now: Now) -> None:
+        """Looks for what lasts."""
+        if self._left_ns is not None and now.mono_ns - self._left_ns >= GONE_NS:
+            self._left_ns = None
+            if self.running:
+                self.alert("ENCODER_DISCONNECTED", f"no encoder has been connected for {GONE_NS // SECOND_NS} s")
+        if drift_ns := self._drift.look(self.timeline.clocks.all, self.timeline.media_now_ns(now), now.mono_ns):
+            self.alert("CLOCK_DRIFT", f"an encoder's clock moved by {drift_ns / SECOND_NS:+.1f} s against the wall clock")
+        for code in self._alerts.quiet(now):
+            self.clear(code)
 
     def _trim(self) -> None:
         self.programs.trim()

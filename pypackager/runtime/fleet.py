@@ -222,7 +222,7 @@ class Fleet:
     def _fail(self, name: str, reason: str, trace: str) -> None:
         if self.failed.get(name) != reason:
             self._log.error("channel failed", channel=name, code="CHANNEL_FAILED", detail=reason, trace=trace, retry_s=RETRY_S)
-            self._tell("alert", f"channels/{name}", code="CHANNEL_FAILED", detail=reason)
+            self._tell("alert", f"channels/{name}", change="raised", code="CHANNEL_FAILED", detail=reason)
         self.failed[name] = reason
 
     async def _remove(self, name: str) -> None:

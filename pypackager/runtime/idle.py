@@ -5,7 +5,8 @@ In: how the channel stands, every few seconds. Out: alerts, as long as it lasts,
 
 from __future__ import annotations
 
-from pypackager.timeline.ports import Alert
+from collections.abc import Callable
+
 from pypackager.timeline.times import SECOND_NS
 
 
@@ -14,12 +15,14 @@ class Idle:
 
     Args:
         alert: called with (code, detail) for the operator.
+        clear: called with the code when it is over.
         patience_ns: how long it may run without data, and without a program.
         mono_ns: the instant of this, on the monotonic clock.
     """
 
-    def __init__(self, alert: Alert, patience_ns: int, mono_ns: int) -> None:
+    def __init__(self, alert: Callable[[str, str], None], clear: Callable[[str], None], patience_ns: int, mono_ns: int) -> None:
         self._alert = alert
+        self._clear = clear
         self._patience_ns = patience_ns
         self._data_ns = self._program_ns = mono_ns
 
@@ -32,12 +35,15 @@ class Idle:
             newest_ns: when its published edge moved last; None: never.
             recorded: one of its programs runs.
         """
-        if not running:
-            self._data_ns = self._program_ns = mono_ns
-            return
-        self._data_ns = max(self._data_ns, newest_ns or self._data_ns)
-        if recorded:
+        if not running or (newest_ns is not None and newest_ns > self._data_ns):
+            self._data_ns = mono_ns if newest_ns is None else max(newest_ns, self._data_ns)
+            self._clear("RUNNING_WITHOUT_DATA")
+        if not running or recorded:
             self._program_ns = mono_ns
+            self._clear("RUNNING_WITHOUT_PROGRAM")
+        if not running:
+            self._data_ns = mono_ns
+            return
         minutes = self._patience_ns / SECOND_NS / 60
         if mono_ns - self._data_ns >= self._patience_ns:
             self._data_ns = mono_ns

@@ -53,9 +53,11 @@ class Meters:
         self._chunks.inc()
         self._metrics.usage.took(self._name, size)
 
-    def alert(self, code: str) -> None:
-        """An alert was raised."""
-        self._metrics.alerts.labels(self._name, code).inc()
+    def alert(self, code: str, *, active: bool) -> None:
+        """An alert was noticed, or cleared."""
+        if active:
+            self._metrics.alerts.labels(self._name, code).inc()
+        self._metrics.active.labels(self._name, code).set(active)
 
     def published(self, rows: Sequence[Row], tracks: Mapping[int, Track], mono_ns: int) -> None:
         """The published edge passed rows, which the ledger has, at an instant of the monotonic clock."""

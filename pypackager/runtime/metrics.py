@@ -90,6 +90,7 @@ class Metrics:
         self.connections = Gauge("pypackager_ingest_connections", "Open ingest connections", registry=r)
         self.refusals = Counter("pypackager_ingest_refused", "Connections refused, by code", ("code",), registry=r)
         self.alerts = Counter("pypackager_alerts", "Alerts raised", ("channel", "code"), registry=r)
+        self.active = Gauge("pypackager_alert_active", "1 while an alert is not cleared", ("channel", "code"), registry=r)
         self.requests = Counter("pypackager_requests", "Requests of players and caches", ("kind", "status"), registry=r)
         self.certificates = Gauge("pypackager_certificate_end_seconds", "When a certificate ends, since 1970", ("certificate",), registry=r)
         self.latency = Latencies()

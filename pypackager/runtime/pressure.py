@@ -26,6 +26,10 @@ class Alarming(Protocol):
         """Tells the operator."""
         ...
 
+    def clear(self, code: str) -> None:
+        """Tells that it is over."""
+        ...
+
 
 class Pressure:
     """Holds the connections while the writer is behind."""
@@ -43,6 +47,8 @@ class Pressure:
                 channel.alert("DISK_SLOW", f"{queued} bytes wait for the disk; encoders are read more slowly")
         elif self.engaged and queued < LOW_BYTES:
             self.engaged = False
+            for channel in channels:
+                channel.clear("DISK_SLOW")
             for conn in self._held:
                 self._pump.hold(conn, False)
             self._held.clear()

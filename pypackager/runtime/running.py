@@ -6,6 +6,7 @@ In: names. Out: states, tracks, alerts, addresses of what runs. Never: a decisio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pypackager.control.ports import AlertView, Drained, Flow, Meter, Side, TrackView
@@ -13,6 +14,7 @@ from pypackager.control.registry import Registry
 from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
 from pypackager.ingest.router import Router
+from pypackager.runtime.alerts import Alert
 from pypackager.runtime.drain import drain_side
 from pypackager.runtime.fleet import Fleet
 from pypackager.runtime.fronts import Fronts
@@ -100,7 +102,7 @@ class Running:
     def alerts(self, channel: str) -> Sequence[AlertView]:
         """What was raised since the daemon started."""
         live = self._fleet.channels.get(channel)
-        raised = [] if live is None else [AlertView(code, alert.detail, alert.count) for code, alert in sorted(live.alerts.items())]
+        raised = [] if live is None else [_view(code, alert) for code, alert in sorted(live.alerts.items())]
         reason = self._fleet.failed.get(channel)
         return raised if reason is None else [AlertView("CHANNEL_FAILED", reason), *raised]
 
@@ -128,3 +130,12 @@ class Running:
         """Waits until something is so of a channel."""
         if (live := self._fleet.channels.get(channel)) is not None:
             await live.until(done)
+
+
+def _view(code: str, alert: Alert) -> AlertView:
+    until = None if alert.until_ns is None else _utc(alert.until_ns)
+    return AlertView(code, alert.detail, alert.count, _utc(alert.since_ns), until, sorted(alert.tracks))
+
+
+def _utc(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns // 1_000_000 / 1000, UTC)

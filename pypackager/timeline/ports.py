@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,8 +16,13 @@ from pypackager.timeline.times import SECOND_NS
 
 Decision = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak
 
-Alert = Callable[[str, str], None]
-"""Takes (code, detail) for the operator."""
+
+class Alert(Protocol):
+    """Tells the operator."""
+
+    def __call__(self, code: str, detail: str, track: str = "", /) -> None:
+        """Something is wrong, with one track or with all."""
+        ...
 
 
 class Naming(Rule, Protocol):

@@ -20,6 +20,8 @@ from pypackager.timeline.times import SECOND_NS
 SECOND_FRAGMENT_NS = 5 * SECOND_NS
 """How long the first publication of a channel waits for a second fragment, at least: the first may be a stump."""
 
+SHORTEST_NS, LONGEST_NS = 19 * SECOND_NS // 10, 65 * SECOND_NS // 10
+"""Of a fragment by the ingest specification ("between 2 and approximately 6 seconds"), frame rates that are not whole allowed for."""
 GONE_NS = 3 * SECOND_NS
 """How long it waits when no connection is left."""
 
@@ -30,7 +32,7 @@ class Publisher:
     Args:
         options: the configuration.
         store: where rows and decisions go.
-        alert: called with (code, detail) for the operator.
+        alert: called with (code, detail, track) for the operator.
         lines: the tracks by id.
         finish: writes a fragment that was held because it might grow; one that cannot be written leaves its line.
     """
@@ -45,6 +47,8 @@ class Publisher:
         self.period = -1
         self.last_end_ns: int | None = None
         """End of what is published, of all tracks."""
+        self._unusual = self._varying = 0
+        """Fragments in a row whose length is outside the specification, or not the channel's."""
         self._last_ns = -MAX_TIME_NS
         """Monotonic time of the last publication."""
         self._options = options
@@ -92,7 +96,11 @@ class Publisher:
             return
         if self.rhythm is None:
             self.rhythm = self._measure(slot)
+        self._habits(slot, self.rhythm.rhythm.interval_ns)
         if new_period:
+            if self.last_end_ns is not None and self.period >= 0:
+                hole_s = max(0, slot.start_ns - self.last_end_ns) / SECOND_NS
+                self._alert("DISCONTINUITY", f"a period opens at {slot.start_ns / SECOND_NS:.3f} s, {hole_s:.3f} s behind the one before")
             self._finish_period(slot, self.rhythm)
             self.period += 1
             first = min(line.ns(slot.members[n][0].time) for line in lines if (n := line.info.number) in slot.members)
@@ -119,7 +127,7 @@ class Publisher:
             for fragment in slot.members.pop(line.info.number):
                 line.remove(fragment)
             slot.missing.append(line)
-            self._alert("HEADER_MISMATCH", f"track {line.info.id}: its new configuration is not listed before the next period")
+            self._alert("HEADER_MISMATCH", "its new configuration is not listed before the next period", line.info.id)
         return bool(slot.members)
 
     def _publish_rows(self, rows: Sequence[Row]) -> None:
@@ -194,11 +202,25 @@ class Publisher:
                     line.peak_bps = bps + bps // 20
                     self._store.append(Peak(line.info.number, line.peak_bps))
 
+    def _habits(self, slot: Slot, interval_ns: int) -> None:
+        """Counts the fragments in a row that are not as encoders should send them: one alone may be the last of a session, or a stump."""
+        length_ns = slot.leader.ns(slot.head.duration)
+        if slot.leader.info.kind != "video" or slot.head.partial:
+            return
+        self._unusual = 0 if SHORTEST_NS <= length_ns <= LONGEST_NS else self._unusual + 1
+        self._varying = 0 if abs(length_ns - interval_ns) <= interval_ns // 10 else self._varying + 1
+        if self._unusual > 1 and self._options.protocol == "fmp4":
+            detail = f"fragments of {length_ns / SECOND_NS:.3f} s; players and caches want 2 to 6 s"
+            self._alert("FRAGMENT_DURATION", detail, slot.leader.info.id)
+        if self._varying > 1:
+            detail = f"a GOP of {length_ns / SECOND_NS:.3f} s; the first ones had {interval_ns / SECOND_NS:.3f} s"
+            self._alert("KEY_FRAME_INTERVAL_VARIES", detail, slot.leader.info.id)
+
     def _warn(self, slot: Slot, rows: Sequence[Row]) -> None:
         by_number = {line.info.number: line for line in self._lines.values()}
         for row in rows:
             line = by_number[row.track]
             if row.flags & FLAG_GAP:
-                self._alert("TRACK_GAP", f"track {line.info.id}: nothing at {row.time}, {row.duration / line.info.timescale:.3f} s")
+                self._alert("TRACK_GAP", f"nothing at {row.time}, {row.duration / line.info.timescale:.3f} s", line.info.id)
             elif line.info.kind == "video" and abs(line.ns(row.time) - slot.start_ns) > MISALIGNED_NS:
-                self._alert("GOPS_MISALIGNED", f"track {line.info.id}: key frame at {row.time} is off {slot.leader.info.id}'s")
+                self._alert("GOPS_MISALIGNED", f"key frame at {row.time} is off {slot.leader.info.id}'s", line.info.id)

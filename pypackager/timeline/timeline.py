@@ -21,7 +21,7 @@ from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.publisher import Publisher
 from pypackager.timeline.sessions import Sight, check_times, goes_on, jumped, leaps, leaps_alone, stuck
-from pypackager.timeline.times import rescale, to_ns
+from pypackager.timeline.times import SECOND_NS, rescale, to_ns
 from pypackager.timeline.tracks import Tracks
 from pypackager.timeline.writing import Writing
 
@@ -32,7 +32,7 @@ class Timeline:
     Args:
         options: the configuration.
         store: where fragments and decisions go.
-        alert: called with (code, detail) for the operator.
+        alert: called with (code, detail, track) for the operator.
     """
 
     def __init__(self, options: Options, store: Store, alert: Alert) -> None:
@@ -106,7 +106,7 @@ class Timeline:
         feed = self.feeds[conn]
         self.clocks.leave(feed)
         source_ns = to_ns(time, timescale)
-        known = self.clocks.match(feed, source_ns, self._media_now_ns(now))
+        known = self.clocks.match(feed, source_ns, self.media_now_ns(now))
         if known is not None:
             return self.clocks.join(feed, known).number
         return self._new_clock(feed, source_ns, source_ns, now).number
@@ -131,14 +131,14 @@ class Timeline:
         line = self.tracks.line(feed, header, chunk, self.feeds.values(), now, self.publisher.last_end_ns)
         if line is None:
             return
-        sight = Sight(feed, line, chunk, start_ns, end_ns, now, self._media_now_ns(now), self.reach_ns, self.feeds)
+        sight = Sight(feed, line, chunk, start_ns, end_ns, now, self.media_now_ns(now), self.reach_ns, self.feeds)
         clock = self._clock(sight)
         time, end = self._span(clock, sight)
         if not self.tracks.weigh(feed, line, chunk, (time, end), now):
             self._delivered(clock, sight)
             return
         if end <= time:
-            self._alert("FRAGMENT_WITHOUT_DURATION", f"track {line.info.id}: the fragment at {time} is dropped")
+            self._alert("FRAGMENT_WITHOUT_DURATION", f"the fragment at {time} is dropped", line.info.id)
             return
         verdict, kin, before = self._judge(clock, sight, time, end)
         if self.options.protocol == "fmp4" and verdict not in TAKEN and stuck(clock, sight):
@@ -147,20 +147,20 @@ class Timeline:
             verdict, kin, before = self._judge(clock, sight, time, end)
         self._delivered(clock, sight)
         if chunk.index is not None and (wrong := contradiction(line, time, end, chunk.index)) is not None:
-            self._alert("INDEX_MISMATCH", f"track {line.info.id}: {wrong}")
+            self._alert("INDEX_MISMATCH", wrong, line.info.id)
         if verdict in TAKEN:
             line.stale_ns = None
             self._take(clock, header, sight, before, continues=kin == "continues")
             return
         if verdict == "blind":
-            self._alert("NO_KEY_FRAME", f"track {line.info.id}: the fragment at {time} goes on within a GOP behind a hole: dropped")
+            self._alert("NO_KEY_FRAME", f"the fragment at {time} goes on within a GOP behind a hole: dropped", line.info.id)
             return
         line.stale_ns = line.stale_ns or now.mono_ns
         self._writing.repeats(feed, line, chunk, time)
         if verdict == "late" and line.edge is not None and clock.out_ns(end_ns) >= line.ns(line.edge - line.tolerance):
             line.forgive()
         if verdict in ("differs", "overlaps"):
-            self._alert("ENCODERS_OUT_OF_SYNC", f"track {line.info.id}: fragment at {time} does not agree with what another source sent")
+            self._alert("ENCODERS_OUT_OF_SYNC", f"fragment at {time} does not agree with what another source sent", line.info.id)
 
     def written(self, ticket: int, errno: int) -> bool:
         """The store finished a ticket; returns whether it was a fragment of ours."""
@@ -195,7 +195,7 @@ class Timeline:
         return line.judge(time, end - time, partial=chunk.partial), kin, before
 
     def _leaps_alone(self, feed: Feed, chunk: Chunk, start_ns: int, end_ns: int, now: Now) -> bool:
-        if feed.clock is None or not leaps(feed.clock, start_ns, self._media_now_ns(now), self.reach_ns):
+        if feed.clock is None or not leaps(feed.clock, start_ns, self.media_now_ns(now), self.reach_ns):
             return False
         if not leaps_alone(feed, chunk, start_ns, end_ns) and self.options.protocol == "fmp4":
             return False
@@ -207,6 +207,9 @@ class Timeline:
         feed = sight.feed
         if feed.clock is not None and (self.options.protocol == "rtmp" or not jumped(feed.clock, sight)):
             return feed.clock
+        if feed.clock is not None and (end_ns := feed.ends_ns.get(sight.chunk.track)) is not None and sight.start_ns < end_ns:
+            back_s = (end_ns - sight.start_ns) / SECOND_NS
+            self._alert("TIME_NOT_RISING", f"its times go back by {back_s:.3f} s within a connection", sight.line.info.id)
         self.clocks.leave(feed)
         for clock in self.clocks.by_side(feed.side):
             if goes_on(clock, sight, self._store.knows):
@@ -255,7 +258,8 @@ class Timeline:
         self.clocks.anchored(utc_ns)
         self._store.append(Anchored(utc_ns))
 
-    def _media_now_ns(self, now: Now) -> int:
+    def media_now_ns(self, now: Now) -> int:
+        """Media time of the wall clock."""
         return now.utc_ns - (self.anchor_ns or 0)
 
     def _clock_placed(self, clock: Clock) -> None:

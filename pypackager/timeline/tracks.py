@@ -128,7 +128,7 @@ class Tracks:
             line.left_ns = now.mono_ns
         if self._alone(feed, feed.headers[chunk.track]):
             raise over
-        self._alert(over.code, over.detail)
+        self._alert(over.code, over.detail, line.info.id)
         return False
 
     def placed(self, places: Iterable[TrackPlaced]) -> None:
@@ -152,7 +152,7 @@ class Tracks:
                 line.configs[digest] = self._store.add_config(line.info.number, _config_of(header, digest, init))
         number = line.configs[digest]
         if line.newest_config not in (None, number):
-            self._alert("HEADER_MISMATCH", f"track {line.info.id}: the source changed its configuration")
+            self._alert("HEADER_MISMATCH", "the source changed its configuration", line.info.id)
         line.newest_config = number
         return number
 
@@ -209,7 +209,7 @@ class Tracks:
                 track_id = f"{track_id[:56]}-{header.kind}"
             elif header.kind == "audio" and line.info.timescale != header.stored_timescale:
                 # A stored timescale never changes, and players set up a decoder once: they see another track when they load again.
-                self._alert("HEADER_MISMATCH", f"track {track_id}: audio at {header.stored_timescale} Hz is a track of its own")
+                self._alert("HEADER_MISMATCH", f"audio at {header.stored_timescale} Hz is a track of its own", track_id)
                 track_id = f"{track_id[:56]}-{header.stored_timescale}"
         return track_id
 
@@ -244,7 +244,7 @@ class Tracks:
         if not room:
             error = PackagerError("TOO_MANY_TRACKS", f"{track_id}: the channel has {limit} {header.kind} tracks already", status=403)
             feed.refused[header.number] = error
-            self._alert(error.code, error.detail)
+            self._alert(error.code, error.detail, track_id)
 
     def _alone(self, feed: Feed, header: TrackHeader) -> bool:
         """Whether a connection is about one layer, with which it goes."""

@@ -24,7 +24,7 @@ class Writing:
 
     Args:
         store: takes what is complete.
-        alert: called with (code, detail) for the operator.
+        alert: called with (code, detail, track) for the operator.
         tracks: know the configurations.
         feeds: the connections by number.
         interval_ns: says the channel's key frame interval, as soon as it is known.
@@ -63,11 +63,11 @@ class Writing:
         interval_ns, name = self._interval_ns(), line.info.id
         was_continued(line, before, interval_ns, layers=feed.layers)
         if before is None or not before.held:
-            detail = f"track {name}: the fragment at {span[0]} continues one that is stored: it is listed as it is"
-            self._alert("FRAGMENT_WITHOUT_KEY_FRAME", detail)
+            detail = f"the fragment at {span[0]} continues one that is stored: it is listed as it is"
+            self._alert("FRAGMENT_WITHOUT_KEY_FRAME", detail, name)
             return False
         if not self._is_of(before, feed, line, header, chunk):
-            self._alert("ENCODERS_OUT_OF_SYNC", f"track {name}: the fragment at {span[0]} continues what another source sends")
+            self._alert("ENCODERS_OUT_OF_SYNC", f"the fragment at {span[0]} continues what another source sends", name)
             return True
         before.held.append(chunk)
         before.duration = span[1] - before.time
@@ -133,7 +133,7 @@ class Writing:
             feed.unwritten.discard(ticket)
         fragment.unwritten, fragment.lost = False, bool(errno)
         if errno:
-            self._alert("DISK_WRITE_FAILED", f"track {line.info.id}: fragment at {fragment.time} could not be written (errno {errno})")
+            self._alert("DISK_WRITE_FAILED", f"fragment at {fragment.time} could not be written (errno {errno})", line.info.id)
         return True
 
     def _is_of(self, before: Fragment, feed: Feed, line: TrackLine, header: TrackHeader, chunk: Chunk) -> bool:
@@ -155,7 +155,7 @@ class Writing:
         code = "DISK_WRITE_FAILED" if isinstance(error, OSError) else getattr(error, "code", "FRAGMENT_INVALID")
         if code in ("CONFIG_UNKNOWN", "TRACK_UNKNOWN"):
             self._tracks.forget_configs(line, track=code == "TRACK_UNKNOWN")
-        self._alert(code, f"track {line.info.id}: fragment at {time} is not taken: {error}")
+        self._alert(code, f"fragment at {time} is not taken: {error}", line.info.id)
 
 
 def _brings(feed: Feed, fragment: Fragment) -> bool:

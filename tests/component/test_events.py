@@ -81,7 +81,12 @@ async def test_an_event_is_watched(tmp_path: Path) -> None:
         await life.fine("DELETE", "locators/tv", status=204)
         life.daemon.fleet.channels["ch"].alert("GOPS_MISALIGNED", "as a test says")
         async with watching(life, name) as watcher:
-            kinds = [(kind, data["subject"]) for kind, _, data in [await watcher.next() for _ in range(2)]]
+            kinds: list[tuple[str, str]] = []
+            while len(kinds) < 2:
+                kind, _, data = await watcher.next()
+                # What was pushed has fragments of less than two seconds.
+                if data.get("code") != "FRAGMENT_DURATION":
+                    kinds.append((kind, data["subject"]))
         assert kinds == [("resource", "locators/tv"), ("alert", "channels/ch")], "who comes back goes on behind the last it saw"
 
 

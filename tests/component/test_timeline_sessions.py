@@ -298,4 +298,4 @@ def test_a_resolution_change_in_mid_stream_is_a_period_and_an_alert() -> None:
         rig.send(conn, gop(start))
     assert len(seconds(rig.rows("v"))) == 4
     assert len(rig.store.periods) == 2
-    assert rig.codes() == ["HEADER_MISMATCH"]
+    assert rig.codes() == ["HEADER_MISMATCH", "DISCONTINUITY"]

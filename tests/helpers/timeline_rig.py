@@ -170,10 +170,11 @@ class Rig:
         self.store = MemoryStore()
         self.alerts: list[tuple[str, str]] = []
         self.now = Now(UTC0, 1_000 * SECOND_NS)
-        self.timeline = Timeline(
-            Options(protocol=protocol, mode=mode, **options), self.store, lambda code, text: self.alerts.append((code, text))
-        )
+        self.timeline = Timeline(Options(protocol=protocol, mode=mode, **options), self.store, self._alert)
         self._conn = 0
+
+    def _alert(self, code: str, detail: str, track: str = "") -> None:
+        self.alerts.append((code, f"track {track}: {detail}" if track else detail))
 
     def wait(self, seconds: float) -> None:
         """Time passes; deadlines are met."""

@@ -121,6 +121,8 @@ class WireRig:
         self.ended: list[str] = []
         """How each connection ended: a code, empty for one that was answered."""
         self._pump = _core.Pump(tick_ms=2)
+        self._poll = select.poll()
+        self._poll.register(self._pump.fileno(), select.POLLIN)
         self._begin_ns = self.rig.now.mono_ns
 
     def close(self) -> None:
@@ -136,7 +138,7 @@ class WireRig:
             if not whole:
                 client.shutdown(socket.SHUT_WR)
             while True:
-                assert select.select([self._pump.fileno()], [], [], 10)[0], self.ended
+                assert self._poll.poll(10_000), self.ended
                 for event in self._pump.events():
                     if self._take(conn, side, event, upload_s):
                         return

@@ -14,7 +14,8 @@ class Told:
     def __init__(self) -> None:
         self.minute = 0
         self.codes: list[tuple[int, str]] = []
-        self.idle = Idle(lambda code, _: self.codes.append((self.minute, code)), 10 * MINUTE, 0)
+        self.cleared: list[str] = []
+        self.idle = Idle(lambda code, _: self.codes.append((self.minute, code)), self.cleared.append, 10 * MINUTE, 0)
 
     def pass_to(self, minute: int, *, running: bool = True, data: bool = False, recorded: bool = False) -> None:
         """Time passes."""

@@ -24,6 +24,9 @@ class Channel:
     def alert(self, code: str, detail: str) -> None:
         self.codes.append(code)
 
+    def clear(self, code: str) -> None:
+        self.codes.append(f"{code} is over")
+
 
 def test_it_holds_between_two_bounds() -> None:
     pump, channel = Pump(), Channel()
@@ -36,4 +39,4 @@ def test_it_holds_between_two_bounds() -> None:
     assert pump.held == {1, 2, 3}, "a connection that came later waits too"
     pressure.check(LOW_BYTES - 1, [2, 3], [channel])
     assert pump.held <= {1}, "1 is gone, the others are read again"
-    assert channel.codes == ["DISK_SLOW"]
+    assert channel.codes == ["DISK_SLOW", "DISK_SLOW is over"]
