@@ -365,7 +365,11 @@ impl Connection {
         self.output.clear();
         // Encoders that have said good-bye do not wait for the answer, which the kernel reports as a reset.
         let orderly = self.state == State::Talking { quiet: true };
-        let code = if orderly { "" } else { "CONNECTION_LOST" };
+        let code = match orderly {
+            _ if self.is_shaking() && self.heard() => "TLS_HANDSHAKE",
+            true => "",
+            false => "CONNECTION_LOST",
+        };
         self.finish(code, Cow::Owned(errno.to_string()), cx);
         self.gone = true;
     }
