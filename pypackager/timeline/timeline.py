@@ -15,7 +15,7 @@ from pypackager.model.records import Anchored, ClockPlaced
 from pypackager.timeline.clocks import Clock, anchor_ns
 from pypackager.timeline.feeds import Clocks, Feed, Now
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
-from pypackager.timeline.indexes import contradiction
+from pypackager.timeline.indexes import contradiction, has_other_length
 from pypackager.timeline.pace import Pace
 from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
@@ -159,7 +159,7 @@ class Timeline:
         self._writing.repeats(feed, line, chunk, time)
         if verdict == "late" and line.edge is not None and clock.out_ns(end_ns) >= line.ns(line.edge - line.tolerance):
             line.forgive()
-        if verdict in ("differs", "overlaps"):
+        if verdict in ("differs", "overlaps") or (verdict == "late" and not chunk.partial and has_other_length(line, time, end)):
             self._alert("ENCODERS_OUT_OF_SYNC", f"fragment at {time} does not agree with what another source sent", line.info.id)
 
     def written(self, ticket: int, errno: int) -> bool:
