@@ -646,12 +646,25 @@ class StreamStats:
     """What became of one stream so far."""
 
     url: str
-    phase: Literal["opening", "open", "playing", "closing", "done", "failed"]
+    phase: Literal["opening", "open", "playing", "away", "closing", "done", "failed"]
     bytes: int
     samples: int
+    """Handed to a connection, those sent again included."""
+    units: int
+    """Fragments of HTTP, samples of RTMP, sent for the first time."""
+    resent: int
+    """The same, sent again."""
     media_seconds: float
     late_ms: float
-    """The worst lateness of a sample or fragment against its media time; 0 without pace."""
+    """The worst lateness of a sample or fragment against its media time, outages included; 0 without pace."""
+    reconnects: int
+    away_seconds: float
+    """Time without a connection, after the first."""
+    longest_away_seconds: float
+    injected: list[tuple[str, float, float]]
+    """Faults that happened: name, media seconds, seconds since 1970."""
+    answers: list[tuple[str, float]]
+    """What the other side answered, or how a connection ended, and when."""
     code: str
     """Why it failed, else empty."""
     detail: str
@@ -668,11 +681,22 @@ class Replay:
         seconds: float | None = None,
         repeat: bool = False,
         patience: float = 10.0,
+        give_up: float | None = None,
+        resend: int = 2,
+        rtmp_keeps: bool = False,
+        seed: int = 0,
+        broken: list[str] = [],
+        faults: list[tuple[int, str, int, bool, tuple[float, float, float], float]] = [],
     ) -> Self:
         """A stream: (URL, track, track name for the live manifest). Speed 0 is as fast as the other side takes it; `seconds` is media time.
 
+        `give_up`: seconds in vain after which a stream has failed, None: never. `resend`: fragments that a new POST begins with.
+        `rtmp_keeps`: RTMP does so as well. `broken`: rules that are not kept: probe, headers, timeout, end, idle.
+        A fault: (position of its stream, name, number of the fault, whether streams draw apart, media seconds (from, within, every), value
+        in seconds, bytes or a count).
+
         Raises:
-            ValueError: a URL that can't be pushed to, or a number out of range.
+            ValueError: a URL that can't be pushed to, a number out of range, or a name that means nothing.
         """
 
     def run(self) -> None:

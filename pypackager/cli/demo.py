@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,17 +14,11 @@ from typing import Any
 import trio
 
 from pypackager.cli.cause import run_to_end
+from pypackager.cli.synthetic import LANGUAGES, encoder_arguments, find_ffmpeg
 from pypackager.config.schema import Channel, Config, Listen, Program, StreamingEndpoint
 from pypackager.control.settings import Track
-from pypackager.model.errors import PackagerError
 from pypackager.runtime.daemon import Daemon
 from pypackager.runtime.logs import configure_logs
-
-LADDER = ((1280, 720, 2400), (854, 480, 1200), (640, 360, 700), (426, 240, 350))
-"""Width, height, kbit/s of the layers."""
-LANGUAGES = (("eng", 440), ("deu", 660))
-"""Language and tone in Hz of the audio tracks."""
-_FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts")
 
 
 def add_to(commands: Any) -> None:
@@ -52,22 +45,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def find_ffmpeg() -> str:
-    """The ffmpeg of the imageio-ffmpeg wheel, else the one on the PATH.
-
-    Raises:
-        PackagerError: ENCODER_MISSING.
-    """
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        found = shutil.which("ffmpeg")
-        if found is None:
-            raise PackagerError("ENCODER_MISSING", "the demo needs ffmpeg: pip install 'pypackager[demo]'", fault="operator") from None
-        return found
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
-
-
 def demo_config(host: str, port: int, data_dir: Path) -> Config:
     """The ready configuration: one channel, one program, published as `demo`."""
 
@@ -89,51 +66,6 @@ def demo_config(host: str, port: int, data_dir: Path) -> Config:
         ],
         streaming_endpoint=[StreamingEndpoint(state="running")],
     )
-
-
-def encoder_arguments(ffmpeg: str, url: str) -> list[str]:
-    """ffmpeg's command line: a test picture with a burnt-in clock in every layer, a tone for each language, pushed as fragmented MP4."""
-    width, height, _ = LADDER[0]
-    arguments = [
-        ffmpeg,
-        "-hide_banner",
-        "-nostats",
-        "-loglevel",
-        "error",
-        "-re",
-        "-f",
-        "lavfi",
-        "-i",
-        f"testsrc2=size={width}x{height}:rate=25",
-    ]
-    for _, tone in LANGUAGES:
-        arguments += ["-re", "-f", "lavfi", "-i", f"sine=frequency={tone}:beep_factor=4:sample_rate=48000"]
-    font = _any_font()
-    # Without a font the test picture's own running time is the clock.
-    clock = (
-        f",drawtext=fontfile={font}:text='%{{localtime}}':fontsize=48:fontcolor=white:box=1:boxborderw=12:boxcolor=black@0.6:x=(w-tw)/2:y=40"
-        if font
-        else ""
-    )
-    split = f"[0:v]format=yuv420p{clock},split={len(LADDER)}" + "".join(f"[s{i}]" for i in range(len(LADDER)))
-    scaled = ";".join(f"[s{i}]scale={w}:{h}[v{i}]" for i, (w, h, _) in enumerate(LADDER))
-    arguments += ["-filter_complex", f"{split};{scaled}"]
-    for index, (_, _, rate) in enumerate(LADDER):
-        arguments += [
-            "-map",
-            f"[v{index}]",
-            f"-b:v:{index}",
-            f"{rate}k",
-            f"-maxrate:v:{index}",
-            f"{rate}k",
-            f"-bufsize:v:{index}",
-            f"{rate}k",
-        ]
-    for index, (language, _) in enumerate(LANGUAGES):
-        arguments += ["-map", f"{index + 1}:a", f"-metadata:s:a:{index}", f"language={language}"]
-    arguments += ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0"]
-    arguments += ["-c:a", "aac", "-b:a", "128k", "-ac", "2", "-f", "ismv", "-movflags", "isml+frag_keyframe", url]
-    return arguments
 
 
 async def _demo(config: Config, ffmpeg: str) -> None:
@@ -191,11 +123,3 @@ async def _status(daemon: Daemon) -> None:
         line = "  ".join(channel.status_line(daemon.clock.now()) for channel in daemon.fleet.channels.values())
         sys.stdout.write(f"\r\x1b[2K{line}" if sys.stdout.isatty() else f"{line}\n")
         sys.stdout.flush()
-
-
-def _any_font() -> str | None:
-    for folder in _FONT_FOLDERS:
-        found = next((path for path in Path(folder).rglob("*.ttf") if "Sans" in path.name and "Fallback" not in path.name), None)
-        if found is not None:
-            return str(found)
-    return None

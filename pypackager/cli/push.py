@@ -1,51 +1,94 @@
-"""`pypackager push`: the test encoder. Plays recorded ladders to any RTMP or fragmented MP4 ingest, many connections from one process."""
+"""`pypackager push`: the test encoder. Plays ladders to any RTMP or fragmented MP4 ingest, from one process, with faults on request."""
 
 from __future__ import annotations
 
 import argparse
 import re
+import secrets
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from pypackager._core import Replay, StreamStats
+from pypackager._core import Replay
+from pypackager.cli.push_faults import KINDS, RULES, Plan, parse_faults
+from pypackager.cli.push_report import as_json, as_table, status_line
 from pypackager.cli.recordings import Part, load_ladder
+from pypackager.cli.synthetic import synthetic_ladder
 from pypackager.model.errors import PackagerError
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _REFRESH = 0.5
-_FIELDS = ("url", "phase", "bytes", "samples", "media_seconds", "late_ms", "code", "detail")
-_EPILOG = """\
-{name} in a URL becomes the track's name (video-1 is the layer with the highest bitrate, audio-eng a language), {ladder} the number of
-the ladder from 1. Where {name} is missing it is put where the protocol has it: rtmp://HOST/news becomes rtmp://HOST/news/video-1,
+_SIDES = ("primary", "secondary")
+_DRAWN_WITHIN = 60.0
+"""Seconds within which an instant is drawn in a run without an end."""
+_EPILOG = f"""\
+{{name}} in a URL becomes the track's name (video-1 is the layer with the highest bitrate, audio-eng a language), {{ladder}} the number of
+the ladder from 1. Where {{name}} is missing it is put where the protocol has it: rtmp://HOST/news becomes rtmp://HOST/news/video-1,
 http://HOST/news/ingest.isml becomes http://HOST/news/ingest.isml/Streams(video-1).
+
+A fault is KIND[STREAMS]@TIME/PERIOD:VALUE: cut@10s, stall[video-*]@20s:5s, jump[secondary/audio-eng]@30s:-5s, cut@?/15s. TIME and PERIOD
+are media time; 10s~40s is an instant between that the seed draws, ? one of the whole run or of each period, ?? one for each stream.
+
+kinds:
+{chr(10).join(f"  {name:<11} {kind.says}" for name, kind in KINDS.items())}
+rules of an encoder, to be broken:
+{chr(10).join(f"  {name:<11} {says}" for name, says in RULES.items())}
 """
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A track on its way to a URL."""
+
+    url: str
+    part: Part
+    side: str
+    ladder: int
+
+    @property
+    def name(self) -> str:
+        """Name of the track."""
+        return self.part.name
 
 
 def add_to(commands: Any) -> None:
     """Adds the command to the parser."""
     parser = commands.add_parser(
         "push",
-        help="play a recorded ladder to an ingest",
-        description="Plays recorded tracks to an ingest at the pace of their media time, a connection for each track, over and over.",
+        help="play a ladder to an ingest, with faults on request",
+        description="A test encoder: plays tracks to an ingest at the pace of their media time, over and over, a connection for each.",
         epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    material = parser.add_mutually_exclusive_group(required=True)
+    material.add_argument("--ladder", type=Path, nargs="+", metavar="PATH", help="MP4 files with H.264 and AAC, or folders of them")
+    material.add_argument("--synthetic", action="store_true", help="four layers with a clock in the picture and two tones; made once, kept")
     parser.add_argument(
-        "--ladder", type=Path, nargs="+", required=True, metavar="PATH", help="MP4 files with H.264 and AAC, or folders of them"
+        "--to",
+        required=True,
+        action="append",
+        metavar="URL",
+        help="rtmp://HOST/CHANNEL or http://HOST/CHANNEL/ingest.isml; a second one is the secondary, pushed to at the same time",
     )
-    parser.add_argument("--to", required=True, metavar="URL", help="rtmp://HOST/CHANNEL or http://HOST/CHANNEL/ingest.isml")
     parser.add_argument("--ladders", type=_count, default=1, metavar="N", help="push the ladder N times at once; the URL needs {ladder}")
     parser.add_argument(
         "--speed", type=_speed, default=1.0, metavar="X", help="media seconds a second; 0 is as fast as the other side takes it"
     )
     parser.add_argument("--for", type=_duration, dest="seconds", metavar="TIME", help="stop after so much media time: 120s, 5m, 1h")
     parser.add_argument("--once", action="store_true", help="stop at the end of the recording")
+    parser.add_argument("--fault", action="append", default=[], metavar="FAULT,…", help="what is to go wrong, see below")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="decides drawn instants, noise and pauses (default: drawn, and reported)")
+    parser.add_argument(
+        "--resend", type=_fragments, default=2, metavar="N", help="fragments sent before that a new POST begins with (default: 2)"
+    )
+    parser.add_argument("--rtmp-resend", action="store_true", help="RTMP too sends its last GOPs and all that followed on a new connection")
+    parser.add_argument("--give-up", type=_duration, metavar="TIME", help="a stream that is tried in vain for so long has failed")
     parser.add_argument("--json", action="store_true", help="report in JSON, and nothing else on standard output")
     parser.set_defaults(run=run)
 
@@ -53,8 +96,21 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Plays until the time is up or Ctrl-C; 1 when a stream failed."""
     console = Console(stderr=options.json)
-    ladder = load_ladder(options.ladder)
-    replay = make_replay(ladder, options.to, ladders=options.ladders, speed=options.speed, seconds=options.seconds, repeat=not options.once)
+    ladder = load_ladder([synthetic_ladder()] if options.synthetic else options.ladder)
+    seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
+    length = options.seconds or (max(part.track.seconds for part in ladder) if options.once else _DRAWN_WITHIN)
+    plan = parse_faults(options.fault, length)
+    replay = make_replay(
+        plan_streams(ladder, options.to, options.ladders),
+        plan,
+        seed,
+        speed=options.speed,
+        seconds=options.seconds,
+        repeat=not options.once,
+        resend=0 if "no-resend" in plan.rules else options.resend,
+        rtmp_keeps=options.rtmp_resend,
+        give_up=0.0 if "no-retry" in plan.rules else options.give_up,
+    )
     player = threading.Thread(target=replay.run, name="replay")
     player.start()
     try:
@@ -70,27 +126,47 @@ def run(options: argparse.Namespace) -> int:
         player.join()
     stats = replay.stats()
     if options.json:
-        print(msgspec.json.encode({"streams": [{name: getattr(one, name) for name in _FIELDS} for one in stats]}).decode())
+        print(msgspec.json.encode(as_json(stats, seed)).decode())
     else:
-        console.print(report(stats))
+        console.print(as_table(stats, seed))
     return int(any(one.phase == "failed" for one in stats))
 
 
-def make_replay(
-    ladder: list[Part], url: str, *, ladders: int = 1, speed: float = 1.0, seconds: float | None = None, repeat: bool = True
-) -> Replay:
-    """The replay of a ladder to a URL pattern.
+def plan_streams(ladder: Sequence[Part], urls: Sequence[str], ladders: int = 1) -> list[Stream]:
+    """Every track of every ladder to every URL pattern.
 
     Raises:
-        PackagerError: CONFIG_PUSH_URL: the pattern can't be pushed to.
+        PackagerError: CONFIG_PUSH_URL: patterns that don't keep the streams apart.
     """
-    if ladders > 1 and "{ladder}" not in url:
-        raise PackagerError("CONFIG_PUSH_URL", "more than one ladder needs {ladder} in the URL", where=url, fault="operator")
-    streams = [(stream_url(url, part.name, number), part.track, part.name) for number in range(1, ladders + 1) for part in ladder]
+    if len(urls) > len(_SIDES):
+        raise PackagerError("CONFIG_PUSH_URL", "an encoder pushes to a primary and a secondary, no more", where=urls[-1], fault="operator")
+    for url in urls:
+        if ladders > 1 and "{ladder}" not in url:
+            raise PackagerError("CONFIG_PUSH_URL", "more than one ladder needs {ladder} in the URL", where=url, fault="operator")
+    sides = list(zip(_SIDES, urls, strict=False))
+    return [
+        Stream(stream_url(url, part.name, number), part, side, number)
+        for number in range(1, ladders + 1)
+        for side, url in sides
+        for part in ladder
+    ]
+
+
+def make_replay(streams: Sequence[Stream], plan: Plan, seed: int, **how: Any) -> Replay:
+    """The replay of streams with their faults; `how` goes to it as it is.
+
+    Raises:
+        PackagerError: CONFIG_PUSH_URL: a URL that can't be pushed to; CONFIG_PUSH_FAULT: a fault that no stream has.
+    """
+    faults = plan.stated(streams)
+    broken = [_NATIVE_RULES[rule] for rule in plan.rules if rule in _NATIVE_RULES]
     try:
-        return Replay(streams, speed=speed, seconds=seconds, repeat=repeat)
+        return Replay([(one.url, one.part.track, one.name) for one in streams], seed=seed, broken=broken, faults=faults, **how)
     except ValueError as error:
         raise PackagerError("CONFIG_PUSH_URL", str(error), fault="operator") from error
+
+
+_NATIVE_RULES = {"no-probe": "probe", "no-headers": "headers", "no-timeout": "timeout", "no-end": "end", "no-close": "idle"}
 
 
 def stream_url(pattern: str, name: str, ladder: int) -> str:
@@ -100,33 +176,6 @@ def stream_url(pattern: str, name: str, ladder: int) -> str:
         inner = "{name}" if path.lower().startswith("rtmp") else "Streams({name})"
         pattern = f"{path.rstrip('/')}/{inner}{mark}{query}"
     return pattern.replace("{name}", name).replace("{ladder}", str(ladder))
-
-
-def status_line(stats: list[StreamStats]) -> Text:
-    """What goes on, in one line."""
-    playing, failed = (sum(one.phase == phase for one in stats) for phase in ("playing", "failed"))
-    media = max((one.media_seconds for one in stats), default=0.0)
-    megabytes, late = sum(one.bytes for one in stats) / 1e6, max((one.late_ms for one in stats), default=0.0)
-    line = Text(f"{playing} of {len(stats)} streams playing · {media:.1f} s · {megabytes:.1f} MB · at most {late:.0f} ms late")
-    if failed:
-        line.append(f" · {failed} failed", style="bold red")
-    return line
-
-
-def report(stats: list[StreamStats]) -> Table:
-    """What became of every stream."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("stream", "state"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("media", "data", "rate", "late"):
-        table.add_column(heading, justify="right")
-    for one in stats:
-        rate = one.bytes * 8 / one.media_seconds / 1000 if one.media_seconds > 0 else 0.0
-        state = Text(one.phase) if not one.code else Text(f"{one.code}: {one.detail}", style="red")
-        table.add_row(
-            one.url, state, f"{one.media_seconds:.2f} s", f"{one.bytes / 1e6:.2f} MB", f"{rate:.0f} kbit/s", f"{one.late_ms:.0f} ms"
-        )
-    return table
 
 
 def _duration(text: str) -> float:
@@ -144,7 +193,19 @@ def _speed(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000")
-    return count
+    return _between(text, 1, 1000)
+
+
+def _fragments(text: str) -> int:
+    return _between(text, 1, 1_000_000)
+
+
+def _seed(text: str) -> int:
+    return _between(text, 0, (1 << 64) - 1)
+
+
+def _between(text: str, low: int, high: int) -> int:
+    number = int(text)
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+    return number

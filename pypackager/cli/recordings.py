@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pypackager._core import CoreError, RecordedTrack, read_recording
-from pypackager.cli.demo import find_ffmpeg
+from pypackager.cli.synthetic import find_ffmpeg
 from pypackager.model.errors import PackagerError
 
 SUFFIXES = (".mp4", ".m4v", ".m4a", ".ismv", ".isma", ".cmfv", ".cmfa")

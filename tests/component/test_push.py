@@ -96,7 +96,7 @@ def test_ladders_are_pushed_side_by_side_and_end_with_the_time() -> None:
 def test_a_failed_stream_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert main(["push", "--ladder", str(material(AUDIO_ONLY)), "--to", f"rtmp://127.0.0.1:{port}/news"]) == 1
+    assert main(["push", "--ladder", str(material(AUDIO_ONLY)), "--to", f"rtmp://127.0.0.1:{port}/news", "--fault", "no-retry"]) == 1
     assert "CONNECT_FAILED" in capsys.readouterr().out
 
 

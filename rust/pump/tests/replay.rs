@@ -95,9 +95,16 @@ fn http_server(listener: TcpListener, status: u16) -> JoinHandle<Vec<http::Event
                 session.accept(Fmp4Reader::new(Limits::default()));
                 session.feed(&[], &mut events).unwrap();
             }
-            if count == 0 || events.last() == Some(&http::Event::BodyEnd) {
-                session.respond(status, "OK", "", b"", true);
+            if count == 0 {
                 break;
+            }
+            if events.last() == Some(&http::Event::BodyEnd) {
+                let probe = !events.iter().any(|event| matches!(event, http::Event::Media(_)));
+                session.respond(status, "OK", "", b"", !probe);
+                if !probe {
+                    break;
+                }
+                socket.write_all(&session.take_output()).unwrap();
             }
         }
         socket.write_all(&session.take_output()).unwrap();
@@ -109,7 +116,12 @@ fn http_server(listener: TcpListener, status: u16) -> JoinHandle<Vec<http::Event
 
 fn stream(listener: &TcpListener, scheme: &str, path: &str, track: &Arc<Track>) -> Stream {
     let url = format!("{scheme}://{}/{path}", listener.local_addr().unwrap());
-    Stream { target: Target::parse(&url).unwrap(), track: Arc::clone(track), name: "layer & more".to_owned() }
+    Stream {
+        target: Target::parse(&url).unwrap(),
+        track: Arc::clone(track),
+        name: "layer & more".to_owned(),
+        faults: Vec::new(),
+    }
 }
 
 fn listen() -> TcpListener {
@@ -278,7 +290,7 @@ fn a_publish_that_is_refused_says_why() {
 fn patience_ends_with_a_peer_that_says_nothing() {
     let listener = listen();
     let streams = vec![stream(&listener, "rtmp", "news/v1", &material()[0])];
-    let options = Options { patience: Duration::from_millis(50), ..Options::default() };
+    let options = Options { patience: Duration::from_millis(50), give_up: Some(Duration::ZERO), ..Options::default() };
     let replay = Replay::new(streams, options).unwrap();
     replay.run().unwrap();
     assert_eq!(replay.stats().remove(0).fault.unwrap().code, "TIMEOUT");

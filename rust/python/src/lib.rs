@@ -22,6 +22,7 @@ mod pump;
 mod ranges;
 mod remux;
 mod replay;
+mod replay_stats;
 mod tls;
 mod writer;
 
@@ -66,7 +67,9 @@ mod _core {
     #[pymodule_export]
     use super::remux::{flv_metadata, make_body, movie_head, progressive_head, read_movie};
     #[pymodule_export]
-    use super::replay::{RecordedTrack, Replay, StreamStats, read_recording};
+    use super::replay::{RecordedTrack, Replay, read_recording};
+    #[pymodule_export]
+    use super::replay_stats::StreamStats;
     #[pymodule_export]
     use super::tls::{Certificate, Certificates, IngestTls};
     #[pymodule_export]

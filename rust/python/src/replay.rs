@@ -2,9 +2,12 @@
 
 use crate::error::core_error;
 use crate::header::TrackHeader;
+use crate::replay_stats::StreamStats;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pypackager_pump::replay::{self as inner, MaterialError, Options, Phase, Stream, Target, read_tracks};
+use pypackager_pump::replay::{
+    self as inner, Broken, Injection, MaterialError, Options, Stream, Target, What, read_tracks,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,18 +60,9 @@ pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Option<Vec<Reco
     }
 }
 
-/// What became of one stream so far.
-#[pyclass(frozen, get_all, module = "pypackager._core")]
-pub struct StreamStats {
-    url: String,
-    phase: &'static str,
-    bytes: u64,
-    samples: u64,
-    media_seconds: f64,
-    late_ms: f64,
-    code: String,
-    detail: String,
-}
+/// A fault: which stream has it, its name, its number, whether streams draw apart, seconds (from, within, every), and its value: seconds,
+/// bytes or a count.
+type Stated = (usize, String, u32, bool, (f64, f64, f64), f64);
 
 /// Many streams played from one thread.
 #[pyclass(frozen, module = "pypackager._core")]
@@ -77,7 +71,8 @@ pub struct Replay(inner::Replay);
 #[pymethods]
 impl Replay {
     #[new]
-    #[pyo3(signature = (streams, *, speed=1.0, seconds=None, repeat=false, patience=10.0))]
+    #[pyo3(signature = (streams, *, speed=1.0, seconds=None, repeat=false, patience=10.0, give_up=None, resend=2, rtmp_keeps=false, seed=0, broken=Vec::new(), faults=Vec::new()))]
+    #[allow(clippy::too_many_arguments, clippy::similar_names)] // keywords, each with its default
     fn new(
         py: Python<'_>,
         streams: Vec<(String, Py<RecordedTrack>, String)>,
@@ -85,6 +80,12 @@ impl Replay {
         seconds: Option<f64>,
         repeat: bool,
         patience: f64,
+        give_up: Option<f64>,
+        resend: usize,
+        rtmp_keeps: bool,
+        seed: u64,
+        broken: Vec<String>,
+        faults: Vec<Stated>,
     ) -> PyResult<Self> {
         if !speed.is_finite() || speed < 0.0 {
             return Err(PyValueError::new_err(format!("speed {speed} is not a number from 0 on")));
@@ -92,13 +93,27 @@ impl Replay {
         let streams: Vec<_> =
             streams.into_iter().map(|(url, track, name)| (url, Arc::clone(&track.get().0), name)).collect();
         let streams = py.detach(|| {
-            let resolve =
-                |(url, track, name): (String, _, _)| Target::parse(&url).map(|target| Stream { target, track, name });
+            let resolve = |(url, track, name): (String, _, _)| {
+                Target::parse(&url).map(|target| Stream { target, track, name, faults: Vec::new() })
+            };
             streams.into_iter().map(resolve).collect::<Result<Vec<_>, _>>()
         });
-        let streams = streams.map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let duration = seconds.map(duration_of).transpose()?;
-        let options = Options { speed, duration, repeat, patience: duration_of(patience)? };
+        let mut streams = streams.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        for fault in faults {
+            let unknown = || PyValueError::new_err(format!("no stream has the number {}", fault.0));
+            streams.get_mut(fault.0).ok_or_else(unknown)?.faults.push(injection(&fault)?);
+        }
+        let options = Options {
+            speed,
+            duration: seconds.map(duration_of).transpose()?,
+            repeat,
+            patience: duration_of(patience)?,
+            give_up: give_up.map(duration_of).transpose()?,
+            resend,
+            rtmp_keeps,
+            seed,
+            broken: broken_rules(&broken)?,
+        };
         Ok(Self(inner::Replay::new(streams, options)?))
     }
 
@@ -115,28 +130,45 @@ impl Replay {
     }
 }
 
-impl From<inner::StreamStats> for StreamStats {
-    fn from(stats: inner::StreamStats) -> Self {
-        let phase = match stats.phase {
-            Phase::Opening => "opening",
-            Phase::Open => "open",
-            Phase::Playing => "playing",
-            Phase::Closing => "closing",
-            Phase::Done => "done",
-            Phase::Failed => "failed",
+fn injection((_, name, number, apart, (from, within, every), value): &Stated) -> PyResult<Injection> {
+    let value = *value;
+    let lasting = || duration_of(value);
+    let what = match name.as_str() {
+        "cut" => What::Cut(lasting()?),
+        "hangup" => What::Hangup(lasting()?),
+        // A byte of 0 is none: a drawn one.
+        "truncate" => What::Truncate((value > 0.0).then_some(value as u64)),
+        "vanish" => What::Vanish,
+        "kill" => What::Kill(lasting()?),
+        "restart" => What::Restart(lasting()?),
+        "stall" => What::Stall(lasting()?),
+        "slow" => What::Slow(lasting()?),
+        "late-start" => What::Late,
+        "dup" => What::Repeat(value as u32),
+        "drop" => What::Drop(lasting()?),
+        "reorder" => What::Reorder,
+        "jump" => What::Jump((value * 1000.0).round() as i64),
+        "garbage" => What::Garbage(value as u32),
+        _ => return Err(PyValueError::new_err(format!("no fault is called {name:?}"))),
+    };
+    let (from, within, every) = (duration_of(*from)?, duration_of(*within)?, duration_of(*every)?);
+    Ok(Injection { what, number: *number, apart: *apart, from, within, every })
+}
+
+fn broken_rules(names: &[String]) -> PyResult<Broken> {
+    let mut broken = Broken::default();
+    for name in names {
+        let rule = match name.as_str() {
+            "probe" => &mut broken.probe,
+            "headers" => &mut broken.headers,
+            "timeout" => &mut broken.timeout,
+            "end" => &mut broken.end,
+            "idle" => &mut broken.idle,
+            _ => return Err(PyValueError::new_err(format!("no rule is called {name:?}"))),
         };
-        let (code, detail) = stats.fault.map_or_else(Default::default, |fault| (fault.code.to_owned(), fault.detail));
-        Self {
-            url: stats.url,
-            phase,
-            bytes: stats.bytes,
-            samples: stats.samples,
-            media_seconds: stats.media_time as f64 / 1e9,
-            late_ms: stats.late as f64 / 1e3,
-            code,
-            detail,
-        }
+        *rule = true;
     }
+    Ok(broken)
 }
 
 fn duration_of(seconds: f64) -> PyResult<Duration> {

@@ -17,6 +17,9 @@ pub(super) trait Client {
     /// Sends samples.
     fn send(&mut self, next: &Next<'_>, out: &mut Vec<u8>);
 
+    /// Sends what is no media.
+    fn noise(&mut self, bytes: &[u8], out: &mut Vec<u8>);
+
     /// Says good-bye.
     fn close(&mut self, out: &mut Vec<u8>);
 
@@ -24,8 +27,20 @@ pub(super) trait Client {
     fn hangs_up(&self) -> bool;
 
     /// The other side closed the connection: whether all was well.
-    fn ended(&mut self) -> Result<(), Fault>;
+    fn ended(&mut self) -> Result<Ending, Fault>;
 
     /// Whether the other side said its last word after [`Self::close`].
     fn is_done(&self) -> bool;
+
+    /// What the other side answered since the last call, for a person.
+    fn answer(&mut self) -> Option<String>;
+}
+
+/// An end of a connection that is no fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The stream's.
+    Done,
+    /// The hello was taken; the stream wants a connection of its own.
+    Probed,
 }

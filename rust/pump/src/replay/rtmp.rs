@@ -1,6 +1,6 @@
 //! A publisher's side of RTMP 1.0: simple handshake, the commands as ffmpeg sends them, FLV tag bodies.
 
-use super::client::Client;
+use super::client::{Client, Ending};
 use super::material::Track;
 use super::source::Next;
 use super::stats::Fault;
@@ -30,6 +30,8 @@ pub(super) struct RtmpClient {
     acknowledged: u64,
     /// Time of the last message of media.
     last: Option<u32>,
+    /// Code of the last status.
+    answer: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,7 @@ impl RtmpClient {
             window: 0,
             acknowledged: 0,
             last: None,
+            answer: None,
         }
     }
 
@@ -87,7 +90,11 @@ impl RtmpClient {
             |field: &str| values.get(3).and_then(|info| info.get(field)).and_then(Value::as_str).unwrap_or_default();
         let ours = transaction == CONNECT || transaction == CREATE;
         if name == "_error" && ours || name == "onStatus" && text("level") == "error" {
-            return Err(Fault::new("RTMP_REFUSED", format!("{}: {}", text("code"), text("description"))));
+            let said = format!("{}: {}", text("code"), text("description"));
+            self.answer = Some(said.clone());
+            // A name that is wrong stays wrong; what is denied now may be allowed when the channel runs.
+            let lasting = matches!(text("code"), "NetStream.Publish.BadName" | "NetConnection.Connect.Rejected");
+            return Err(Fault { lasting, ..Fault::new("RTMP_REFUSED", said) });
         }
         if name == "_result" && self.phase == Phase::Connecting && transaction == CONNECT {
             for (id, command) in [(2.0, "releaseStream"), (3.0, "FCPublish")] {
@@ -104,6 +111,7 @@ impl RtmpClient {
             self.phase = Phase::Publishing;
         } else if name == "onStatus" && self.phase == Phase::Publishing && text("code") == "NetStream.Publish.Start" {
             self.phase = Phase::Open;
+            self.answer = Some(text("code").to_owned());
             self.announce(out);
         }
         Ok(())
@@ -248,6 +256,11 @@ impl Client for RtmpClient {
         }
     }
 
+    /// Bytes where a chunk's header is due.
+    fn noise(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        out.put(bytes);
+    }
+
     fn close(&mut self, out: &mut Vec<u8>) {
         if self.phase == Phase::Open {
             call(out, 0, "FCUnpublish", 6.0, |body| amf0::write_string(body, &self.stream));
@@ -260,9 +273,9 @@ impl Client for RtmpClient {
         true
     }
 
-    fn ended(&mut self) -> Result<(), Fault> {
+    fn ended(&mut self) -> Result<Ending, Fault> {
         match self.phase {
-            Phase::Closed => Ok(()),
+            Phase::Closed => Ok(Ending::Done),
             _ => Err(Fault::new("CONNECTION_LOST", "the other side closed the connection")),
         }
     }
@@ -270,6 +283,10 @@ impl Client for RtmpClient {
     /// Nobody answers the good-bye: the end of the connection does.
     fn is_done(&self) -> bool {
         false
+    }
+
+    fn answer(&mut self) -> Option<String> {
+        self.answer.take()
     }
 }
 

@@ -1,9 +1,9 @@
 //! The loop that drives all connections from one thread.
 
-use super::link::{Horizon, Link};
-use super::source::{Grain, Source, Timeline};
+use super::play::Clock;
+use super::session::{Context, Session};
+use super::source::Timeline;
 use super::stats::{Counters, Phase, StreamStats};
-use super::target::Protocol;
 use super::{Options, Stream};
 use crate::bell::Bell;
 use rustix::event::Timespec;
@@ -37,7 +37,7 @@ impl Replay {
     /// The system has no epoll set to give.
     pub fn run(&self) -> io::Result<()> {
         let mut player = Player::new(self)?;
-        while player.links.iter().any(Link::is_live) {
+        while player.sessions.iter().any(Session::is_live) {
             player.turn()?;
         }
         Ok(())
@@ -59,7 +59,7 @@ impl Replay {
 struct Player<'a> {
     replay: &'a Replay,
     epoll: OwnedFd,
-    links: Vec<Link>,
+    sessions: Vec<Session>,
     /// When media time was zero.
     started: Option<Instant>,
     buffer: Vec<u8>,
@@ -72,14 +72,11 @@ impl<'a> Player<'a> {
         let timeline = Timeline::of(replay.streams.iter().map(|stream| stream.track.as_ref()));
         let now = Instant::now();
         let streams = replay.streams.iter().zip(&replay.counters).enumerate();
-        let links = streams.map(|(number, (stream, counters))| {
-            let grain = if stream.target.protocol == Protocol::Rtmp { Grain::Sample } else { Grain::Chunk };
-            let source = Source::new(Arc::clone(&stream.track), grain, timeline, replay.options.repeat);
-            let counters = Arc::clone(counters);
-            Link::connect(number as u64, stream, source, replay.options, counters, epoll.as_fd(), now)
+        let sessions = streams.map(|(number, (stream, counters))| {
+            Session::new(number as u64, stream, timeline, replay.options, Arc::clone(counters), now)
         });
-        let links = links.collect();
-        Ok(Self { replay, epoll, links, started: None, buffer: vec![0; 64 << 10] })
+        let sessions = sessions.collect();
+        Ok(Self { replay, epoll, sessions, started: None, buffer: vec![0; 64 << 10] })
     }
 
     fn turn(&mut self) -> io::Result<()> {
@@ -90,66 +87,39 @@ impl<'a> Player<'a> {
             Err(rustix::io::Errno::INTR) => 0,
             Err(errno) => return Err(errno.into()),
         };
-        let now = Instant::now();
+        let context = Context { epoll: self.epoll.as_fd(), now: Instant::now() };
         for event in &events[..count] {
             // Fields of a packed struct are copied out, not borrowed.
             let (number, flags) = (event.data.u64(), event.flags);
             if number == BELL {
                 self.replay.bell.clear();
-            } else if let Some(link) = self.links.get_mut(number as usize) {
-                link.ready(flags, &mut self.buffer, self.epoll.as_fd(), now);
+            } else if let Some(session) = self.sessions.get_mut(number as usize) {
+                session.ready(flags, &mut self.buffer, context);
             }
         }
         if self.replay.stopped.load(Ordering::Acquire) {
-            self.links.iter_mut().for_each(|link| link.close(self.epoll.as_fd(), now));
+            self.sessions.iter_mut().for_each(|session| session.stop(context));
         }
-        self.play(now);
-        for link in &mut self.links {
-            if link.deadline().is_some_and(|deadline| deadline <= now) {
-                link.give_up();
-            }
+        if self.sessions.iter().all(|session| session.phase != Phase::Opening) {
+            let started = *self.started.get_or_insert(context.now);
+            play(&mut self.sessions, started, self.replay.options.speed, context);
         }
+        self.sessions.iter_mut().for_each(|session| session.tick(context));
         Ok(())
-    }
-
-    fn play(&mut self, now: Instant) {
-        if self.links.iter().any(|link| link.phase() == Phase::Opening) {
-            return;
-        }
-        let started = *self.started.get_or_insert(now);
-        self.links.iter_mut().for_each(Link::start);
-        if self.replay.options.speed > 0.0 {
-            let elapsed = now.saturating_duration_since(started).as_nanos() as f64;
-            let horizon = Horizon::Due((elapsed * self.replay.options.speed) as i64);
-            for link in &mut self.links {
-                link.play(horizon, self.epoll.as_fd(), now);
-            }
-            return;
-        }
-        // Each pass moves the slowest stream, and the window with it, until nobody takes more.
-        let mut moving = true;
-        while moving {
-            moving = false;
-            let front = self.links.iter().filter_map(Link::front).min().unwrap_or(i64::MAX);
-            for link in &mut self.links {
-                moving |= link.play(Horizon::Start(front.saturating_add(WINDOW)), self.epoll.as_fd(), now);
-            }
-        }
     }
 
     /// How long nothing needs to be done; `None` without end.
     fn timeout(&self, now: Instant) -> Option<Timespec> {
-        let patience = self.links.iter().filter_map(Link::deadline);
+        let deadlines = self.sessions.iter().filter_map(Session::deadline);
         let speed = self.replay.options.speed;
         let due = self.started.filter(|_| speed > 0.0).and_then(|started| {
-            let media_time = self.links.iter().filter_map(Link::due).min()?;
+            let media_time = self.sessions.iter().filter_map(Session::due).min()?;
             let wait = Duration::try_from_secs_f64(media_time as f64 / speed / 1e9).unwrap_or_default();
             started.checked_add(wait)
         });
-        // Whoever is open already waits for the others, and a link may just have failed: then the clock starts now.
-        let begin =
-            (self.started.is_none() && self.links.iter().all(|link| link.phase() != Phase::Opening)).then_some(now);
-        let until = patience.chain(due).chain(begin).min()?;
+        // Whoever is open already waits for the others, and a session may just have failed: then the clock starts now.
+        let begins = self.started.is_none() && self.sessions.iter().all(|session| session.phase != Phase::Opening);
+        let until = deadlines.chain(due).chain(begins.then_some(now)).min()?;
         let wait = until.saturating_duration_since(now);
         // epoll_wait(2) counts in milliseconds: rounded down it would return early and spin.
         let milliseconds = wait.as_micros().div_ceil(1000);
@@ -157,6 +127,24 @@ impl<'a> Player<'a> {
     }
 }
 
+/// Lets every stream send what the clock allows.
+fn play(sessions: &mut [Session], started: Instant, speed: f64, context: Context<'_>) {
+    let has_ended = |sessions: &[Session]| sessions.iter().filter(|session| session.is_live()).all(Session::has_ended);
+    let elapsed = context.now.saturating_duration_since(started).as_nanos() as f64;
+    let paced = speed > 0.0;
+    // Without pace each pass moves the slowest stream, and the window with it, until nobody takes more.
+    let mut moving = true;
+    while moving {
+        let front = || sessions.iter().filter_map(Session::front).min().unwrap_or(i64::MAX);
+        let now = if paced { (elapsed * speed) as i64 } else { front() };
+        let ended = has_ended(sessions);
+        moving = false;
+        for session in &mut *sessions {
+            moving |= session.play(Clock { now, paced, ended }, context);
+        }
+        // With a pace a second pass is only for those that wait for the end of all.
+        moving = if paced { !ended && has_ended(sessions) } else { moving };
+    }
+}
+
 const BELL: u64 = u64::MAX;
-/// Media time in nanoseconds by which a stream without pace may be ahead of the slowest.
-const WINDOW: i64 = 500_000_000;

@@ -64,6 +64,8 @@ pub(super) struct Unit {
 /// What a client sends next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Next<'a> {
+    /// Its place in the stream, from 1.
+    pub(super) sequence: u32,
     /// Decode time of the first sample, in ticks of the track.
     pub(super) time: i64,
     /// The samples.
@@ -72,76 +74,117 @@ pub(super) struct Next<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// One track being played.
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) track: Arc<Track>,
-    grain: Grain,
-    timeline: Timeline,
-    first_round: Arc<[Unit]>,
-    /// The same without what lies before the origin; empty when the recording is played once.
-    other_rounds: Arc<[Unit]>,
+/// A place in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Cursor {
     round: i64,
     position: usize,
 }
 
+/// The units of one track in order. Media times count in nanoseconds from the start of the stream.
+#[derive(Debug)]
+pub(super) struct Source {
+    track: Arc<Track>,
+    grain: Grain,
+    timeline: Timeline,
+    first_round: Vec<Unit>,
+    /// The same without what lies before the origin; empty when the recording is played once.
+    other_rounds: Vec<Unit>,
+    /// Media time from which on no unit starts.
+    limit: i64,
+}
+
 impl Source {
-    pub(super) fn new(track: Arc<Track>, grain: Grain, timeline: Timeline, repeat: bool) -> Self {
+    /// The recording over and over or once, as far as `limit`.
+    pub(super) fn new(track: Arc<Track>, grain: Grain, timeline: Timeline, repeat: bool, limit: i64) -> Self {
         let origin = rescale(timeline.origin, timeline.timescale, track.header.timescale);
         let period = rescale(timeline.period, timeline.timescale, track.header.timescale);
         let lift = rescale(timeline.lift, 1000, track.header.timescale);
         let first_end = if repeat { period } else { i64::MAX };
-        let first_round = units(&track, grain, origin, -lift..first_end).into();
+        let first_round = units(&track, grain, origin, -lift..first_end);
         let other_rounds = if repeat { units(&track, grain, origin, 0..period) } else { Vec::new() };
-        Self { track, grain, timeline, first_round, other_rounds: other_rounds.into(), round: 0, position: 0 }
+        Self { track, grain, timeline, first_round, other_rounds, limit }
     }
 
-    /// When the next unit is due, in nanoseconds of media time since the start; `None` at the end.
-    pub(super) fn due(&self) -> Option<i64> {
-        let unit = self.unit()?;
-        let ticks = if self.grain == Grain::Sample { unit.time } else { unit.end };
-        Some(nanoseconds(ticks.saturating_add(self.shift()), self.track.header.timescale))
+    /// Duration of the longest unit.
+    pub(super) fn longest(&self) -> i64 {
+        let ticks = self.first_round.iter().map(|unit| unit.end - unit.time).max().unwrap_or(0);
+        nanoseconds(ticks, self.track.header.timescale)
     }
 
-    /// When the next unit starts, likewise.
-    pub(super) fn start(&self) -> Option<i64> {
-        Some(nanoseconds(self.unit()?.time.saturating_add(self.shift()), self.track.header.timescale))
+    /// Media time behind which nothing comes.
+    pub(super) fn end(&self) -> i64 {
+        let last = self.first_round.last().filter(|_| self.other_rounds.is_empty());
+        last.map_or(i64::MAX, |unit| self.media_time(unit.end, 0)).min(self.limit)
     }
 
-    /// The next unit.
-    pub(super) fn peek(&self) -> Option<Next<'_>> {
-        let unit = self.unit()?;
+    /// When the unit is due; `None` at the end.
+    pub(super) fn due(&self, cursor: Cursor) -> Option<i64> {
+        let unit = self.unit(cursor)?;
+        Some(self.media_time(if self.grain == Grain::Sample { unit.time } else { unit.end }, cursor.round))
+    }
+
+    /// When it starts, likewise.
+    pub(super) fn start(&self, cursor: Cursor) -> Option<i64> {
+        Some(self.media_time(self.unit(cursor)?.time, cursor.round))
+    }
+
+    /// Whether a decoder can begin with it.
+    pub(super) fn is_entry(&self, cursor: Cursor) -> bool {
+        let first = || {
+            let unit = self.unit(cursor)?;
+            self.track.chunks.get(unit.chunk)?.samples.get(unit.samples.start)
+        };
+        first().is_some_and(|sample| sample.sync || self.track.header.codec.kind() == Kind::Audio)
+    }
+
+    /// What it carries, its times so many milliseconds off.
+    pub(super) fn get(&self, cursor: Cursor, shift: i64) -> Option<Next<'_>> {
+        let unit = self.unit(cursor)?;
         let chunk = self.track.chunks.get(unit.chunk)?;
+        let before = if cursor.round == 0 {
+            0
+        } else {
+            self.first_round.len() + (cursor.round as usize - 1) * self.other_rounds.len()
+        };
+        let shift = rescale(shift, 1000, self.track.header.timescale);
         Some(Next {
-            time: unit.time.saturating_add(self.shift()),
+            sequence: (before + cursor.position + 1) as u32,
+            time: unit.time.saturating_add(self.shift(cursor.round)).saturating_add(shift),
             samples: chunk.samples.get(unit.samples.clone())?,
             payload: chunk.payload.contiguous()?.get(unit.bytes.clone())?,
         })
     }
 
-    /// Steps over the unit that [`Self::peek`] gave.
-    pub(super) fn advance(&mut self) {
-        self.position += 1;
-        if self.position >= self.units().len() && !self.other_rounds.is_empty() {
-            self.position = 0;
-            self.round += 1;
+    /// The place after.
+    pub(super) fn after(&self, cursor: Cursor) -> Cursor {
+        let Cursor { round, position } = cursor;
+        if position + 1 >= self.units(round).len() && !self.other_rounds.is_empty() {
+            Cursor { round: round + 1, position: 0 }
+        } else {
+            Cursor { round, position: position + 1 }
         }
     }
 
-    fn units(&self) -> &[Unit] {
-        if self.round == 0 { &self.first_round } else { &self.other_rounds }
+    fn units(&self, round: i64) -> &[Unit] {
+        if round == 0 { &self.first_round } else { &self.other_rounds }
     }
 
-    fn unit(&self) -> Option<&Unit> {
-        self.units().get(self.position)
+    fn unit(&self, cursor: Cursor) -> Option<&Unit> {
+        let unit = self.units(cursor.round).get(cursor.position)?;
+        (self.media_time(unit.time, cursor.round) < self.limit).then_some(unit)
+    }
+
+    fn media_time(&self, ticks: i64, round: i64) -> i64 {
+        nanoseconds(ticks.saturating_add(self.shift(round)), self.track.header.timescale)
     }
 
     /// Ticks from the recording's times to the stream's.
-    fn shift(&self) -> i64 {
+    fn shift(&self, round: i64) -> i64 {
         let Timeline { period, timescale, lift, .. } = self.timeline;
         let own = self.track.header.timescale;
         // The whole distance is converted, not the period: rounding must not add up over the rounds.
-        rescale(period.saturating_mul(self.round), timescale, own).saturating_add(rescale(lift, 1000, own))
+        rescale(period.saturating_mul(round), timescale, own).saturating_add(rescale(lift, 1000, own))
     }
 }
 
