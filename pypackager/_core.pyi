@@ -685,8 +685,8 @@ class Replay:
         resend: int = 2,
         rtmp_keeps: bool = False,
         seed: int = 0,
-        broken: list[str] = [],
-        faults: list[tuple[int, str, int, bool, tuple[float, float, float], float]] = [],
+        broken: list[str] = ...,
+        faults: list[tuple[int, str, int, bool, tuple[float, float, float], float]] = ...,
     ) -> Self:
         """A stream: (URL, track, track name for the live manifest). Speed 0 is as fast as the other side takes it; `seconds` is media time.
 

@@ -129,7 +129,11 @@ impl<'a> Player<'a> {
 
 /// Lets every stream send what the clock allows.
 fn play(sessions: &mut [Session], started: Instant, speed: f64, context: Context<'_>) {
-    let has_ended = |sessions: &[Session]| sessions.iter().filter(|session| session.is_live()).all(Session::has_ended);
+    // Only those that keep an idle POST ask for the end of all.
+    let has_ended = |sessions: &[Session]| {
+        let mut live = sessions.iter().filter(|session| session.is_live());
+        live.all(|session| session.options.broken.idle && session.has_ended())
+    };
     let elapsed = context.now.saturating_duration_since(started).as_nanos() as f64;
     let paced = speed > 0.0;
     // Without pace each pass moves the slowest stream, and the window with it, until nobody takes more.

@@ -90,8 +90,9 @@ pub(super) struct Source {
     first_round: Vec<Unit>,
     /// The same without what lies before the origin; empty when the recording is played once.
     other_rounds: Vec<Unit>,
-    /// Media time from which on no unit starts.
+    /// Media time from which on no unit starts, and the same in ticks.
     limit: i64,
+    limit_ticks: i64,
 }
 
 impl Source {
@@ -103,7 +104,9 @@ impl Source {
         let first_end = if repeat { period } else { i64::MAX };
         let first_round = units(&track, grain, origin, -lift..first_end);
         let other_rounds = if repeat { units(&track, grain, origin, 0..period) } else { Vec::new() };
-        Self { track, grain, timeline, first_round, other_rounds, limit }
+        let ticks = (i128::from(limit) * i128::from(track.header.timescale) + 999_999_999) / 1_000_000_000;
+        let limit_ticks = if limit == i64::MAX { limit } else { i64::try_from(ticks).unwrap_or(i64::MAX) };
+        Self { track, grain, timeline, first_round, other_rounds, limit, limit_ticks }
     }
 
     /// Duration of the longest unit.
@@ -172,7 +175,7 @@ impl Source {
 
     fn unit(&self, cursor: Cursor) -> Option<&Unit> {
         let unit = self.units(cursor.round).get(cursor.position)?;
-        (self.media_time(unit.time, cursor.round) < self.limit).then_some(unit)
+        (unit.time.saturating_add(self.shift(cursor.round)) < self.limit_ticks).then_some(unit)
     }
 
     fn media_time(&self, ticks: i64, round: i64) -> i64 {
