@@ -40,6 +40,8 @@ __all__ = [
     "Replay",
     "Request",
     "Room",
+    "SignalReady",
+    "SignalsFound",
     "StreamStats",
     "TrackFound",
     "TrackHeader",
@@ -58,6 +60,7 @@ __all__ = [
     "read_movie",
     "read_recording",
     "sign_token",
+    "signal_fragment",
     "split_cmcd",
     "split_token",
 ]
@@ -426,6 +429,36 @@ class BodyEnd:
     conn: int
 
 @final
+class SignalsFound:
+    """A track of signals was announced: first, again, or with another entry in the live manifest (mission: sparse tracks)."""
+
+    conn: int
+    number: int
+    timescale: int
+    """Ticks per second of its times."""
+    format: str
+    """Kind of its sample entry; empty when there is none."""
+    name: str
+    language: str
+    parent: str
+    """`parentTrackName`."""
+    output: bool
+    """`manifestOutput`."""
+    subtype: str
+    scheme: str
+
+@final
+class SignalReady:
+    """A signal is complete. Times are ticks."""
+
+    conn: int
+    track: int
+    time: int
+    duration: int
+    timescale: int
+    data: bytes
+
+@final
 class Warned:
     """A fault that did not end the connection."""
 
@@ -444,7 +477,19 @@ class Closed:
     bytes_received: int
 
 _Numbers: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int]
-PumpEvent: TypeAlias = Request | ConnectRequested | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
+PumpEvent: TypeAlias = (
+    Request
+    | ConnectRequested
+    | PublishRequested
+    | TrackFound
+    | NeedClock
+    | ChunkReady
+    | SignalsFound
+    | SignalReady
+    | BodyEnd
+    | Warned
+    | Closed
+)
 
 @final
 class ConnectionStats:
@@ -563,6 +608,9 @@ class Writer:
         """Finishes what is queued, but for syncs that have not begun, then ends the threads."""
 
 # --- answers
+
+def signal_fragment(track_id: int, sequence: int, time: int, duration: int, data: bytes) -> bytes:
+    """A Smooth Streaming fragment of a signal (MS-SSTR 2.2.4); times are ticks of the stream's TimeScale."""
 
 def make_body(body: Body) -> bytes:
     """Carries out the plan of an answer: reads what is stored, remuxes it where the format is another; the GIL is released.

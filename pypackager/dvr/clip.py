@@ -125,6 +125,7 @@ def present(
         name=name,
         version=ledger.version,
         tracks=tracks,
+        signals=ledger.signals.shown(tracks),
         periods=lineup.shown(ledger.periods, range(min(shown), max(shown) + 1), first_ns, end_ns) if shown else (),
         anchor_ns=anchor_ns,
         interval_ns=interval_ns,

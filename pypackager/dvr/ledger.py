@@ -15,6 +15,7 @@ from typing import Any
 
 from pypackager.dvr import lineup
 from pypackager.dvr.records import Checkpoint, FragmentLost, JournalRecord, Snapshot
+from pypackager.dvr.signals import Signals
 from pypackager.dvr.track import Track
 from pypackager.model.presentation import Period
 from pypackager.model.records import (
@@ -29,6 +30,8 @@ from pypackager.model.records import (
     PeriodOpened,
     Published,
     Reset,
+    SignalReceived,
+    SignalsAdded,
     TargetRaised,
     TrackAdded,
     TrackPlaced,
@@ -86,6 +89,7 @@ class Ledger:
         """Rows that each track had by then: what the channel shows of itself begins behind them."""
         self.fresh = False
         """No period has been opened since: the rhythm is to be measured anew."""
+        self.signals = Signals()
         self.version = 0
         self.blobs_version = 0
         """Rises when `blobs` changes."""
@@ -102,6 +106,8 @@ class Ledger:
             Published: self._published,
             TargetRaised: self._target_raised,
             Peak: self._peak,
+            SignalsAdded: self._signals_added,
+            SignalReceived: self._signal_received,
             Reset: self._reset,
             Event: self.events.append,
             Snapshot: self.resume,
@@ -141,6 +147,8 @@ class Ledger:
             self.reset_ns,
             self.since,
             self.fresh,
+            self.signals.infos(),
+            self.signals.ahead(max((track.last_ns() for track in self.tracks.values()), default=0)),
         )
 
     def resume(self, snapshot: Snapshot) -> None:
@@ -165,6 +173,10 @@ class Ledger:
         self.periods += tuple(period for period in snapshot.periods if (period.number, period.part) not in known)
         self.events.clear()
         self.events.extend(snapshot.events)
+        for info in snapshot.signal_tracks:
+            self.signals.add(SignalsAdded(info))
+        for signal in snapshot.signals:
+            self.signals.put(signal)
         self.version = snapshot.version
 
     def line_up(self, media: Sequence[tuple[int, int]], before_ns: int) -> None:
@@ -184,6 +196,7 @@ class Ledger:
         copy.blobs = dict(self.blobs)
         copy.files = self.files.copy()
         copy.periods = self.periods
+        copy.signals = self.signals.copied()
         return copy
 
     def forget_file(self) -> tuple[int, list[str]]:
@@ -204,7 +217,9 @@ class Ledger:
         shown = [track for track in self.tracks.values() if len(track.columns)]
         if shown and self.periods:
             numbers = range(min(track.first_period() for track in shown), self.periods[-1].number + 1)
-            self.periods = lineup.shown(self.periods, numbers, min(track.first_ns() for track in shown), FOR_EVER_NS)
+            first_ns = min(track.first_ns() for track in shown)
+            self.periods = lineup.shown(self.periods, numbers, first_ns, FOR_EVER_NS)
+            self.signals.forget_before(first_ns)
         return oldest.number, names
 
     def _track(self, number: int) -> Track:
@@ -251,6 +266,16 @@ class Ledger:
     def _peak(self, record: Peak) -> None:
         track = self._track(record.track)
         track.peak_bps = max(track.peak_bps, record.bps)
+        self.version += 1
+
+    def _signals_added(self, record: SignalsAdded) -> None:
+        if not self.signals.add(record):
+            raise RefusedError(f"signals {record.info.number} or {record.info.id!r} exist")
+        self.version += 1
+
+    def _signal_received(self, record: SignalReceived) -> None:
+        if not self.signals.put(record):
+            raise RefusedError(f"signals {record.track} are unknown, or have one at {record.signal.time}")
         self.version += 1
 
     def _reset(self, record: Reset) -> None:

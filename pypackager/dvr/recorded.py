@@ -65,7 +65,7 @@ def taken(ledger: Ledger, since: Mapping[int, int]) -> Ledger:
     """
     copy = Ledger()
     copy.anchor_ns, copy.measured, copy.target_duration_s = ledger.anchor_ns, ledger.measured, ledger.target_duration_s
-    copy.periods, copy.version = ledger.periods, ledger.version
+    copy.periods, copy.version, copy.signals = ledger.periods, ledger.version, ledger.signals.copied()
     for number, first in since.items():
         if (track := ledger.tracks.get(number)) is None or (low := max(track.columns.first, first)) >= track.columns.end:
             continue

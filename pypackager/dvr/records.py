@@ -20,10 +20,13 @@ from pypackager.model.records import (
     Published,
     Record,
     Reset,
+    SignalReceived,
+    SignalsAdded,
     TargetRaised,
     TrackAdded,
     TrackPlaced,
 )
+from pypackager.model.signal import SignalInfo
 from pypackager.model.track import TrackConfig, TrackInfo
 
 
@@ -76,6 +79,9 @@ class Snapshot(Record, frozen=True, tag="snapshot"):
     """Rows that each track had by then."""
     fresh: bool = False
     """No period has been opened since."""
+    signal_tracks: tuple[SignalInfo, ...] = ()
+    signals: tuple[SignalReceived, ...] = ()
+    """Those behind the published edge."""
 
 
 class Checkpoint(Record, frozen=True, tag="checkpoint"):
@@ -104,6 +110,8 @@ JournalRecord = (
     | Published
     | TargetRaised
     | Peak
+    | SignalsAdded
+    | SignalReceived
     | Reset
     | Event
     | Snapshot

@@ -61,6 +61,8 @@ class Splice:
             self._add_periods(self.begin)
             for number, track in source.tracks.items():
                 self._add_rows(number, track, self.begin)
+            if source.signals.changes != ledger.signals.changes:
+                ledger.signals.merge(source.signals)
         self._add_files()
         ledger.version = source.version + self._join.version + self._dropped
 

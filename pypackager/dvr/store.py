@@ -48,16 +48,19 @@ from pypackager.model.records import (
     Published,
     Reset,
     Row,
+    SignalReceived,
+    SignalsAdded,
     TargetRaised,
     TrackAdded,
     TrackPlaced,
 )
+from pypackager.model.signal import Signal
 from pypackager.model.track import TrackConfig, TrackInfo
 
 RESTART_VERSIONS = 1 << 16
 """Versions skipped at a start: those that a power loss may have taken back are not used for other content."""
 
-SimpleRecord = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak | Reset | Event
+SimpleRecord = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak | SignalsAdded | SignalReceived | Reset | Event
 
 
 class ChannelStore:
@@ -135,7 +138,7 @@ class ChannelStore:
         return number
 
     def append(self, record: SimpleRecord) -> int:
-        """Records a decision that needs no number of the store's: anchor, clock, rhythm, target, peak, reset, event."""
+        """Records a decision that needs no number of the store's: anchor, clock, rhythm, target, peak, signal, reset, event."""
         return self._outgoing.submit(record)
 
     def open_period(self, start_ns: int) -> int:
@@ -275,6 +278,11 @@ class ChannelStore:
         columns = known.columns
         row = columns.first_from(time)
         return row < columns.end and columns.time_at(row) == time
+
+    def signal_at(self, track: int, time: int) -> Signal | None:
+        """The signal of a track of signals at exactly this time that is still kept."""
+        line = self.ledger.signals.lines.get(track)
+        return None if line is None else line.at(time)
 
     def edge_ns(self) -> int:
         """Media time at which the newest row ends."""

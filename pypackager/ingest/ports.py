@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from pypackager._core import Budget, Chunk, TrackHeader
+from pypackager._core import Budget, Chunk, SignalReady, SignalsFound, TrackHeader
 
 
 class Intake(Protocol):
@@ -65,6 +65,14 @@ class Intake(Protocol):
 
     def chunk(self, conn: int, chunk: Chunk) -> None:
         """It sent a chunk."""
+        ...
+
+    def signals_found(self, conn: int, found: SignalsFound) -> None:
+        """It announced a track of signals."""
+        ...
+
+    def signal(self, conn: int, event: SignalReady) -> None:
+        """It sent a signal."""
         ...
 
     def complete(self, conn: int) -> None:

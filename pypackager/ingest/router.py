@@ -20,6 +20,8 @@ from pypackager._core import (
     Proxies,
     PublishRequested,
     Request,
+    SignalReady,
+    SignalsFound,
     TrackFound,
     Warned,
 )
@@ -35,7 +37,19 @@ CLOCK_BITS = 32
 _FIELDS = {405: ("Allow", "POST, PUT"), 503: ("Retry-After", "2")}
 """What goes with a refusal by its status."""
 
-PumpEvent = Request | ConnectRequested | PublishRequested | TrackFound | NeedClock | ChunkReady | BodyEnd | Warned | Closed
+PumpEvent = (
+    Request
+    | ConnectRequested
+    | PublishRequested
+    | TrackFound
+    | NeedClock
+    | ChunkReady
+    | SignalsFound
+    | SignalReady
+    | BodyEnd
+    | Warned
+    | Closed
+)
 
 
 class Connection(msgspec.Struct):
@@ -160,6 +174,13 @@ class Router:
                 channel.track_found(event.conn, event.header)
                 header = event.header
                 self._log.info("track", conn=event.conn, kind=header.kind, codec=header.codec, name=header.name, bitrate=header.bitrate)
+        elif isinstance(event, SignalsFound):
+            if channel is not None:
+                channel.signals_found(event.conn, event)
+                self._log.info("signals", conn=event.conn, name=event.name, parent=event.parent, scheme=event.scheme)
+        elif isinstance(event, SignalReady):
+            if channel is not None:
+                channel.signal(event.conn, event)
         elif isinstance(event, NeedClock):
             if channel is not None:
                 self._bind(connection, channel.place(event.conn, event.time, event.timescale))

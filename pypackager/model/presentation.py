@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from pypackager.model.signal import SignalWindow
 from pypackager.model.track import TrackConfig, TrackInfo
 
 Column = npt.NDArray[np.int64]
@@ -98,6 +99,8 @@ class Presentation(msgspec.Struct, frozen=True):
     """Blob number to absolute path."""
     caches: dict[Any, Any]
     """Scratch space that all versions of one presentation share, for what packaging renders once; never part of the meaning."""
+    signals: tuple[SignalWindow, ...] = ()
+    """Tracks of signals, in the order of SignalInfo.number; also those of which nothing is shown yet."""
     lately: Callable[[], Presentation] | None = None
     """Of a live presentation: the same with what left the window a moment ago. Manifests list nothing of it, segments are served from it;
     few are asked for, so it is made when one is."""

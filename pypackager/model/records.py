@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pypackager.model.signal import Signal, SignalInfo
 from pypackager.model.track import TrackConfig, TrackInfo
 
 FLAG_SYNC = 1
@@ -144,6 +145,20 @@ class Peak(Record, frozen=True, tag="peak"):
     bps: int
 
 
+class SignalsAdded(Record, frozen=True, tag="signals"):
+    """A track of signals joined the channel."""
+
+    info: SignalInfo
+
+
+class SignalReceived(Record, frozen=True, tag="signal"):
+    """A signal came. It is shown when its track's parent has a row at its time or later."""
+
+    track: int
+    """SignalInfo.number."""
+    signal: Signal
+
+
 class Reset(Record, frozen=True, tag="reset"):
     """The operator reset the channel: what encoders said of themselves is forgotten, and the preview begins anew. Times go on."""
 
@@ -171,6 +186,8 @@ AnyRecord = (
     | Published
     | TargetRaised
     | Peak
+    | SignalsAdded
+    | SignalReceived
     | Reset
     | Event
 )

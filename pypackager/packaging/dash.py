@@ -22,6 +22,7 @@ from pypackager.packaging.languages import bcp47
 from pypackager.packaging.markup import attributes, escape
 from pypackager.packaging.rows import Page
 from pypackager.packaging.runs import Run, RunStrip, ticks
+from pypackager.packaging.signals import event_streams
 from pypackager.packaging.timing import NS, duration_text, from_ns, to_ns, utc_text
 from pypackager.packaging.window import default_audio, end_time, interval_ns, last_media, target_duration_s
 
@@ -115,6 +116,11 @@ def _add_period(page: Page, presentation: Presentation, index: int, spoken: dict
     period = presentation.periods[index]
     start = duration_text(max(0, period.start_ns - _offset_ns(presentation)))
     page.add(f'<Period id="{_name(period.number, period.part)}" start="{start}">\n')
+    if presentation.signals:
+        following = presentation.periods[index + 1].start_ns if index + 1 < len(presentation.periods) else None
+        offset_ns = max(period.start_ns, _offset_ns(presentation))
+        for text in event_streams(presentation, period.start_ns, following, offset_ns):
+            page.add(text)
     for members in sets:
         _add_set(page, presentation, index, members, spoken)
     page.add("</Period>\n")

@@ -8,6 +8,8 @@ has no predecessor for the client: it is rendered anew in each playlist, with it
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import msgspec
 
 from pypackager.model.errors import PackagerError
@@ -16,6 +18,7 @@ from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.packaging import cache
 from pypackager.packaging.rows import Page, Strip
 from pypackager.packaging.segments import complete, independent, is_broken, listed, next_open, split
+from pypackager.packaging.signals import date_ranges
 from pypackager.packaging.timing import extinf, to_ns, utc_text
 from pypackager.packaging.urls import Flavour, Init, build, media_path, ts_path
 from pypackager.packaging.window import audio_rows, config_at, default_audio, end_time, first_media, is_gap, target_duration_s
@@ -53,16 +56,18 @@ def media_playlist(presentation: Presentation, track: TrackWindow, flavour: Flav
     playlist = _Playlist(presentation, track, flavour, muxed)
     # Rows never change, so which rows are listed says it all.
     rows = (track.first + start, track.first + stop, int(track.time[start]), target_duration_s(presentation), presentation.anchor_ns)
-    state = (*rows, presentation.ended, playlist.audio)
+    told = date_ranges(presentation) if presentation.signals else ""
+    state = (*rows, presentation.ended, playlist.audio, told)
 
     def make() -> Published:
         words = [*(f"{number:x}" for number in rows), "end" if presentation.ended else "live", playlist.audio]
-        return _page(playlist, start, stop).publish(CONTENT_TYPE, f'W/"{"-".join(words)}"')
+        words += [f"{crc32(told.encode()):x}"] if told else []
+        return _page(playlist, start, stop, told).publish(CONTENT_TYPE, f'W/"{"-".join(words)}"')
 
     return cache.answer(presentation, ("hls", flavour, track.info.number), state, make)
 
 
-def _page(playlist: _Playlist, start: int, stop: int) -> Page:
+def _page(playlist: _Playlist, start: int, stop: int, told: str) -> Page:
     presentation, track = playlist.presentation, playlist.track
     page = Page()
     page.add(
@@ -77,6 +82,7 @@ def _page(playlist: _Playlist, start: int, stop: int) -> Page:
         page.add("#EXT-X-PLAYLIST-TYPE:VOD\n")
     if independent(presentation, track, start, stop):
         page.add("#EXT-X-INDEPENDENT-SEGMENTS\n")
+    page.add(told)
     last = next_open(track, start + 1)
     page.add(_segment(playlist, start, last, head=True))
     # The last segment of an ended presentation may be short of rows that come when it goes on: it is not kept.

@@ -18,7 +18,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published, SmoothFragment, Source
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.track import Kind, TrackConfig
-from pypackager.packaging import cache
+from pypackager.packaging import cache, signals
 from pypackager.packaging.chunks import Chunks, chunks_of, complete, layers_in_step
 from pypackager.packaging.codec_private import annex_b
 from pypackager.packaging.languages import bcp47
@@ -133,6 +133,11 @@ def _page(presentation: Presentation) -> Page:
     )
     for stream in listed:
         _add_stream(page, presentation, stream)
+    for window in signals.listed(presentation):
+        parent = next((stream for stream in listed if any(track.info.number == window.parent for track in stream.tracks)), None)
+        if parent is not None:
+            until_ns = to_ns(int(parent.chunks.time[parent.stop - 1]), parent.chunks.info.timescale)
+            page.add(signals.smooth_stream(window, parent.name, until_ns, live=live))
     page.add("</SmoothStreamingMedia>\n")
     return page
 
@@ -260,6 +265,8 @@ def media(presentation: Presentation, target: SmoothMedia) -> Published:
     Raises:
         PackagerError: TOO_EARLY (412) before its look-ahead is there; NO_SUCH_STREAM, NO_SUCH_FRAGMENT (404).
     """
+    if (signal := signals.smooth_fragment(presentation, target.stream, target.time)) is not None:
+        return signal
     stream, layer = _stream_of(presentation, target)
     chunks, chunk, stop = stream.chunks, stream.chunks.find(target.time), stream.stop
     # All behind the last listed one, also where a hole is that no client can know of yet.

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import trio
 
-from pypackager._core import Budget, Chunk, Networks, TrackHeader, Writer
+from pypackager._core import Budget, Chunk, Networks, SignalReady, SignalsFound, TrackHeader, Writer
 from pypackager.config.schema import Channel, Tuning
 from pypackager.control.ports import Flow
 from pypackager.control.settings import AT_ANY_TIME, ChannelSettings
@@ -199,6 +199,14 @@ class LiveChannel:
         """Takes a chunk."""
         self._meters.chunk(chunk.size)
         self.timeline.chunk(conn, chunk, self._now())
+
+    def signals_found(self, conn: int, found: SignalsFound) -> None:
+        """A connection announced a track of signals."""
+        self.timeline.signals_found(conn, found)
+
+    def signal(self, conn: int, event: SignalReady) -> None:
+        """Takes a signal."""
+        self.timeline.signal(conn, event, self._now())
 
     def complete(self, conn: int) -> None:
         """The body of a POST is complete: nothing of it waits for what may follow."""

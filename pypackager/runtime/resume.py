@@ -39,6 +39,7 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now, past_ns: int =
         timeline.lines[track.info.id] = line
     timeline.reach_ns = max((end for line in timeline.lines.values() if (end := line.newest_ns()) is not None), default=past_ns or None)
     timeline.tracks.placed(ledger.places.values())
+    timeline.signals.resume(ledger.signals.infos())
     for placed in ledger.clocks.values():
         # How far the encoder was from the wall clock is known from the edge only: the next connection is compared with both.
         source_ns = (publisher.last_end_ns or 0) - placed.offset_s * SECOND_NS

@@ -20,7 +20,7 @@ TOLERANCE_NS = 50_000_000
 
 
 REMEMBERED = 8
-"""So many fragments of a track are compared with what another source sends, though they are published."""
+"""Of so many fragments of a track is it known what another source numbers them."""
 TRUSTED = 30
 """After so many slots in time, missed deadlines are forgotten."""
 STUBBORN = 2
@@ -116,8 +116,8 @@ class TrackLine(msgspec.Struct):
     """Configuration numbers by hash."""
     waiting: list[Fragment] = msgspec.field(default_factory=list)
     """Unpublished fragments, by time."""
-    known: deque[tuple[int, int, int]] = msgspec.field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    """(start, end, index) of the last whole fragments, in the order in which they came first."""
+    indexes: deque[tuple[int, int, int]] = msgspec.field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """(start, end, index) of the last fragments, in the order in which they came first, where the sources number them."""
     feeds: set[int] = msgspec.field(default_factory=set)
     """Connections that announced this track."""
     left_ns: int | None = None

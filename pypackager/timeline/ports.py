@@ -8,13 +8,24 @@ from typing import Protocol
 import msgspec
 
 from pypackager._core import MuxedFragment
-from pypackager.model.records import Anchored, ClockPlaced, Measured, Peak, Row, TargetRaised, TrackPlaced
+from pypackager.model.records import (
+    Anchored,
+    ClockPlaced,
+    Measured,
+    Peak,
+    Row,
+    SignalReceived,
+    SignalsAdded,
+    TargetRaised,
+    TrackPlaced,
+)
+from pypackager.model.signal import Signal
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.clocks import Mode
 from pypackager.timeline.naming import Rule
 from pypackager.timeline.times import SECOND_NS
 
-Decision = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak
+Decision = Anchored | ClockPlaced | TrackPlaced | Measured | TargetRaised | Peak | SignalsAdded | SignalReceived
 
 
 class Alert(Protocol):
@@ -76,6 +87,10 @@ class Store(Protocol):
 
     def knows(self, track: int, time: int) -> bool:
         """Whether a fragment was published at exactly this time and is still kept."""
+        ...
+
+    def signal_at(self, track: int, time: int) -> Signal | None:
+        """The signal of a track of signals at exactly this time that is still kept."""
         ...
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pypackager._core import Chunk, TrackHeader
+from pypackager._core import Chunk, SignalReady, SignalsFound, TrackHeader
 from pypackager.model.records import Anchored, ClockPlaced
 from pypackager.timeline.clocks import Clock, anchor_ns
 from pypackager.timeline.feeds import Clocks, Feed, Now
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
-from pypackager.timeline.indexes import contradiction, has_other_length
+from pypackager.timeline.indexes import contradiction
 from pypackager.timeline.pace import Pace
 from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.publisher import Publisher
 from pypackager.timeline.sessions import Sight, check_times, goes_on, jumped, leaps, leaps_alone, stuck
+from pypackager.timeline.signals import Signals
 from pypackager.timeline.times import SECOND_NS, rescale, to_ns
 from pypackager.timeline.tracks import Tracks
 from pypackager.timeline.writing import Writing
@@ -42,6 +43,7 @@ class Timeline:
         self.tracks = Tracks(options, store, alert)
         self._writing = Writing(store, alert, self.tracks, self.feeds, self._interval_ns)
         self.publisher = Publisher(options, store, alert, self.tracks.lines, self._writing.finish)
+        self.signals = Signals(store, alert, self.clocks, self.tracks.has)
         self._pace = Pace(alert)
         self.anchor_ns: int | None = None
         self.reach_ns: int | None = None
@@ -75,6 +77,7 @@ class Timeline:
         if feed is None:
             return
         self.clocks.leave(feed)
+        self.signals.left(feed)
         for line in self.lines.values():
             if conn in line.feeds:
                 line.feeds.discard(conn)
@@ -110,6 +113,14 @@ class Timeline:
         if known is not None:
             return self.clocks.join(feed, known).number
         return self._new_clock(feed, source_ns, source_ns, now).number
+
+    def signals_found(self, conn: int, found: SignalsFound) -> None:
+        """A connection announced a track of signals."""
+        self.signals.found(self.feeds[conn], found)
+
+    def signal(self, conn: int, event: SignalReady, now: Now) -> None:
+        """A connection sent a signal."""
+        self.signals.ready(self.feeds[conn], event, now.mono_ns)
 
     # --- media
 
@@ -159,12 +170,12 @@ class Timeline:
         self._writing.repeats(feed, line, chunk, time)
         if verdict == "late" and line.edge is not None and clock.out_ns(end_ns) >= line.ns(line.edge - line.tolerance):
             line.forgive()
-        if verdict in ("differs", "overlaps") or (verdict == "late" and not chunk.partial and has_other_length(line, time, end)):
+        if verdict in ("differs", "overlaps"):
             self._alert("ENCODERS_OUT_OF_SYNC", f"fragment at {time} does not agree with what another source sent", line.info.id)
 
     def written(self, ticket: int, errno: int) -> bool:
-        """The store finished a ticket; returns whether it was a fragment of ours."""
-        return self._writing.written(ticket, errno)
+        """The store finished a ticket; returns whether it was a fragment or a signal of ours."""
+        return self._writing.written(ticket, errno) or self.signals.written(ticket, errno)
 
     def advance(self, now: Now, *, at_once: bool = False) -> None:
         """Publishes every slot that is complete or past its deadline, `at_once` also ahead of time; `wake_ns` says when to call again."""
@@ -264,3 +275,4 @@ class Timeline:
 
     def _clock_placed(self, clock: Clock) -> None:
         self._store.append(ClockPlaced(clock.number, clock.side, clock.offset_s))
+        self.signals.settle()

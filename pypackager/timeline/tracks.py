@@ -13,7 +13,6 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.records import TrackPlaced
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.feeds import Feed, Now, others_alive
-from pypackager.timeline.headers import difference
 from pypackager.timeline.naming import fmp4_ids, rtmp_id, rule_for
 from pypackager.timeline.numbers import Numbers
 from pypackager.timeline.pending import TrackLine
@@ -42,8 +41,6 @@ class Tracks:
         self._alert = alert
         self._rules: dict[str, Naming] = {}
         self._numbers = Numbers()
-        self._headers: dict[str, TrackHeader] = {}
-        """That of the newest configuration that was taken, by track id."""
         self.rates = Rates(options.layer_bps, options.channel_bps)
         self._places: dict[Place, str] = {}
         """Track ids: an encoder that comes back with another bit rate sends the same track."""
@@ -134,6 +131,10 @@ class Tracks:
         self._alert(over.code, over.detail, line.info.id)
         return False
 
+    def has(self, name: str) -> bool:
+        """Whether a track has a name, or the id, that an encoder speaks of."""
+        return any(name in (line.info.name, line.info.id) for line in self.lines.values())
+
     def placed(self, places: Iterable[TrackPlaced]) -> None:
         """Takes over what was remembered before a restart."""
         ids = {line.info.number: line.info.id for line in self.lines.values()}
@@ -154,13 +155,9 @@ class Tracks:
             if digest not in line.configs:
                 line.configs[digest] = self._store.add_config(line.info.number, _config_of(header, digest, init))
         number = line.configs[digest]
-        if line.newest_config != number:
-            before, self._headers[line.info.id] = self._headers.get(line.info.id), header
-            if line.newest_config is not None:
-                what = "its configuration" if before is None else difference(before, header)
-                detail = f"the source changed it: {what}; a period opens, unless its layer alone did. Set it back, or reset the channel"
-                self._alert("HEADER_MISMATCH", detail, line.info.id)
-            line.newest_config = number
+        if line.newest_config not in (None, number):
+            self._alert("HEADER_MISMATCH", "the source changed its configuration", line.info.id)
+        line.newest_config = number
         return number
 
     def forget_configs(self, line: TrackLine, *, track: bool) -> None:
@@ -227,8 +224,7 @@ class Tracks:
                 continue
             theirs = next((other.headers[n] for n, name in other.ids.items() if name == track_id and n in other.headers), None)
             if theirs is not None and theirs.codec_private != header.codec_private:
-                remedy = "set both encoders alike, or stop the old one first"
-                raise PackagerError("HEADER_MISMATCH", f"{track_id}: unlike a live source's: {difference(theirs, header)}; {remedy}")
+                raise PackagerError("HEADER_MISMATCH", f"{track_id}: a live source sends another configuration of this track")
 
     def _coming(self, feed: Feed, number: int, feeds: Collection[Feed]) -> set[str]:
         """Ids of the same kind that connections announced and that are no tracks yet."""

@@ -48,11 +48,9 @@ class Writing:
         except (PackagerError, CoreError) as error:
             self._not_taken(line, time, error, feed.conn)
             return
-        flags, index = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if chunk.partial else 0), index_of(chunk.index)
-        if not flags & FLAG_PARTIAL:
-            line.known.append((time, end, index))
+        flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if chunk.partial else 0)
         fragment = Fragment(
-            time, end - time, config, flags, chunk.size, offset_s, chunk.partial, now.mono_ns, index, feed.conn, [chunk]
+            time, end - time, config, flags, chunk.size, offset_s, chunk.partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk]
         )  # fmt: skip
         line.insert(fragment)
         if header.kind != "video" or not may_grow(line, fragment, self._interval_ns()):

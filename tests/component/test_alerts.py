@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from pypackager.model.errors import PackagerError
 from pypackager.runtime.alerts import QUIET_NS, STATES
 from pypackager.timeline.times import SECOND_NS
 from tests.helpers.channel_node import VIDEO, ChannelNode
@@ -258,24 +257,3 @@ def test_the_page_lists_what_is_tested_here_and_codes_that_there_are() -> None:
     assert listed <= set(re.findall(r"^\| `([A-Z_]+)`", (pages / "codes.md").read_text(), re.MULTILINE))
     states = re.findall(r"^\|[^|]*\|([^|]*)\| state \|", (pages / "alerts.md").read_text(), re.MULTILINE)
     assert set(re.findall(r"`([A-Z_]+)`", " ".join(states))) == STATES
-
-
-def test_a_header_that_does_not_match_is_told_of_with_difference_and_remedy() -> None:
-    rig = Rig()
-    conn = layer(rig)
-    end_s = gops(rig, conn, 2, 2, 2)
-    other: dict[str, Any] = {"width": 1280, "height": 720, "codec": "avc1.640028", "codec_private": b"other"}
-    what = "codec avc1.42C01E, now avc1.640028, size 640x360, now 1280x720"
-    with pytest.raises(PackagerError, match="set both encoders alike, or stop the old one first") as caught:
-        layer(rig, side="secondary", **other)
-    assert (caught.value.code, caught.value.status) == ("HEADER_MISMATCH", 400)
-    assert what in caught.value.detail
-    rig.disconnect(conn)
-    gops(rig, layer(rig, **other), 2, 2, 2, start_s=end_s)
-    assert [text for code, text in rig.alerts if code == "HEADER_MISMATCH" and what in text]
-    assert len(rig.store.periods) == 2
-    assert len(rig.rows("v")) == 6
-    # What differs in nothing that a decoder is set up for goes on.
-    before = len(rig.alerts)
-    rig.announce(2 + 1, [Header(1, "video", name="", timescale=10_000_000, **other)])
-    assert rig.alerts[before:] == []

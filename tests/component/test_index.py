@@ -149,17 +149,3 @@ def test_two_encoders_that_number_one_fragment_differently_are_an_alert() -> Non
     assert rig.alerts[-1][0] == "INDEX_MISMATCH"
     rig.send(two, Chunk(1, ticks(2), GOP))
     assert [row.segment for row in rig.rows("v")] == [13, 13, 14, 14]
-
-
-@pytest.mark.parametrize("seconds", [1, 2, 3])
-def test_a_copy_of_what_is_published_is_silent_if_it_is_as_long(seconds: int) -> None:
-    rig = Rig(interval_ns=2_000_000_000)
-    one = rig.connect([Header(1, "video")], stream="v")
-    two = rig.connect([Header(1, "video")], stream="v", side="secondary")
-    for number in range(4):
-        rig.wait(2)
-        rig.send(one, Chunk(1, ticks(number), GOP))
-    assert len(rig.rows("v")) == 4
-    rig.send(two, Chunk(1, ticks(2), GOP), Chunk(1, ticks(3), seconds * VIDEO))
-    assert rig.codes() == ([] if seconds == 2 else ["ENCODERS_OUT_OF_SYNC"])
-    assert len(rig.rows("v")) == 4

@@ -139,7 +139,7 @@ def read_smooth(fetch: Fetch, url: str) -> list[Track]:
     manifest = etree.fromstring(fetch(url))
     assert manifest.tag == "SmoothStreamingMedia"
     tracks = []
-    for stream in manifest.iter("StreamIndex"):
+    for stream in (each for each in manifest.iter("StreamIndex") if each.get("Type") != "text"):
         timescale = int(stream.get("TimeScale") or manifest.get("TimeScale") or 10_000_000)
         for level in stream.iter("QualityLevel"):
             label = f"smooth {stream.get('Name')} {level.get('Bitrate')}"

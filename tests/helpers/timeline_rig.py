@@ -10,7 +10,8 @@ import msgspec
 
 from pypackager._core import Chunk as NativeChunk
 from pypackager._core import CoreError, TrackHeader, crc32c
-from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, ClockPlaced, Row
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, ClockPlaced, Row, SignalReceived
+from pypackager.model.signal import Signal
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.clocks import Mode
 from pypackager.timeline.feeds import Now
@@ -157,6 +158,10 @@ class MemoryStore:
 
     def knows(self, track: int, time: int) -> bool:
         return any(row.track == track and row.time == time and not row.flags & FLAG_GAP for row in self.rows)
+
+    def signal_at(self, track: int, time: int) -> Signal | None:
+        received = [record for record in self.records if isinstance(record, SignalReceived) and record.track == track]
+        return next((record.signal for record in received if record.signal.time == time), None)
 
     def _next(self) -> int:
         self._ticket += 1

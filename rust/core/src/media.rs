@@ -111,6 +111,44 @@ pub struct Frame {
     pub data: Vec<u8>,
 }
 
+/// A track of signals: payloads at times that are neither pictures nor sound, which nobody waits for (docs/design/signals.md).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SignalTrack {
+    /// Number within its session: the `track_ID` of the `moov`.
+    pub number: u32,
+    /// Ticks per second of its times.
+    pub timescale: u32,
+    /// What its payload is: the kind of the sample entry; empty when there is none.
+    pub format: String,
+    /// `trackName` of the live manifest; else empty.
+    pub name: String,
+    /// ISO 639-2/T code (`und` when unknown).
+    pub language: String,
+    /// `parentTrackName` of the live manifest: the track whose fragments it belongs to; else empty.
+    pub parent: String,
+    /// `manifestOutput` of the live manifest: payloads stand in the client manifest.
+    pub output: bool,
+    /// `Subtype` of the live manifest; else empty.
+    pub subtype: String,
+    /// `Scheme` of the live manifest; else empty.
+    pub scheme: String,
+}
+
+/// A fragment of a track of signals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// The source's number of the track ([`SignalTrack::number`]).
+    pub track: u32,
+    /// Time in ticks.
+    pub time: i64,
+    /// Duration in ticks.
+    pub duration: u64,
+    /// Ticks per second of both.
+    pub timescale: u32,
+    /// The samples' bytes, back to back.
+    pub data: Vec<u8>,
+}
+
 impl Chunk {
     /// The chunks of a track that follow each other, as one: a GOP that its sender cut. The bytes are copied.
     ///

@@ -6,7 +6,7 @@ mod support;
 use proptest::prelude::*;
 use pypackager_core::demux::fmp4::{Event, Fmp4Reader, Limits};
 use pypackager_core::error::{Error, Result};
-use pypackager_core::media::{Chunk, Kind, Track};
+use pypackager_core::media::{Chunk, Kind, SignalTrack, Track};
 use pypackager_core::time::rescale;
 use support::{Packet, body, source};
 
@@ -248,6 +248,51 @@ fn a_fragment_of_an_unknown_track_is_dropped_and_others_go_on() {
     assert_eq!(chunks(&events, 3), chunks(&whole, 3));
 }
 
+/// A real body whose sound is said to be something else: then its fragments are signals.
+fn with_signals() -> Vec<u8> {
+    patch(&body("ffmpeg-9.0-ismv.http"), b"trak", b"soun", b"meta")
+}
+
+#[test]
+fn what_is_neither_pictures_nor_sound_comes_as_signals() {
+    let whole = read(&body("ffmpeg-9.0-ismv.http"));
+    let events = read(&with_signals());
+    let sound = tracks(&whole).into_iter().find(|track| track.codec.kind() == Kind::Audio).unwrap();
+    let found = events.iter().find_map(|event| if let Event::SignalTrack(track) = event { Some(track) } else { None });
+    let expected = SignalTrack {
+        number: sound.number,
+        timescale: sound.timescale,
+        format: "mp4a".into(),
+        name: sound.name.clone(),
+        language: sound.language.clone(),
+        ..SignalTrack::default()
+    };
+    assert_eq!(found, Some(&expected));
+    assert_eq!(tracks(&events).len(), tracks(&whole).len() - 1);
+    let signals = events.iter().filter_map(|event| if let Event::Signal(signal) = event { Some(signal) } else { None });
+    let seen: Vec<_> = signals.map(|signal| (signal.time, signal.duration, signal.data.clone())).collect();
+    let sent = chunks(&whole, sound.number).into_iter();
+    let sent: Vec<_> =
+        sent.map(|chunk| (chunk.time, chunk.duration(), chunk.payload.bytes().unwrap().into_owned())).collect();
+    assert!(!sent.is_empty());
+    assert_eq!(seen, sent);
+    let pictures = tracks(&events)[0].number;
+    assert_eq!(chunks(&events, pictures), chunks(&whole, pictures));
+}
+
+#[test]
+fn a_signal_that_is_too_large_is_dropped_alone() {
+    let bytes = with_signals();
+    let (mut reader, mut events) = (Fmp4Reader::new(Limits { signal: 16, ..Limits::default() }), Vec::new());
+    reader.feed(&bytes, &mut events).unwrap();
+    reader.finish(&mut events).unwrap();
+    let whole = read(&bytes);
+    let signals = whole.iter().filter(|event| matches!(event, Event::Signal(_))).count();
+    assert_eq!(warnings(&events), vec!["SIGNAL_TOO_LARGE"; signals]);
+    let pictures = tracks(&events)[0].number;
+    assert_eq!(chunks(&events, pictures), chunks(&whole, pictures));
+}
+
 #[test]
 fn damage_is_named() {
     let cmaf = body("ffmpeg-9.0-cmaf.http");
@@ -319,12 +364,14 @@ proptest! {
         name in prop::sample::select(FFMPEG.iter().chain(&[GSTREAMER]).copied().collect::<Vec<_>>()),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
     ) {
-        let bytes = body(name);
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.index(bytes.len())).chain([0, bytes.len()]).collect();
-        cuts.sort_unstable();
-        let (events, result) = read_pieces(cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]));
-        prop_assert_eq!(result, Ok(()));
-        prop_assert_eq!(events, read(&bytes));
+        for bytes in [body(name), with_signals()] {
+            let cuts = cuts.iter().map(|cut| cut.index(bytes.len()));
+            let mut cuts: Vec<usize> = cuts.chain([0, bytes.len()]).collect();
+            cuts.sort_unstable();
+            let (events, result) = read_pieces(cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]));
+            prop_assert_eq!(result, Ok(()));
+            prop_assert_eq!(events, read(&bytes));
+        }
     }
 
     #[test]

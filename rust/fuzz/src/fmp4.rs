@@ -9,7 +9,7 @@ use pypackager_core::mux::cmaf;
 use crate::split;
 
 /// Small enough for inputs to reach them.
-pub const LIMITS: Limits = Limits { header: 16 << 10, moof: 4 << 10, fragment: 256 << 10, samples: 2000 };
+pub const LIMITS: Limits = Limits { header: 16 << 10, moof: 4 << 10, fragment: 256 << 10, samples: 2000, signal: 4 << 10 };
 
 /// Reads the body whole and in pieces.
 pub fn run(data: &[u8]) {
@@ -17,8 +17,10 @@ pub fn run(data: &[u8]) {
     let parts = read(split::pieces(data));
     assert_eq!(whole, parts, "the split shows");
     for event in &whole.0 {
-        if let Event::Chunk(chunk) = event {
-            check(chunk);
+        match event {
+            Event::Chunk(chunk) => check(chunk),
+            Event::Signal(signal) => assert!(signal.data.len() as u64 <= LIMITS.signal, "{} bytes", signal.data.len()),
+            Event::Track(_) | Event::SignalTrack(_) | Event::Warning(_) => {}
         }
     }
 }

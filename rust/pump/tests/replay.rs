@@ -194,7 +194,7 @@ fn fragments_over_http_are_those_of_the_recording() {
             match event {
                 fmp4::Event::Chunk(chunk) => chunks.push(chunk),
                 fmp4::Event::Track(track) => found = Some(track),
-                fmp4::Event::Warning(error) => panic!("{error}"),
+                other => panic!("{other:?}"),
             }
         }
         let found = found.unwrap();

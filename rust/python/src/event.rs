@@ -3,7 +3,8 @@
 use crate::chunk::Chunk;
 use crate::header::TrackHeader;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBytes, PyString};
+use pypackager_core::media::{Signal, SignalTrack};
 use pypackager_pump::pump::{self, Event, Number};
 
 /// An HTTP request head; the body waits until accept() or respond().
@@ -58,6 +59,32 @@ pub struct NeedClock {
 pub struct ChunkReady {
     conn: Number,
     chunk: Py<Chunk>,
+}
+
+/// A track of signals was announced: what stands in its header and its entry of the live manifest.
+#[pyclass(frozen, get_all, module = "pypackager._core")]
+pub struct SignalsFound {
+    conn: Number,
+    number: u32,
+    timescale: u32,
+    format: String,
+    name: String,
+    language: String,
+    parent: String,
+    output: bool,
+    subtype: String,
+    scheme: String,
+}
+
+/// A signal is complete.
+#[pyclass(frozen, get_all, module = "pypackager._core")]
+pub struct SignalReady {
+    conn: Number,
+    track: u32,
+    time: i64,
+    duration: u64,
+    timescale: u32,
+    data: Py<PyBytes>,
 }
 
 /// The body of an accepted request is complete and all its chunks were handed over.
@@ -125,6 +152,17 @@ pub fn convert(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             let chunk = Py::new(py, Chunk::new(chunk, kind))?;
             Py::new(py, ChunkReady { conn, chunk })?.into_any()
         }
+        Event::SignalsFound { conn, track } => {
+            let SignalTrack { number, timescale, format, name, language, parent, output, subtype, scheme } = track;
+            let found =
+                SignalsFound { conn, number, timescale, format, name, language, parent, output, subtype, scheme };
+            Py::new(py, found)?.into_any()
+        }
+        Event::SignalReady { conn, signal } => {
+            let Signal { track, time, duration, timescale, data } = signal;
+            let data = PyBytes::new(py, &data).unbind();
+            Py::new(py, SignalReady { conn, track, time, duration, timescale, data })?.into_any()
+        }
         Event::BodyEnd { conn } => Py::new(py, BodyEnd { conn })?.into_any(),
         Event::Warned { conn, error } => {
             let warned = Warned { conn, code: error.code, detail: pump::located(&error), offset: error.offset };
@@ -145,6 +183,8 @@ pub fn add_union(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<TrackFound>(),
         py.get_type::<NeedClock>(),
         py.get_type::<ChunkReady>(),
+        py.get_type::<SignalsFound>(),
+        py.get_type::<SignalReady>(),
         py.get_type::<BodyEnd>(),
         py.get_type::<Warned>(),
         py.get_type::<Closed>(),
@@ -182,6 +222,8 @@ represented! {
     TrackFound: "conn", "header";
     NeedClock: "conn", "track", "time", "timescale", "jump";
     ChunkReady: "conn", "chunk";
+    SignalsFound: "conn", "number", "timescale", "format", "name", "language", "parent", "output", "subtype", "scheme";
+    SignalReady: "conn", "track", "time", "duration", "timescale", "data";
     BodyEnd: "conn";
     Warned: "conn", "code", "detail", "offset";
     Closed: "conn", "code", "detail", "bytes_received";

@@ -48,7 +48,7 @@ mod _core {
     #[pymodule_export]
     use super::event::{
         BodyEnd, ChunkReady, Closed, ConnectRequested, ConnectionStats, NeedClock, PublishRequested, Request,
-        TrackFound, Warned,
+        SignalReady, SignalsFound, TrackFound, Warned,
     };
     #[pymodule_export]
     use super::front::{FrontAnswer, FrontDoor};
@@ -65,7 +65,7 @@ mod _core {
     #[pymodule_export]
     use super::pump::{Budget, Pump};
     #[pymodule_export]
-    use super::remux::{flv_metadata, make_body, movie_head, progressive_head, read_movie};
+    use super::remux::{flv_metadata, make_body, movie_head, progressive_head, read_movie, signal_fragment};
     #[pymodule_export]
     use super::replay::{RecordedTrack, Replay, read_recording};
     #[pymodule_export]

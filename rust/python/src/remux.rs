@@ -5,8 +5,10 @@ use crate::plan::Body;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
+use pypackager_core::media::Sample;
 use pypackager_core::mux::f4f::{self, Value};
 use pypackager_core::mux::movie::{self, Index};
+use pypackager_core::mux::smooth;
 use pypackager_frontdoor::movie::{Piece, read_pieces};
 use pypackager_frontdoor::plan::Fault;
 use pypackager_frontdoor::progressive::{self, Fragment};
@@ -45,6 +47,32 @@ pub fn flv_metadata(py: Python<'_>, values: Vec<(String, Property)>) -> Bound<'_
         })
         .collect();
     PyBytes::new(py, &f4f::write_metadata(&properties))
+}
+
+/// A Smooth Streaming fragment of a signal.
+#[pyfunction]
+pub fn signal_fragment<'py>(
+    py: Python<'py>,
+    track_id: u32,
+    sequence: u32,
+    time: u64,
+    duration: u64,
+    data: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let length = u32::try_from(duration).unwrap_or(u32::MAX);
+    let sample = Sample { size: data.len() as u32, duration: length, composition: 0, sync: true };
+    let fragment = smooth::Fragment {
+        track_id,
+        sequence,
+        time,
+        duration,
+        samples: &[sample],
+        composition_shift: 0,
+        successors: &[],
+    };
+    let mut out = fragment.write_head(data.len() as u64).map_err(|error| core_error(&error))?;
+    out.extend_from_slice(data);
+    Ok(PyBytes::new(py, &out))
 }
 
 /// What stands in front of the fragments of a downloaded movie.

@@ -20,6 +20,14 @@ pub struct Entry {
     pub language: String,
     /// `systemBitrate`.
     pub bitrate: u32,
+    /// `parentTrackName`: of a sparse track.
+    pub parent: String,
+    /// `manifestOutput`: payloads of a sparse track stand in the client manifest.
+    pub output: bool,
+    /// `Subtype` of a text stream.
+    pub subtype: String,
+    /// `Scheme` of a text stream.
+    pub scheme: String,
 }
 
 /// Parses what follows the extended type: version, flags and the document.
@@ -70,6 +78,10 @@ fn set(entry: &mut Entry, name: &str, value: String) {
         "trackID" => entry.track_id = value.parse().unwrap_or(entry.track_id),
         "trackName" => entry.name = value,
         "systemLanguage" => entry.language = value,
+        "parentTrackName" => entry.parent = value,
+        "manifestOutput" => entry.output = value == "1" || value.eq_ignore_ascii_case("true"),
+        "Subtype" => entry.subtype = value,
+        "Scheme" => entry.scheme = value,
         "systemBitrate" => entry.bitrate = value.parse().unwrap_or(entry.bitrate),
         _ => {}
     }
@@ -100,10 +112,28 @@ mod tests {
         assert_eq!(
             parse(&body).unwrap(),
             [
-                Entry { track_id: 2, name: "a & b".into(), language: String::new(), bitrate: 900 },
-                Entry { track_id: 3, name: String::new(), language: "deu".into(), bitrate: 0 },
+                Entry { track_id: 2, name: "a & b".into(), bitrate: 900, ..Entry::default() },
+                Entry { track_id: 3, language: "deu".into(), ..Entry::default() },
             ]
         );
+    }
+
+    #[test]
+    fn a_text_stream_names_its_parent_and_says_what_it_carries() {
+        let body = document(
+            "<textstream systemBitrate='0'><param name='trackName' value='ads'/><param name='parentTrackName' value='v'/>\
+             <param name='manifestOutput' value='TRUE'/><param name='Subtype' value='DATA'/>\
+             <param name='Scheme' value='urn:scte:scte35:2013:bin'/></textstream><textstream><param name='manifestOutput' value='no'/></textstream>",
+        );
+        let ads = Entry {
+            name: "ads".into(),
+            parent: "v".into(),
+            output: true,
+            subtype: "DATA".into(),
+            scheme: "urn:scte:scte35:2013:bin".into(),
+            ..Entry::default()
+        };
+        assert_eq!(parse(&body).unwrap(), [ads, Entry::default()]);
     }
 
     #[test]

@@ -18,6 +18,14 @@ pub fn parse(body: &[u8]) -> Result<(Codec, Option<Btrt>)> {
     Err(Error::new("BOX_MISSING", 0, "no stbl"))
 }
 
+/// The kind of the first sample entry, for a track that is not decoded; `None` when there is none to be found.
+pub fn format(body: &[u8]) -> Option<[u8; 4]> {
+    let inside = |body, kind: &[u8; 4]| boxes(body).filter_map(Result::ok).find(|found| &found.kind == kind);
+    let table = inside(inside(body, b"stbl")?.body, b"stsd")?;
+    let entry = boxes(table.body.get(8..)?).next()?.ok()?;
+    Some(entry.kind)
+}
+
 fn parse_tables(body: &[u8]) -> Result<(Codec, Option<Btrt>)> {
     for found in boxes(body) {
         let found = found?;

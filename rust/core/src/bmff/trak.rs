@@ -18,12 +18,19 @@ pub struct Trak {
     pub media: Mdhd,
     /// BCP 47 tag of `elng`, when there is one.
     pub language_tag: Option<String>,
-    /// The codec.
-    pub codec: Codec,
-    /// Announced bitrate.
-    pub bitrate: Option<Btrt>,
+    /// What it carries.
+    pub content: Content,
     /// The edit list.
     pub edit: Edit,
+}
+
+/// What a track carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Pictures or sound, with the announced bitrate.
+    Media(Codec, Option<Btrt>),
+    /// Anything else, with the kind of the sample entry when there is one.
+    Signals(Option<[u8; 4]>),
 }
 
 impl Trak {
@@ -42,14 +49,7 @@ impl Trak {
         }
         let track_id = track_id.ok_or_else(|| Error::new("BOX_MISSING", 0, "no tkhd"))?;
         let media = media.ok_or_else(|| Error::new("BOX_MISSING", 0, "no mdia"))?;
-        Ok(Self {
-            track_id,
-            media: media.header,
-            language_tag: media.language_tag,
-            codec: media.codec,
-            bitrate: media.bitrate,
-            edit,
-        })
+        Ok(Self { track_id, media: media.header, language_tag: media.language_tag, content: media.content, edit })
     }
 }
 
@@ -71,8 +71,7 @@ pub fn write(out: &mut Vec<u8>, track_id: u32, timescale: u32, language: &str, c
 struct Mdia {
     header: Mdhd,
     language_tag: Option<String>,
-    codec: Codec,
-    bitrate: Option<Btrt>,
+    content: Content,
 }
 
 impl Mdia {
@@ -90,6 +89,11 @@ impl Mdia {
             }
         }
         let header = header.ok_or_else(|| Error::new("BOX_MISSING", 0, "no mdhd"))?;
+        if handler.is_some_and(|handler| handler != *b"vide" && handler != *b"soun") {
+            // Nobody decodes it here, so nothing but its times has to be understood.
+            let format = information.and_then(|found| minf::format(found.body));
+            return Ok(Self { header, language_tag, content: Content::Signals(format) });
+        }
         let information = information.ok_or_else(|| Error::new("BOX_MISSING", 0, "no minf"))?;
         let (codec, bitrate) = minf::parse(information.body).map_err(|error| information.locate(error))?;
         let expected = match codec.kind() {
@@ -99,7 +103,7 @@ impl Mdia {
         if handler.is_some_and(|handler| handler != expected) {
             return Err(Error::new("HANDLER", 0, "the handler does not fit the codec").within("hdlr"));
         }
-        Ok(Self { header, language_tag, codec, bitrate })
+        Ok(Self { header, language_tag, content: Content::Media(codec, bitrate) })
     }
 }
 

@@ -4,7 +4,7 @@ use super::budget::Budget;
 use pypackager_core::demux::http::RequestHead;
 use pypackager_core::demux::rtmp::Publish;
 use pypackager_core::error::Error;
-use pypackager_core::media::{Chunk, Kind, Track};
+use pypackager_core::media::{Chunk, Kind, Signal, SignalTrack, Track};
 use rustls::ServerConfig;
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
@@ -65,6 +65,20 @@ pub enum Event {
         chunk: Arc<Chunk>,
         /// What its track carries.
         kind: Kind,
+    },
+    /// A track of signals was announced, first, again or changed; signals that follow belong to it.
+    SignalsFound {
+        /// The connection.
+        conn: Number,
+        /// The track.
+        track: SignalTrack,
+    },
+    /// A signal is complete.
+    SignalReady {
+        /// The connection.
+        conn: Number,
+        /// The signal.
+        signal: Signal,
     },
     /// The body of an accepted request is complete; the answer is due.
     BodyEnd {

@@ -81,6 +81,12 @@ impl HttpConnection {
                         out.events.push(Event::ChunkReady { conn, chunk: Arc::new(chunk), kind });
                     }
                 }
+                http::Event::Media(fmp4::Event::SignalTrack(track)) => {
+                    out.events.push(Event::SignalsFound { conn, track });
+                }
+                http::Event::Media(fmp4::Event::Signal(signal)) => {
+                    out.events.push(Event::SignalReady { conn, signal });
+                }
                 http::Event::Media(fmp4::Event::Warning(error)) => out.events.push(Event::Warned { conn, error }),
                 http::Event::BodyEnd => {
                     self.stage = Stage::Ended;

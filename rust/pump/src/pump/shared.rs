@@ -107,6 +107,7 @@ impl Shared {
         }
         let sizes = events.iter().map(|event| match event {
             Event::ChunkReady { chunk, .. } => EVENT_SIZE + chunk.payload.held(),
+            Event::SignalReady { signal, .. } => EVENT_SIZE + signal.data.len(),
             _ => EVENT_SIZE,
         });
         let bytes: usize = sizes.sum();

@@ -53,7 +53,7 @@ pub enum MaterialError {
 pub fn read_tracks(path: &Path) -> Result<Vec<Track>, MaterialError> {
     let mut file = File::open(path)?;
     // A recording is the operator's own: its fragments may be as long as one moof can say, and plain files bring a large moov.
-    let limits = Limits { header: 256 << 20, moof: 64 << 20, fragment: 4 << 30, samples: 10_000_000 };
+    let limits = Limits { header: 256 << 20, moof: 64 << 20, fragment: 4 << 30, samples: 10_000_000, signal: 4 << 20 };
     let mut reader = Fmp4Reader::new(limits);
     let mut events = Vec::new();
     let mut buffer = vec![0; 1 << 18];
@@ -85,7 +85,8 @@ pub fn tracks_of(events: impl IntoIterator<Item = Event>) -> Result<Vec<Track>, 
                     track.chunks.push(chunk);
                 }
             }
-            Event::Warning(_) => {}
+            // Those are an encoder's own business; a recording is played for its pictures and sound.
+            Event::SignalTrack(_) | Event::Signal(_) | Event::Warning(_) => {}
         }
     }
     tracks.retain(|track| !track.chunks.is_empty());

@@ -130,6 +130,8 @@ fn owner(event: &Event) -> Number {
         | Event::TrackFound { conn, .. }
         | Event::NeedClock { conn, .. }
         | Event::ChunkReady { conn, .. }
+        | Event::SignalsFound { conn, .. }
+        | Event::SignalReady { conn, .. }
         | Event::BodyEnd { conn }
         | Event::Warned { conn, .. }
         | Event::Closed { conn, .. } => *conn,
@@ -150,6 +152,8 @@ fn describe(event: &Event) -> String {
             chunk.samples.len(),
             crc32c::crc32c(&chunk.payload.bytes().unwrap())
         ),
+        Event::SignalsFound { track, .. } => format!("signals {} {}", track.number, track.name),
+        Event::SignalReady { signal, .. } => format!("signal {} {}", signal.track, signal.time),
         Event::BodyEnd { .. } => "end of body".to_owned(),
         Event::Warned { error, .. } => format!("warning {}", error.code),
         Event::Closed { code, .. } => format!("closed {code}"),

@@ -9,7 +9,7 @@ use crate::bmff::moof::Moof;
 use crate::bmff::traf::Traf;
 use crate::bmff::trex::Trex;
 use crate::error::{Error, Result};
-use crate::media::{Chunk, Sample};
+use crate::media::{Chunk, Sample, Signal};
 use crate::payload::{Payload, Spill};
 use std::io;
 
@@ -31,8 +31,15 @@ pub(super) struct Fragment {
 #[derive(Debug)]
 struct Part {
     chunk: Chunk,
-    /// The NAL units of video.
-    units: Option<Units>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Video, with its NAL units.
+    Video(Units),
+    Audio,
+    Signals,
 }
 
 impl Fragment {
@@ -68,9 +75,11 @@ impl Fragment {
             let trex = known.map_or_else(Trex::default, |known| known.trex);
             let samples = traf.samples(&trex, allowed).map_err(|error| locate(error.within("traf")))?;
             allowed -= samples.len();
-            let part = known.filter(|_| !samples.is_empty()).map(|_| fragment.parts.len());
+            let size = samples.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
+            let takes = |known: &KnownTrack| !known.carries_signals() || size <= limits.signal;
+            let part = known.filter(|known| !samples.is_empty() && takes(known)).map(|_| fragment.parts.len());
             fragment.add_runs(number, traf, part, &samples);
-            bytes += samples.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
+            bytes += size;
             if bytes > limits.fragment {
                 let detail = format!("samples of {bytes} bytes or more, at most {} are taken", limits.fragment);
                 return Err(locate(Error::new("FRAGMENT_TOO_LARGE", 0, detail).with_status(413)));
@@ -81,6 +90,10 @@ impl Fragment {
                     events.push(Event::Warning(locate(Error::new("UNKNOWN_TRACK", 0, detail).within("traf"))));
                 }
                 Some(_) if samples.is_empty() => {}
+                Some(known) if known.carries_signals() && size > limits.signal => {
+                    let detail = format!("a signal of {size} bytes, at most {} are taken", limits.signal);
+                    events.push(Event::Warning(locate(Error::new("SIGNAL_TOO_LARGE", 0, detail).within("traf"))));
+                }
                 Some(known) => {
                     let (part, mismatch) = part_of(traf, known, samples).map_err(locate)?;
                     events.extend(mismatch.map(|error| Event::Warning(locate(error))));
@@ -117,10 +130,10 @@ impl Fragment {
             }
             let missing = segment.start + segment.length - self.position;
             let taken = usize::try_from(missing).unwrap_or(usize::MAX).min(input.len());
-            if let Some(Part { chunk, units }) = self.parts.get_mut(segment.part) {
-                match units {
-                    Some(units) => units.take(&input[..taken], &mut chunk.samples, &mut chunk.payload),
-                    None => chunk.payload.extend(&input[..taken]),
+            if let Some(Part { chunk, content }) = self.parts.get_mut(segment.part) {
+                match content {
+                    Content::Video(units) => units.take(&input[..taken], &mut chunk.samples, &mut chunk.payload),
+                    Content::Audio | Content::Signals => chunk.payload.extend(&input[..taken]),
                 }
             }
             self.position += taken as u64;
@@ -141,20 +154,29 @@ impl Fragment {
         self.parts.iter().map(|part| part.chunk.payload.held()).sum()
     }
 
-    /// Stores the media that is in memory.
+    /// Stores the media that is in memory. Signals are too small to be worth it.
     pub fn spill(&mut self, spill: &mut dyn Spill) -> io::Result<()> {
-        self.parts.iter_mut().try_for_each(|part| part.chunk.payload.spill(spill))
+        let mut media = self.parts.iter_mut().filter(|part| !matches!(part.content, Content::Signals));
+        media.try_for_each(|part| part.chunk.payload.spill(spill))
     }
 
     /// The chunks, in the order of the track fragments.
     pub fn emit(self, events: &mut Vec<Event>) {
-        for Part { mut chunk, units } in self.parts {
-            let checked = units.map_or(Ok(()), |units| units.finish(&mut chunk.samples));
-            if let Err(error) = checked {
-                events.push(Event::Warning(error.at(self.start).within("mdat")));
-                continue;
-            }
-            events.push(Event::Chunk(chunk));
+        for Part { mut chunk, content } in self.parts {
+            events.push(match content {
+                Content::Signals => Event::Signal(Signal {
+                    track: chunk.track,
+                    time: chunk.time,
+                    duration: chunk.duration(),
+                    timescale: chunk.timescale,
+                    data: chunk.payload.contiguous().map(<[u8]>::to_vec).unwrap_or_default(),
+                }),
+                Content::Audio => Event::Chunk(chunk),
+                Content::Video(units) => match units.finish(&mut chunk.samples) {
+                    Ok(()) => Event::Chunk(chunk),
+                    Err(error) => Event::Warning(error.at(self.start).within("mdat")),
+                },
+            });
         }
     }
 
@@ -186,22 +208,27 @@ fn part_of(traf: &Traf<'_>, known: &KnownTrack, mut samples: Vec<Sample>) -> Res
         Error::new("TIME_MISMATCH", 0, format!("tfxd says {tfxd}, tfdt {tfdt}; tfxd counts")).within("traf")
     });
     let units = known.nal_length_size().map(|size| Units::new(size, &samples, traf.states_flags(&known.trex)));
-    if units.is_none() {
+    let content = match units {
+        Some(units) => Content::Video(units),
+        None if known.carries_signals() => Content::Signals,
+        None => Content::Audio,
+    };
+    if matches!(content, Content::Audio) {
         // Every audio sample is a sync sample, whatever its flags say.
         for sample in &mut samples {
             sample.sync = true;
         }
     }
     let chunk = Chunk {
-        track: known.track.number,
+        track: known.number,
         time,
-        timescale: known.track.timescale,
+        timescale: known.timescale,
         samples,
         payload: Payload::default(),
         index: traf.tfxd.and_then(|tfxd| tfxd.index),
         partial: false,
     };
-    Ok((Part { chunk, units }, mismatch))
+    Ok((Part { chunk, content }, mismatch))
 }
 
 /// Room that an announced size gets at once: for usual fragments all of it; a larger one grows as it comes, and may be spilled before.

@@ -19,7 +19,7 @@ mod time;
 use crate::bmff::live_manifest;
 use crate::bmff::scan;
 use crate::error::{Error, Result};
-use crate::media::{Chunk, Track};
+use crate::media::{Chunk, Signal, SignalTrack, Track};
 use crate::payload::Spill;
 use fragment::Fragment;
 pub use header::Header;
@@ -36,11 +36,13 @@ pub struct Limits {
     pub fragment: u64,
     /// Samples of one `moof`.
     pub samples: usize,
+    /// Bytes of the fragment of a track that is neither pictures nor sound.
+    pub signal: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { header: 1 << 20, moof: 1 << 20, fragment: 32 << 20, samples: 100_000 }
+        Self { header: 1 << 20, moof: 1 << 20, fragment: 32 << 20, samples: 100_000, signal: 64 << 10 }
     }
 }
 
@@ -51,6 +53,10 @@ pub enum Event {
     Track(Track),
     /// A complete chunk of an announced track.
     Chunk(Chunk),
+    /// A track of the header that is neither pictures nor sound; comes again as a [`Self::Track`] does.
+    SignalTrack(SignalTrack),
+    /// A complete fragment of such a track.
+    Signal(Signal),
     /// Something wrong that spoils no more than it names.
     Warning(Error),
 }
@@ -323,7 +329,7 @@ impl Fmp4Reader {
             return;
         }
         if let Some(header) = &self.header {
-            events.extend(header.tracks(&self.names).map(Event::Track));
+            events.extend(header.announce(&self.names));
         }
     }
 
