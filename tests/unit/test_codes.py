@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 # Every text in capitals with an underscore is a code, and every text that is handed to what raises or alerts.
 _BY_SHAPE = re.compile(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"')
 _BY_PLACE = re.compile(r'(?:Error::new|Fault::new|PackagerError|alert|report|_misuse)\(\s*"([A-Z][A-Z0-9_]*)"')
-_NO_CODES = {"CARGO_PKG_VERSION", "PYPACKAGER_CACERT", "PYPACKAGER_CONTROL", "PYPACKAGER_TOKEN"}
+_NO_CODES = {"CARGO_PKG_VERSION", "PYPACKAGER_CACERT", "PYPACKAGER_CONTROL", "PYPACKAGER_TOKEN", "XDG_CACHE_HOME"}
 
 
 def codes_of(path: Path) -> set[str]:
