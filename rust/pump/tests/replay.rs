@@ -226,6 +226,43 @@ fn rounds_follow_each_other_without_a_seam() {
 }
 
 #[test]
+fn sound_goes_on_without_a_step_where_rounds_are_no_whole_frames() {
+    let tracks = material();
+    let sound = tracks.iter().find(|track| track.header.codec.kind() == Kind::Audio).unwrap();
+    // Pictures end before the sound does, as most recordings have it.
+    let mut pictures = Track::clone(video(&tracks));
+    pictures.chunks.pop();
+    let (mut streams, mut servers) = (Vec::new(), Vec::new());
+    for track in [&Arc::new(pictures), sound] {
+        let listener = listen();
+        streams.push(stream(&listener, "http", "news/ingest.isml/Streams(v1)", track));
+        servers.push(http_server(listener, 200));
+    }
+    let duration = Duration::from_secs(30);
+    Replay::new(streams, Options { repeat: true, duration: Some(duration), ..unpaced() }).unwrap().run().unwrap();
+    let mut ends = Vec::new();
+    for server in servers {
+        let mut end = None;
+        let mut seconds = 0.0;
+        for event in server.join().unwrap() {
+            let http::Event::Media(fmp4::Event::Chunk(chunk)) = event else { continue };
+            let before = end.replace(chunk.time + chunk.duration() as i64).unwrap_or(chunk.time);
+            // This recording's sound begins two frames behind its pictures: that hole is its own.
+            assert_eq!(
+                (chunk.time - before) % i64::from(chunk.samples[0].duration),
+                0,
+                "{} behind {before}",
+                chunk.time
+            );
+            seconds = (chunk.time as f64 + chunk.duration() as f64) / f64::from(chunk.timescale);
+        }
+        ends.push(seconds);
+    }
+    // Ten rounds later sound is still with its pictures.
+    assert!((ends[0] - ends[1]).abs() < 1.1, "{ends:?}");
+}
+
+#[test]
 fn pace_is_media_time_over_speed() {
     let tracks = material();
     let listener = listen();

@@ -3,6 +3,7 @@
 use super::material::Track;
 use pypackager_core::media::{Kind, Sample};
 use pypackager_core::time::rescale;
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -81,6 +82,16 @@ pub(super) struct Cursor {
     position: usize,
 }
 
+/// One time through the recording.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    number: i64,
+    /// Ticks from the recording's times to the stream's.
+    shift: i64,
+    /// Whether it is one of the longer ones.
+    long: bool,
+}
+
 /// The units of one track in order. Media times count in nanoseconds from the start of the stream.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -88,8 +99,12 @@ pub(super) struct Source {
     grain: Grain,
     timeline: Timeline,
     first_round: Vec<Unit>,
-    /// The same without what lies before the origin; empty when the recording is played once.
-    other_rounds: Vec<Unit>,
+    /// The same without what lies before the origin, of a shorter and of a longer round; empty when the recording is played once.
+    other_rounds: [Vec<Unit>; 2],
+    /// Ticks of a frame of sound, whose rounds are whole frames: an encoder's go on without a step, and so do these. Else 1.
+    grid: i64,
+    /// The round that was asked for last: the same one, thousands of times.
+    latest: Cell<Round>,
     /// Media time from which on no unit starts, and the same in ticks.
     limit: i64,
     limit_ticks: i64,
@@ -101,12 +116,17 @@ impl Source {
         let origin = rescale(timeline.origin, timeline.timescale, track.header.timescale);
         let period = rescale(timeline.period, timeline.timescale, track.header.timescale);
         let lift = rescale(timeline.lift, 1000, track.header.timescale);
-        let first_end = if repeat { period } else { i64::MAX };
+        let grid = grid(&track);
+        let short = period.div_euclid(grid) * grid;
+        let first_end = if repeat { short } else { i64::MAX };
         let first_round = units(&track, grain, origin, -lift..first_end);
-        let other_rounds = if repeat { units(&track, grain, origin, 0..period) } else { Vec::new() };
+        let long = if grid > 1 { short + grid } else { short };
+        let other_rounds =
+            [short, long].map(|end| if repeat { units(&track, grain, origin, 0..end) } else { Vec::new() });
         let ticks = (i128::from(limit) * i128::from(track.header.timescale) + 999_999_999) / 1_000_000_000;
         let limit_ticks = if limit == i64::MAX { limit } else { i64::try_from(ticks).unwrap_or(i64::MAX) };
-        Self { track, grain, timeline, first_round, other_rounds, limit, limit_ticks }
+        let latest = Cell::new(Round { number: 0, shift: lift, long: false });
+        Self { track, grain, timeline, first_round, other_rounds, grid, latest, limit, limit_ticks }
     }
 
     /// Duration of the longest unit.
@@ -117,7 +137,7 @@ impl Source {
 
     /// Media time behind which nothing comes.
     pub(super) fn end(&self) -> i64 {
-        let last = self.first_round.last().filter(|_| self.other_rounds.is_empty());
+        let last = self.first_round.last().filter(|_| !self.repeats());
         last.map_or(i64::MAX, |unit| self.media_time(unit.end, 0)).min(self.limit)
     }
 
@@ -145,15 +165,11 @@ impl Source {
     pub(super) fn get(&self, cursor: Cursor, shift: i64) -> Option<Next<'_>> {
         let unit = self.unit(cursor)?;
         let chunk = self.track.chunks.get(unit.chunk)?;
-        let before = if cursor.round == 0 {
-            0
-        } else {
-            self.first_round.len() + (cursor.round as usize - 1) * self.other_rounds.len()
-        };
+        let before = self.units_before(cursor.round);
         let shift = rescale(shift, 1000, self.track.header.timescale);
         Some(Next {
             sequence: (before + cursor.position + 1) as u32,
-            time: unit.time.saturating_add(self.shift(cursor.round)).saturating_add(shift),
+            time: unit.time.saturating_add(self.round(cursor.round).shift).saturating_add(shift),
             samples: chunk.samples.get(unit.samples.clone())?,
             payload: chunk.payload.contiguous()?.get(unit.bytes.clone())?,
         })
@@ -162,32 +178,75 @@ impl Source {
     /// The place after.
     pub(super) fn after(&self, cursor: Cursor) -> Cursor {
         let Cursor { round, position } = cursor;
-        if position + 1 >= self.units(round).len() && !self.other_rounds.is_empty() {
+        if position + 1 >= self.units(round).len() && self.repeats() {
             Cursor { round: round + 1, position: 0 }
         } else {
             Cursor { round, position: position + 1 }
         }
     }
 
+    fn repeats(&self) -> bool {
+        !self.other_rounds[0].is_empty()
+    }
+
     fn units(&self, round: i64) -> &[Unit] {
-        if round == 0 { &self.first_round } else { &self.other_rounds }
+        if round == 0 { &self.first_round } else { &self.other_rounds[usize::from(self.round(round).long)] }
+    }
+
+    /// How many come before a round.
+    fn units_before(&self, round: i64) -> usize {
+        if round == 0 {
+            return 0;
+        }
+        let [short, long] = &self.other_rounds;
+        let rounds = round as usize - 1;
+        let frames = (self.begin(round) - self.begin(1)) / self.grid;
+        let longer = if self.grid > 1 { frames - self.begin(1) / self.grid * (round - 1) } else { 0 };
+        self.first_round.len() + (rounds - longer as usize) * short.len() + longer as usize * long.len()
     }
 
     fn unit(&self, cursor: Cursor) -> Option<&Unit> {
         let unit = self.units(cursor.round).get(cursor.position)?;
-        (unit.time.saturating_add(self.shift(cursor.round)) < self.limit_ticks).then_some(unit)
+        (unit.time.saturating_add(self.round(cursor.round).shift) < self.limit_ticks).then_some(unit)
     }
 
     fn media_time(&self, ticks: i64, round: i64) -> i64 {
-        nanoseconds(ticks.saturating_add(self.shift(round)), self.track.header.timescale)
+        nanoseconds(ticks.saturating_add(self.round(round).shift), self.track.header.timescale)
     }
 
-    /// Ticks from the recording's times to the stream's.
-    fn shift(&self, round: i64) -> i64 {
-        let Timeline { period, timescale, lift, .. } = self.timeline;
-        let own = self.track.header.timescale;
+    fn round(&self, number: i64) -> Round {
+        let latest = self.latest.get();
+        if latest.number == number {
+            return latest;
+        }
+        let begin = self.begin(number);
+        let long = self.grid > 1 && self.begin(number + 1) - begin > self.begin(1);
+        let shift = begin.saturating_add(rescale(self.timeline.lift, 1000, self.track.header.timescale));
+        let round = Round { number, shift, long };
+        self.latest.set(round);
+        round
+    }
+
+    /// Where a round begins, in ticks of the track: in sound with the last frame that starts no later than the pictures do.
+    fn begin(&self, round: i64) -> i64 {
+        let Timeline { period, timescale, .. } = self.timeline;
         // The whole distance is converted, not the period: rounding must not add up over the rounds.
-        rescale(period.saturating_mul(round), timescale, own).saturating_add(rescale(lift, 1000, own))
+        let begin = rescale(period.saturating_mul(round), timescale, self.track.header.timescale);
+        begin.div_euclid(self.grid) * self.grid
+    }
+}
+
+/// Ticks that all frames of sound last, but for a last one that was cut; 1 for pictures, and where they differ.
+fn grid(track: &Track) -> i64 {
+    let durations: Vec<_> =
+        track.chunks.iter().flat_map(|chunk| &chunk.samples).map(|sample| sample.duration).collect();
+    match durations.split_last() {
+        Some((_, [first, others @ ..]))
+            if track.header.codec.kind() == Kind::Audio && others.iter().all(|each| each == first) =>
+        {
+            i64::from(*first).max(1)
+        }
+        _ => 1,
     }
 }
 
