@@ -16,16 +16,20 @@ from pypackager.model.records import SignalReceived, SignalsAdded
 from pypackager.model.signal import TIMESCALE, Signal, SignalInfo, SignalWindow
 
 NS = 1_000_000_000
+KEPT_BYTES = 4 << 20
+"""Of payloads of a channel: manifests carry them, and hold what the longest window of ads takes. Beyond it the oldest are forgotten."""
 
 
 class SignalLine:
     """The signals of one track, by time."""
 
-    __slots__ = ("info", "signals")
+    __slots__ = ("info", "signals", "size")
 
     def __init__(self, info: SignalInfo, signals: Iterable[Signal] = ()) -> None:
         self.info = info
         self.signals = list(signals)
+        self.size = sum(len(signal.data) for signal in self.signals)
+        """Bytes of their payloads."""
 
     def at(self, time: int) -> Signal | None:
         """The signal at exactly this time."""
@@ -37,6 +41,7 @@ class SignalLine:
         if self.at(signal.time) is not None:
             return False
         self.signals.insert(self._place(signal.time), signal)
+        self.size += len(signal.data)
         return True
 
     def between(self, first: int, last: int) -> Sequence[Signal]:
@@ -45,7 +50,12 @@ class SignalLine:
 
     def forget_before(self, time: int) -> None:
         """Forgets those before a time."""
-        del self.signals[: self._place(time)]
+        self.forget(self._place(time))
+
+    def forget(self, count: int) -> None:
+        """Forgets the first ones."""
+        self.size -= sum(len(signal.data) for signal in self.signals[:count])
+        del self.signals[:count]
 
     def _place(self, time: int) -> int:
         return bisect_left(self.signals, time, key=lambda signal: signal.time)
@@ -74,6 +84,7 @@ class Signals:
         if line is None or not line.put(record.signal):
             return False
         self.changes += 1
+        self._bound()
         return True
 
     def merge(self, other: Signals) -> None:
@@ -83,6 +94,7 @@ class Signals:
             for signal in line.signals:
                 own.put(signal)
         self.changes = other.changes
+        self._bound()
 
     def copied(self) -> Signals:
         """A copy that goes its own way."""
@@ -105,6 +117,11 @@ class Signals:
         """Forgets the signals before a media time."""
         for line in self.lines.values():
             line.forget_before(_ticks(time_ns))
+
+    def _bound(self) -> None:
+        """Forgets the oldest of who has most, as long as there is too much."""
+        while sum(line.size for line in self.lines.values()) > KEPT_BYTES:
+            max(self.lines.values(), key=lambda line: line.size).forget(1)
 
     def shown(self, tracks: Sequence[TrackWindow]) -> tuple[SignalWindow, ...]:
         """What a presentation of these tracks shows."""

@@ -28,9 +28,9 @@ TRACKS = 16
 HELD_BYTES = 1 << 20
 """Of signals that no media says the place of yet."""
 SPAN_NS = 30 * SECOND_NS
-SPAN_BYTES = 4 << 20
-SPAN_COUNT = 3000
-"""So much is taken in that time; more is no signalling, and would fill the journal."""
+SPAN_BYTES = 1 << 20
+SPAN_COUNT = 300
+"""So much is taken in that time; more is no signalling, would fill the journal and make manifests anew all the time."""
 
 
 class Keeper(Protocol):

@@ -18,6 +18,7 @@ import pytest
 from lxml import etree
 
 from pypackager.dvr.ledger import Ledger
+from pypackager.dvr.signals import KEPT_BYTES, Signals
 from pypackager.model.records import SignalReceived, SignalsAdded
 from pypackager.model.signal import Signal, SignalInfo
 from pypackager.packaging.publish import answer
@@ -276,7 +277,21 @@ def test_a_flood_is_cut_and_told_of(studio: Studio) -> None:
     studio.end(studio.post(*((START_S + n / 1000, large) for n in range(100))))
     assert "SIGNALS_TOO_MANY" in studio.channel.alerts
     (kept,) = studio.channel.store.ledger.signals.lines.values()
-    assert sum(len(signal.data) for signal in kept.signals) <= 4 << 20
+    assert sum(len(signal.data) for signal in kept.signals) <= 1 << 20
+
+
+def test_of_too_many_the_oldest_are_forgotten() -> None:
+    signals = Signals()
+    for number, name in ((1, "ads"), (2, "words")):
+        signals.add(SignalsAdded(SignalInfo(number, name, name, "", output=True, subtype="", scheme="", format="", language="und")))
+    for time in range(200):
+        assert signals.put(SignalReceived(2, Signal(time, 0, bytes(40_000))))
+        signals.put(SignalReceived(1, Signal(time, 0, XML)))
+    assert len(signals.lines[1].signals) == 200
+    words = signals.lines[2]
+    assert words.size == sum(len(signal.data) for signal in words.signals) <= KEPT_BYTES
+    assert [signal.time for signal in words.signals] == list(range(200 - len(words.signals), 200))
+    assert words.size > KEPT_BYTES - 60_000
 
 
 @pytest.mark.parametrize("seed", range(5))
