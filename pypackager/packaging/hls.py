@@ -8,6 +8,7 @@ has no predecessor for the client: it is rendered anew in each playlist, with it
 
 from __future__ import annotations
 
+from functools import partial
 from zlib import crc32
 
 import msgspec
@@ -56,7 +57,10 @@ def media_playlist(presentation: Presentation, track: TrackWindow, flavour: Flav
     playlist = _Playlist(presentation, track, flavour, muxed)
     # Rows never change, so which rows are listed says it all.
     rows = (track.first + start, track.first + stop, int(track.time[start]), target_duration_s(presentation), presentation.anchor_ns)
-    told = date_ranges(presentation) if presentation.signals else ""
+    told = ""
+    if presentation.signals:
+        # The same in every playlist of a version.
+        told = cache.text(presentation, ("date ranges",), cache.version(presentation), partial(date_ranges, presentation))
     state = (*rows, presentation.ended, playlist.audio, told)
 
     def make() -> Published:

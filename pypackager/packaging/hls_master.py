@@ -16,6 +16,7 @@ from pypackager.packaging import cache
 from pypackager.packaging.choices import names
 from pypackager.packaging.hls import CONTENT_TYPE, VERSIONS
 from pypackager.packaging.languages import bcp47
+from pypackager.packaging.quoting import quoted
 from pypackager.packaging.segments import independent, listed
 from pypackager.packaging.timing import NS
 from pypackager.packaging.ts_rate import ts_bps
@@ -127,13 +128,13 @@ def _renditions(presentation: Presentation, flavour: Flavour, group: str, tracks
         language = bcp47(track.info.language)
         attributes = [
             "TYPE=AUDIO",
-            f"GROUP-ID={_quoted(group)}",
-            f"NAME={_quoted(name)}",
-            *([f"LANGUAGE={_quoted(language)}"] if language else []),
+            f"GROUP-ID={quoted(group)}",
+            f"NAME={quoted(name)}",
+            *([f"LANGUAGE={quoted(language)}"] if language else []),
             f"DEFAULT={'YES' if track is default else 'NO'}",
             "AUTOSELECT=YES",
             f'CHANNELS="{newest_config(track).channels}"',
-            f"URI={_quoted(build(HlsMedia(flavour, track.info.id)))}",
+            f"URI={quoted(build(HlsMedia(flavour, track.info.id)))}",
         ]
         lines.append("#EXT-X-MEDIA:" + ",".join(attributes))
     return lines
@@ -146,7 +147,7 @@ def _variant(presentation: Presentation, flavour: Flavour, track: TrackWindow, a
     attributes = [
         f"BANDWIDTH={peak(track) + max(map(peak, audio), default=0)}",
         f"AVERAGE-BANDWIDTH={average(track) + max(map(average, audio), default=0)}",
-        f"CODECS={_quoted(','.join(codecs))}",
+        f"CODECS={quoted(','.join(codecs))}",
     ]
     if track.info.kind == "video":
         width = (2 * config.width * config.pixel_aspect[0] + config.pixel_aspect[1]) // (2 * config.pixel_aspect[1])
@@ -156,7 +157,7 @@ def _variant(presentation: Presentation, flavour: Flavour, track: TrackWindow, a
             thousandths = (2000 * rate + per) // (2 * per)
             attributes.append(f"FRAME-RATE={thousandths // 1000}.{thousandths % 1000:03d}")
     if group:
-        attributes.append(f"AUDIO={_quoted(group)}")
+        attributes.append(f"AUDIO={quoted(group)}")
     if track.info.kind == "video" and flavour != "ts3":
         attributes.append("CLOSED-CAPTIONS=NONE")
     return ["#EXT-X-STREAM-INF:" + ",".join(attributes), build(HlsMedia(flavour, track.info.id))]
@@ -186,11 +187,3 @@ def _usual_segment_ns(presentation: Presentation) -> int:
 
 def _in_container(presentation: Presentation, flavour: Flavour, track: TrackWindow, bps: int, segment_ns: int) -> int:
     return bps if flavour == "cmaf" else ts_bps(track, bps, segment_ns, interval_ns(presentation))
-
-
-_UNQUOTABLE = dict.fromkeys((*range(0x20), 0x7F), " ") | {ord('"'): "'"}
-
-
-def _quoted(text: str) -> str:
-    """A quoted-string, which can't contain quotes or line ends (RFC 8216 4.2)."""
-    return f'"{text.translate(_UNQUOTABLE)}"'

@@ -13,7 +13,8 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
 from pypackager.model.signal import TIMESCALE, Signal, SignalInfo, SignalWindow
-from pypackager.packaging.markup import attributes, escape
+from pypackager.packaging.markup import attributes
+from pypackager.packaging.quoting import quoted
 from pypackager.packaging.timing import NS, to_ns, utc_text
 
 BITRATE = 0
@@ -132,9 +133,7 @@ def date_ranges(presentation: Presentation) -> str:
         for signal in window.signals:
             start = utc_text(presentation.anchor_ns + to_ns(signal.time, TIMESCALE))
             duration = f",DURATION={signal.duration / TIMESCALE:.3f}" if signal.duration else ""
-            # A quoted-string has no quotes and no line ends, which no URI has either.
-            scheme = escape(scheme_of(info))
-            what = f'ID="{info.id}-{signal.time}",CLASS="{scheme}",START-DATE="{start}"{duration}'
+            what = f'ID="{info.id}-{signal.time}",CLASS={quoted(scheme_of(info))},START-DATE="{start}"{duration}'
             lines.append(f'#EXT-X-DATERANGE:{what},X-PAYLOAD="{_base64(signal)}"\n')
     return "".join(lines)
 

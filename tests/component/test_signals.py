@@ -270,6 +270,17 @@ def test_signals_behind_the_edge_outlive_the_file_that_they_came_in() -> None:
     assert later.signals.lines[1].signals == [Signal(500, 0, TEXT)]
 
 
+def test_a_scheme_is_said_as_each_format_quotes_it(studio: Studio) -> None:
+    studio.go_live()
+    studio.media(START_S)
+    studio.end(studio.post((START_S + 1, XML), found=Found(scheme='urn:a?b&"c"')))
+    studio.media(START_S + 2, START_S + 4, START_S + 6)
+    assert "CLASS=\"urn:a?b&'c'\"," in studio.hls()[0]
+    mpd = etree.fromstring(studio.text("manifest.mpd").encode())
+    assert [stream.get("schemeIdUri") for stream in mpd.iter(f"{DASH}EventStream")] == ['urn:a?b&"c"']
+    assert 'Value="urn:a?b&amp;&quot;c&quot;"' in studio.text("manifest")
+
+
 def test_a_flood_is_cut_and_told_of(studio: Studio) -> None:
     studio.go_live()
     studio.media(START_S)
