@@ -19,6 +19,7 @@ from pypackager._core import (
     NeedClock,
     Proxies,
     PublishRequested,
+    PumpEvent,
     Request,
     SignalReady,
     SignalsFound,
@@ -36,20 +37,6 @@ CLOCK_BITS = 32
 
 _FIELDS = {405: ("Allow", "POST, PUT"), 503: ("Retry-After", "2")}
 """What goes with a refusal by its status."""
-
-PumpEvent = (
-    Request
-    | ConnectRequested
-    | PublishRequested
-    | TrackFound
-    | NeedClock
-    | ChunkReady
-    | SignalsFound
-    | SignalReady
-    | BodyEnd
-    | Warned
-    | Closed
-)
 
 
 class Connection(msgspec.Struct):
