@@ -1,32 +1,21 @@
 //! Recorded tracks over loopback to the server sessions of the core: what arrives is what was recorded.
 #![allow(clippy::unwrap_used, missing_docs)] // a test that fails here says where
 
+#[path = "support/recording.rs"]
+mod recording;
+
 use pypackager_core::demux::fmp4::{self, Fmp4Reader, Limits};
 use pypackager_core::demux::http::{self, HttpSession};
 use pypackager_core::demux::rtmp::{self, RtmpSession};
 use pypackager_core::media::{Codec, Frame, Kind};
 use pypackager_core::time::rescale;
-use pypackager_pump::replay::{Options, Phase, Replay, Stream, Target, Track, tracks_of};
+use pypackager_pump::replay::{Options, Phase, Replay, Stream, Target, Track};
+use recording::material;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-/// What ffmpeg sent of two tracks with B-frames.
-const CAPTURE: &[u8] = include_bytes!("../../core/tests/data/ffmpeg-9.0-cmaf.http");
-
-fn material() -> Vec<Arc<Track>> {
-    let (mut session, mut events) = (HttpSession::new(), Vec::new());
-    session.feed(CAPTURE, &mut events).unwrap();
-    session.accept(Fmp4Reader::new(Limits::default()));
-    session.feed(&[], &mut events).unwrap();
-    let media = events.into_iter().filter_map(|event| match event {
-        http::Event::Media(event) => Some(event),
-        _ => None,
-    });
-    tracks_of(media).unwrap().into_iter().map(Arc::new).collect()
-}
 
 fn unpaced() -> Options {
     Options { speed: 0.0, ..Options::default() }

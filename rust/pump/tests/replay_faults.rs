@@ -3,36 +3,24 @@
 
 #[path = "support/intake.rs"]
 mod intake;
+#[path = "support/recording.rs"]
+mod recording;
 
 use intake::{Answers, Intake, Seen};
-use pypackager_core::demux::fmp4::{Fmp4Reader, Limits};
-use pypackager_core::demux::http::{self, HttpSession};
 use pypackager_core::media::Kind;
-use pypackager_pump::replay::{
-    Broken, Injection, Options, Phase, Replay, Stream, StreamStats, Target, Track, What, tracks_of,
-};
+use pypackager_pump::replay::{Broken, Injection, Options, Phase, Replay, Stream, StreamStats, Target, Track, What};
+use recording::material;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// What ffmpeg sent of two tracks with B-frames.
-const CAPTURE: &[u8] = include_bytes!("../../core/tests/data/ffmpeg-9.0-cmaf.http");
 const LENGTH: Duration = Duration::from_secs(24);
 const NONE: Duration = Duration::ZERO;
 
 fn layer() -> Arc<Track> {
-    let (mut session, mut events) = (HttpSession::new(), Vec::new());
-    session.feed(CAPTURE, &mut events).unwrap();
-    session.accept(Fmp4Reader::new(Limits::default()));
-    session.feed(&[], &mut events).unwrap();
-    let media = events.into_iter().filter_map(|event| match event {
-        http::Event::Media(event) => Some(event),
-        _ => None,
-    });
-    let mut tracks = tracks_of(media).unwrap().into_iter();
-    Arc::new(tracks.rfind(|track| track.header.codec.kind() == Kind::Video).unwrap())
+    material().into_iter().rfind(|track| track.header.codec.kind() == Kind::Video).unwrap()
 }
 
 fn options() -> Options {

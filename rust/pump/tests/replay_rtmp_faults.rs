@@ -1,34 +1,24 @@
 //! RTMP after a lost connection: live at a key frame, or with the last GOPs again.
 #![allow(clippy::unwrap_used, missing_docs)] // a test that fails here says where
 
-use pypackager_core::demux::fmp4::{Fmp4Reader, Limits};
-use pypackager_core::demux::http::{self, HttpSession};
+#[path = "support/recording.rs"]
+mod recording;
+
 use pypackager_core::demux::rtmp::{self, RtmpSession};
 use pypackager_core::media::{Frame, Kind};
-use pypackager_pump::replay::{Injection, Options, Phase, Replay, Stream, StreamStats, Target, What, tracks_of};
+use pypackager_pump::replay::{Injection, Options, Phase, Replay, Stream, StreamStats, Target, What};
+use recording::material;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// What ffmpeg sent of two tracks with B-frames.
-const CAPTURE: &[u8] = include_bytes!("../../core/tests/data/ffmpeg-9.0-cmaf.http");
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Plays 24 s with one fault at 9.1 s to a server that takes two connections; the frames of each.
 fn push(what: What, rtmp_keeps: bool) -> (StreamStats, Vec<Vec<Frame>>) {
-    let (mut session, mut events) = (HttpSession::new(), Vec::new());
-    session.feed(CAPTURE, &mut events).unwrap();
-    session.accept(Fmp4Reader::new(Limits::default()));
-    session.feed(&[], &mut events).unwrap();
-    let media = events.into_iter().filter_map(|event| match event {
-        http::Event::Media(event) => Some(event),
-        _ => None,
-    });
-    let mut tracks = tracks_of(media).unwrap().into_iter();
-    let track = Arc::new(tracks.find(|track| track.header.codec.kind() == Kind::Video).unwrap());
+    let track = material().into_iter().find(|track| track.header.codec.kind() == Kind::Video).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("rtmp://{}/news/v1", listener.local_addr().unwrap());
     let server = thread::spawn(move || [take(&listener), take(&listener)].into());
