@@ -127,15 +127,23 @@ obs: setup ## OBS Studio as the encoder; installs its 400 MB of packages where a
 
 NIGHT  ?= 600
 T      ?= 60
+N      ?=
 TARGET ?=
-FUZZ   := $(CARGO) fuzz run --fuzz-dir rust/fuzz --sanitizer none
+# So many inputs for each target, or for so many seconds.
+BOUND  := $(if $(N),-runs=$(N),-max_total_time=$(T)) -timeout=10 -rss_limit_mb=2048
+FUZZ   := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
+PY_FUZZ := ingest_urls credentials viewer_urls judge_manifests judge_media
 # The core is safe Rust: what a sanitizer would find, the compiler refuses, and without one five times as much is tried.
-fuzz: ## each fuzz target for T seconds (T=60), or only TARGET
+fuzz: setup-python ## each fuzz target for T seconds (T=60) or N inputs, or only TARGET
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@$(BIN)/python -m pip install -q --group fuzz
 	@$(PYTHON) rust/fuzz/seeds.py
-	@for target in $(or $(TARGET),$$($(CARGO) fuzz list --fuzz-dir rust/fuzz)); do \
+	@for target in $(or $(TARGET),$$($(CARGO) fuzz list --fuzz-dir rust/fuzz) $(PY_FUZZ)); do \
 	  printf '\033[1m==> %s\033[0m\n' "$$target"; \
-	  RUSTC_BOOTSTRAP=1 $(FUZZ) "$$target" -- -max_total_time=$(T) -timeout=10 -rss_limit_mb=2048; done
+	  case " $(PY_FUZZ) " in \
+	    *" $$target "*) $(BIN)/python -m tests.fuzz "$$target" $(BOUND);; \
+	    *) $(FUZZ) run --fuzz-dir rust/fuzz --sanitizer none "$$target" -- $(BOUND);; \
+	  esac; done
 
 wheel: $(STAMP)/python ## a wheel in dist/
 	$(BIN)/python -m pip wheel -q --no-build-isolation --no-deps -w dist .

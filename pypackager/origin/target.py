@@ -61,7 +61,8 @@ def parse_target(path: bytes, query: bytes) -> Route:
     if len(path) + len(query) > MAX_TARGET:
         raise PackagerError("URI_TOO_LONG", f"a request target has at most {MAX_TARGET} bytes", status=414)
     text = _decode(path)
-    segments = text.split("/")
+    # An absolute form may have no path at all (RFC 9110 4.2.3).
+    segments = (text or "/").split("/")
     if segments[0]:
         raise PackagerError("URI_MALFORMED", "a path starts with a slash", status=400)
     segments = segments[1:]

@@ -30,6 +30,20 @@ FLV = [
 ]
 
 
+VIEWER = [
+    b"/one/~k.2000000000.a." + b"0123456789abcdef" * 4 + b"/two.ism/manifest.mpd",
+    b"start=1&CMCD=bl%3D21300%2Csid%3D%22one%22&end=2",
+    b'cid="a,b", pr=1.08,sf=d,sid="one",st=l',
+    b"1.1.1.1, 203.0.113.9:47011, [2001:db9::17]:4711, 10.0.0.2",
+    b'for=203.0.113.9;proto=https, for="[2001:db9::17]:4711";by=10.0.0.1',
+    b"bytes=2-99",
+    b"bytes=-3",
+    b'"x", W/"a"',
+    b"deflate, gzip;q=0.001, *;q=0",
+    b"10.0.0.1(255.255.252.0)\n2001:db8::/32\n0.0.0.0/0",
+]
+
+
 def body_of(request: bytes) -> bytes:
     """The body of a request, without its chunk framing."""
     at, body = request.index(b"\r\n\r\n") + 4, b""
@@ -82,7 +96,7 @@ def main() -> None:
         put("rtmp", capture.read_bytes())
         # Long enough for the publish and the first frames.
         put("rtmp", capture.read_bytes()[:6000])
-    for target, seeds in {"codec": [H264, *AAC], "amf0": AMF, "flv": FLV}.items():
+    for target, seeds in {"codec": [H264, *AAC], "amf0": AMF, "flv": FLV, "viewer": VIEWER}.items():
         for seed in seeds:
             put(target, seed)
     for target in ("cut", "mux"):

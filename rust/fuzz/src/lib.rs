@@ -1,6 +1,6 @@
 //! Bodies of the fuzz targets: bytes from outside in, a panic out when the media core breaks a promise.
 //!
-//! Only the core's public API is used. Every target asks for more than "no panic": the same events whatever the split, bounded memory,
+//! Only public APIs are used. Every target asks for more than "no panic": the same events whatever the split, bounded memory,
 //! and what is written must be read back.
 
 pub mod amf0;
@@ -14,3 +14,4 @@ pub mod mux;
 pub mod rtmp;
 pub mod split;
 pub mod stored;
+pub mod viewer;

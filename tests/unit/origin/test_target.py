@@ -52,6 +52,7 @@ def test_the_reference_page_says_where_encoders_push() -> None:
         ("/favicon.ico", Route("static", "favicon.svg")),
         ("/readyz", Route("ready")),
         ("http://h:1/readyz", Route("ready")),
+        ("http://h:1", Route("none")),
     ],
 )
 def test_routes(path: str, route: Route) -> None:

@@ -1,0 +1,1 @@
+"""Fuzz targets of the parsers that are written in Python: what reads URLs and credentials, and the judge."""
