@@ -50,11 +50,11 @@ class Live:
     faults: list[str] = field(default_factory=list)
 
 
-def config(channels: int, data: Path) -> str:
-    """The daemon's file: RTMP channels, one published program each."""
+def config(channels: int, data: Path, protocol: str = "rtmp") -> str:
+    """The daemon's file: channels with one published program each."""
     listen = "\n".join(f'{name} = ["127.0.0.1:0"]' for name in ("rtmp", "ingest", "control", "origin"))
     tables = "\n".join(
-        f'[[channel]]\nname = "bench{n}"\nprotocol = "rtmp"\ningest_allow = ["127.0.0.1"]\n'
+        f'[[channel]]\nname = "bench{n}"\nprotocol = "{protocol}"\ningest_allow = ["127.0.0.1"]\n'
         f'[[channel.program]]\nname = "bench{n}"\nlocator = "bench{n}"\narchive_window = "1h"\n'
         for n in range(1, channels + 1)
     )
@@ -67,15 +67,20 @@ class Daemon:
 
     pid: int
     rtmp: str
+    ingest: str
     origin: str
+
+    def url(self, protocol: str) -> str:
+        """Where each ladder is pushed."""
+        return f"rtmp://{self.rtmp}/bench{{ladder}}" if protocol == "rtmp" else f"http://{self.ingest}/bench{{ladder}}/ingest.isml"
 
 
 @contextmanager
-def daemon(channels: int) -> Iterator[Daemon]:
+def daemon(channels: int, protocol: str = "rtmp") -> Iterator[Daemon]:
     """Starts the daemon on its core and waits until it is ready."""
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
-    (WORK / "pypackager.toml").write_text(config(channels, WORK / "data"))
+    (WORK / "pypackager.toml").write_text(config(channels, WORK / "data", protocol))
     command = [sys.executable, "-m", "pypackager.cli.main", "serve", "--config", str(WORK / "pypackager.toml")]
     with (WORK / "daemon.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -85,7 +90,7 @@ def daemon(channels: int) -> Iterator[Daemon]:
         wait_for(lambda: run.exists() or process.poll() is not None, "the daemon to start")
         assert process.poll() is None, (WORK / "daemon.log").read_text()[-2000:]
         addresses = json.loads(run.read_text())
-        yield Daemon(process.pid, addresses["rtmp"][0], addresses["origin"][0])
+        yield Daemon(process.pid, *(addresses[name][0] for name in ("rtmp", "ingest", "origin")))
     finally:
         end(process)
 
@@ -149,7 +154,7 @@ def live(channels: int, seconds: float, runs: int) -> Live:
     with daemon(channels) as served, ExitStack() as stack:
         time.sleep(IDLE)
         result.idle_mib = anonymous_mib(served.pid)
-        push = stack.enter_context(pushing(f"rtmp://{served.rtmp}/bench{{ladder}}", channels))
+        push = stack.enter_context(pushing(served.url("rtmp"), channels))
         roots = [f"http://{served.origin}/bench{n}/bench{n}.ism/" for n in range(1, channels + 1)]
         manifests = [f"{root}{manifest}" for root in roots for manifest, _ in FORMATS.values()]
         wait_for(lambda: push.poll() is not None or all(map(answers, manifests)), "the manifests")

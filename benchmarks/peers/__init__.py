@@ -1,8 +1,8 @@
 """Other servers that take the same ladder, measured in the same run where they are installed."""
 
-from benchmarks.peers.nginx_rtmp import NGINX_RTMP
+from benchmarks.peers.nginx_rtmp import NGINX_INTAKE, NGINX_RTMP
 from benchmarks.peers.peer import Peer
 
 PEERS = (NGINX_RTMP,)
 
-__all__ = ["PEERS", "Peer"]
+__all__ = ["NGINX_INTAKE", "NGINX_RTMP", "PEERS", "Peer"]

@@ -1,4 +1,4 @@
-"""nginx with nginx-rtmp, writing HLS and DASH: Debian's libnginx-mod-rtmp."""
+"""nginx with nginx-rtmp, Debian's libnginx-mod-rtmp: writing HLS and DASH, and taking a feed in without doing anything with it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,13 @@ rtmp {{
     server {{
         listen 127.0.0.1:{port};
         chunk_size 4096;
-        application bench {{
-            live on;
+{applications}
+    }}
+}}
+"""
+
+
+_PACKAGING = """\
             hls on;
             hls_path {work}/hls;
             hls_fragment 6s;
@@ -34,17 +39,17 @@ rtmp {{
             dash_path {work}/dash;
             dash_fragment 2s;
             dash_playlist_length 60s;
-        }}
-    }}
-}}
 """
+LADDERS = 20
+"""Applications: `bench1` to `bench20`, and `bench`."""
 
 
 @dataclass(frozen=True)
 class NginxRtmp:
     """One worker without a master: one process to measure."""
 
-    name: str = "nginx-rtmp writing HLS and DASH"
+    name: str
+    packaging: bool
 
     def missing(self) -> str:
         """What has to be installed first."""
@@ -58,7 +63,10 @@ class NginxRtmp:
         for folder in ("hls", "dash"):
             (work / folder).mkdir()
         config = work / "nginx.conf"
-        config.write_text(_CONFIG.format(module=self._module(), work=work, port=port))
+        doing = _PACKAGING.format(work=work) if self.packaging else ""
+        names = ["bench", *(f"bench{n}" for n in range(1, LADDERS + 1))]
+        applications = "\n".join(f"        application {name} {{\n            live on;\n{doing}        }}" for name in names)
+        config.write_text(_CONFIG.format(module=self._module(), work=work, port=port, applications=applications))
         nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin") or "nginx"
         process = subprocess.Popen([nginx, "-c", str(config), "-p", str(work)], stdin=subprocess.DEVNULL)
         try:
@@ -85,4 +93,5 @@ def _listens(port: int) -> bool:
     return True
 
 
-NGINX_RTMP = NginxRtmp()
+NGINX_RTMP = NginxRtmp("nginx-rtmp writing HLS and DASH", packaging=True)
+NGINX_INTAKE = NginxRtmp("nginx-rtmp taking in, nothing written", packaging=False)
