@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,23 +9,15 @@ import pytest
 from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.encoders import gst_isml, gst_rtmp
 from tests.helpers.frames import Track, counterpart, read_file
-from tests.helpers.media import SINGLE, ffmpeg, material
+from tests.helpers.media import SINGLE, without_priming
 from tests.helpers.outputs import assert_outputs
 from tests.helpers.presentation import read_dash
 
 pytestmark = pytest.mark.e2e
 
 
-def without_priming(folder: Path) -> Path:
-    """The material without AAC's first frame, which lies before zero: qtdemux drops it or not, and flvmux gives it the time zero."""
-    out = folder / "source.mp4"
-    drop = ["-c", "copy", "-bsf:a", "noise=drop=eq(n\\,0)"]
-    subprocess.run([ffmpeg(), "-v", "error", "-i", str(material(SINGLE)), "-map", "0", *drop, str(out)], check=True)
-    return out
-
-
 def test_fragmented_mp4(tmp_path: Path) -> None:
-    source = without_priming(tmp_path)
+    source = without_priming(SINGLE, tmp_path)
     with running_daemon(tmp_path, Channel("news")) as daemon:
         gst_isml(daemon.ingest("news"), source, tmp_path / "encoder.log").finish()
         daemon.end_program("news")
@@ -34,7 +25,7 @@ def test_fragmented_mp4(tmp_path: Path) -> None:
 
 
 def test_rtmp(tmp_path: Path) -> None:
-    source = without_priming(tmp_path)
+    source = without_priming(SINGLE, tmp_path)
     with running_daemon(tmp_path, Channel("news", protocol="rtmp", settings='clock = "source"')) as daemon:
         gst_rtmp(daemon.rtmp("news") + "/main", source, tmp_path / "encoder.log").finish()
         daemon.end_program("news")

@@ -139,11 +139,15 @@ def push_cmaf(url: str, source: Path, log: Path, *, binary: str = NEW_FFMPEG, ra
     return Encoder([*command, "-c", "copy", "-movflags", flags, *method, "-f", "mp4", url], log)
 
 
-def push_with_recovery(url: str, source: Path, log: Path, *, loop: bool = True) -> Encoder:
-    """Fragmented MP4 that comes back with full headers after a broken connection, as a hardware encoder does."""
-    command = [*_input(NEW_FFMPEG, source, rate=1.0, loop=loop, start=0.0), "-map", "0", "-c", "copy", "-flags", "+global_header"]
-    command += ["-f", "fifo", "-fifo_format", "ismv", "-format_opts", "movflags=isml+frag_keyframe", "-drop_pkts_on_overflow", "1"]
-    command += ["-attempt_recovery", "1", "-recovery_wait_time", "1", "-max_recovery_attempts", "0", url]
+def push_with_recovery(url: str, source: Path, log: Path, *, binary: str = NEW_FFMPEG, loop: bool = True) -> Encoder:
+    """What comes back after a broken connection, as a hardware encoder does: ffmpeg's fifo before the muxer that the URL asks for."""
+    command = [*_input(binary, source, rate=1.0, loop=loop, start=0.0), "-map", "0", "-c", "copy", "-flags", "+global_header"]
+    if url.startswith("rtmp"):
+        # The fifo hands on the tags of the MP4 file, which FLV does not know: its own are 7 and 10.
+        command += ["-tag:v", "7", "-tag:a", "10", "-output_ts_offset", "1", "-f", "fifo", "-fifo_format", "flv"]
+    else:
+        command += ["-f", "fifo", "-fifo_format", "ismv", "-format_opts", "movflags=isml+frag_keyframe"]
+    command += ["-drop_pkts_on_overflow", "1", "-attempt_recovery", "1", "-recovery_wait_time", "1", "-max_recovery_attempts", "0", url]
     return Encoder(command, log)
 
 
@@ -169,23 +173,26 @@ LADDER_PUBLISHES = {"v1": ["0:0"], "v2": ["0:1"], "v3": ["0:2"], "v4": ["0:3", "
 # --- GStreamer
 
 
-def gst_isml(url: str, source: Path, log: Path, *, audio: bool = True) -> Encoder:
+def gst_isml(url: str, source: Path, log: Path, *, audio: bool = True, paced: bool = False) -> Encoder:
     """`ismlmux ! curlhttpsink`: Expect: 100-continue, no live manifest, no tfxd."""
-    return Encoder([*_gst(source, audio=audio), "ismlmux", "name=mux", "streamable=true", "fragment-duration=2000",
+    return Encoder([*_gst(source, audio=audio, paced=paced), "ismlmux", "name=mux", "streamable=true", "fragment-duration=2000",
                     "!", "curlhttpsink", f"location={url}"], log)  # fmt: skip
 
 
-def gst_rtmp(url: str, source: Path, log: Path) -> Encoder:
+def gst_rtmp(url: str, source: Path, log: Path, *, paced: bool = False) -> Encoder:
     """`flvmux ! rtmp2sink`."""
-    return Encoder([*_gst(source, audio=True), "flvmux", "name=mux", "streamable=true", "!", "rtmp2sink", f"location={url}"], log)
+    return Encoder(
+        [*_gst(source, audio=True, paced=paced), "flvmux", "name=mux", "streamable=true", "!", "rtmp2sink", f"location={url}"], log
+    )
 
 
-def _gst(source: Path, *, audio: bool) -> list[str]:
+def _gst(source: Path, *, audio: bool, paced: bool) -> list[str]:
     command = [program("gst-launch-1.0", "gstreamer1.0-tools"), "-e", "filesrc", f"location={source}", "!", "qtdemux", "name=demux"]
     kinds = {"video": "h264parse", "audio": "aacparse"} if audio else {"video": "h264parse"}
+    # In real time only where a test is about that: a live muxer that misses its deadlines on a busy machine changes times.
+    pace = ["clocksync", "!"] if paced else []
     for kind, parser in kinds.items():
-        # Not in real time: a live muxer that misses its deadlines on a busy machine changes times.
-        command += [f"demux.{kind}_0", "!", "queue", "max-size-time=0", "max-size-bytes=0", "!", parser, "!", "queue", "!", "mux."]
+        command += [f"demux.{kind}_0", "!", "queue", "max-size-time=0", "max-size-bytes=0", "!", parser, "!", "queue", "!", *pace, "mux."]
     return command
 
 

@@ -108,6 +108,14 @@ def material(recipe: Recipe) -> Path:
     return path
 
 
+def without_priming(recipe: Recipe, folder: Path) -> Path:
+    """Without AAC's first frame, which lies before zero: GStreamer's qtdemux drops it or not, and flvmux gives it the time zero."""
+    out = folder / f"{recipe.name}.mp4"
+    drop = ["-c", "copy", "-bsf:a", "noise=drop=eq(n\\,0)"]
+    subprocess.run([ffmpeg(), "-v", "error", "-i", str(material(recipe)), "-map", "0", *drop, str(out)], check=True)
+    return out
+
+
 def _arguments(recipe: Recipe) -> list[str]:
     out = ["-hide_banner", "-loglevel", "error", "-nostats", "-y"]
     graph = []
