@@ -98,6 +98,8 @@ class ChannelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """Key frame interval; default: measured on the first fragment."""
     fragments_per_segment: Annotated[int, Meta(ge=1, le=20)] | None = None
     """Fragments of an HLS segment; default: 3 for key frame intervals up to 3 s, 2 up to 5 s, else 1."""
+    reorder: Annotated[int, Meta(ge=0, le=8)] = 2
+    """So many fragments late may a fragment of fragmented MP4 come on its connection; later ones are dropped. 0: none."""
     track: list[Track] = []
     """Tracks that need a name, a language or a role."""
 

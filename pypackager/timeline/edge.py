@@ -14,6 +14,7 @@ from itertools import takewhile
 
 import msgspec
 
+from pypackager.timeline.order import awaited_until_ns
 from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.periods import alike
 from pypackager.timeline.times import SECOND_NS
@@ -48,7 +49,14 @@ class Held(msgspec.Struct):
 
 
 def next_slot(
-    lines: Iterable[TrackLine], now_ns: int, limit_ns: int, last_ns: int, until_ns: int | None = None, *, at_once: bool = False
+    lines: Iterable[TrackLine],
+    now_ns: int,
+    limit_ns: int,
+    last_ns: int,
+    until_ns: int | None = None,
+    *,
+    reorder: int = 0,
+    at_once: bool = False,
 ) -> Slot | Held | None:
     """The next slot to publish, or how long to wait for the tracks that are behind, or None when nothing waits.
 
@@ -58,6 +66,7 @@ def next_slot(
         limit_ns: the configured shortest deadline.
         last_ns: monotonic time of the last publication: a track that sends faster than real time does not use up the time of the others.
         until_ns: media time up to which is published now (pace.py); None: all of it.
+        reorder: so many fragments late may one come that its connection has passed over.
         at_once: nobody waits for an encoder that is gone.
     """
     lines = list(lines)
@@ -69,6 +78,10 @@ def next_slot(
     if until_ns is not None and (early_ns := _reach(lines, end_ns) - until_ns) > 0:
         return Held(now_ns + early_ns)
     grace_ns = _grace(end_ns - start_ns, limit_ns)
+    late_ns = [until for line in lines if (until := awaited_until_ns(line, end_ns, reorder, grace_ns)) is not None and now_ns < until]
+    if late_ns:
+        # Of the others nobody has missed anything: the slot may be another one.
+        return Held(min(late_ns))
     arrived_ns = min(f.arrived_ns for line in lines for f in line.waiting[:1] if line.ns(f.time) < end_ns)
     back_ns = None if at_once else _back_ns(lines)
     deadline = max(arrived_ns + grace_ns, back_ns or 0)

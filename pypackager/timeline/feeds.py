@@ -47,6 +47,8 @@ class Feed(msgspec.Struct):
     """Source time of the newest chunk's end, by track number."""
     leaps_ns: dict[int, int] = msgspec.field(default_factory=dict)
     """Source time of the end of a chunk that leapt ahead, by track number: the next one confirms it or not."""
+    backs_ns: dict[int, int] = msgspec.field(default_factory=dict)
+    """The same of a chunk that went back."""
     longest_ns: int = 0
     """Its longest fragment."""
     unwritten: set[int] = msgspec.field(default_factory=set)

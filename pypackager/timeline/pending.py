@@ -132,6 +132,10 @@ class TrackLine(msgspec.Struct):
     """How many slots in a row it was in time for since it missed one."""
     retired: bool = False
     """Its source was gone when a period opened: no gaps are listed for it."""
+    skipped: int | None = None
+    """Start of the newest fragment that came in front of one that its connection has passed over (order.py)."""
+    vain: int = 0
+    """How many such holes there were since a fragment last came late."""
 
     def ns(self, ticks: int) -> int:
         """Ticks of this track as nanoseconds."""

@@ -104,6 +104,8 @@ class Options(msgspec.Struct, frozen=True):
     fragments_per_segment: int | None = None
     limit_ns: int = SECOND_NS
     """Shortest deadline of the published edge."""
+    reorder: int = 2
+    """So many fragments late may a fragment of fragmented MP4 come on its connection."""
     video_layers: int = 10
     audio_tracks: int = 5
     layer_bps: int = 10_000_000

@@ -122,11 +122,21 @@ def leaps_alone(feed: Feed, chunk: Chunk, start_ns: int, end_ns: int) -> bool:
     return before_ns is None or abs(start_ns - before_ns) > LEAP_NS
 
 
-def jumped(clock: Clock, sight: Sight) -> bool:
-    """Whether the connection's own times went back further than reordering explains, or far ahead."""
+def jumped(clock: Clock, sight: Sight, reorder: int) -> bool:
+    """Whether the connection's own times went back for good, further than reordering explains, or far ahead."""
     end_ns = sight.feed.ends_ns.get(sight.chunk.track)
-    back = end_ns is not None and sight.start_ns < end_ns - _repeated_ns(sight)
-    return back or leaps(clock, sight.start_ns, sight.media_now_ns, sight.newest_ns)
+    if end_ns is not None and sight.start_ns < end_ns:
+        reordered_ns = (reorder + 1) * (sight.end_ns - sight.start_ns) + SECOND_NS
+        back = sight.start_ns < end_ns - max(_repeated_ns(sight), reordered_ns)
+        return back and not _back_alone(sight)
+    return leaps(clock, sight.start_ns, sight.media_now_ns, sight.newest_ns)
+
+
+def _back_alone(sight: Sight) -> bool:
+    """Whether nothing before confirms a chunk that went back: one that comes far too late is no restart."""
+    before_ns = sight.feed.backs_ns.get(sight.chunk.track)
+    sight.feed.backs_ns[sight.chunk.track] = sight.end_ns
+    return before_ns is None or abs(sight.start_ns - before_ns) > sight.end_ns - sight.start_ns
 
 
 def _repeated_ns(sight: Sight) -> int:

@@ -16,6 +16,7 @@ from pypackager.timeline.clocks import Clock, anchor_ns
 from pypackager.timeline.feeds import Clocks, Feed, Now
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
 from pypackager.timeline.indexes import contradiction
+from pypackager.timeline.order import place
 from pypackager.timeline.pace import Pace
 from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
@@ -156,7 +157,10 @@ class Timeline:
             clock = self._place_anew(sight)
             time, end = self._span(clock, sight)
             verdict, kin, before = self._judge(clock, sight, time, end)
+        before_ns = feed.ends_ns.get(chunk.track)
         self._delivered(clock, sight)
+        if before_ns is not None and before_ns != start_ns and self._comes_too_late(sight, time, before_ns, taken=verdict in TAKEN):
+            return
         if chunk.index is not None and (wrong := contradiction(line, time, end, chunk.index)) is not None:
             self._alert("INDEX_MISMATCH", wrong, line.info.id)
         if verdict in TAKEN:
@@ -205,6 +209,17 @@ class Timeline:
             return kin, kin, None
         return line.judge(time, end - time, partial=chunk.partial), kin, before
 
+    def _comes_too_late(self, sight: Sight, time: int, before_ns: int, *, taken: bool) -> bool:
+        """Whether a chunk that does not start where its connection ended before is out of order by too much."""
+        if self.options.protocol != "fmp4":
+            return False
+        line, back_ns, most = sight.line, before_ns - sight.start_ns, self.options.reorder
+        if place(line, time, back_ns, most, self._store.knows, taken=taken) != "too late":
+            return False
+        detail = f"the fragment at {time} comes {back_ns / SECOND_NS:.3f} s behind one that ends later: dropped; at most {most} may"
+        self._alert("TIME_NOT_RISING", detail, line.info.id)
+        return True
+
     def _leaps_alone(self, feed: Feed, chunk: Chunk, start_ns: int, end_ns: int, now: Now) -> bool:
         if feed.clock is None or not leaps(feed.clock, start_ns, self.media_now_ns(now), self.reach_ns):
             return False
@@ -216,7 +231,7 @@ class Timeline:
 
     def _clock(self, sight: Sight) -> Clock:
         feed = sight.feed
-        if feed.clock is not None and (self.options.protocol == "rtmp" or not jumped(feed.clock, sight)):
+        if feed.clock is not None and (self.options.protocol == "rtmp" or not jumped(feed.clock, sight, self.options.reorder)):
             return feed.clock
         if feed.clock is not None and (end_ns := feed.ends_ns.get(sight.chunk.track)) is not None and sight.start_ns < end_ns:
             back_s = (end_ns - sight.start_ns) / SECOND_NS
