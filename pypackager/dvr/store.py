@@ -35,6 +35,7 @@ from pypackager.dvr.writing import Completion, FileWatcher, Muxed, Writing
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import (
+    FLAG_GAP,
     FLAG_PARTIAL,
     Anchored,
     BlobOpened,
@@ -269,15 +270,17 @@ class ChannelStore:
 
     # --- views
 
-    def knows(self, track: int, time: int) -> bool:
-        """Whether a fragment was published at exactly this time and is still kept."""
+    def stored(self, track: int, time: int) -> tuple[int, int] | None:
+        """Duration and bytes of the fragment that was published at exactly this time and is still kept."""
         known = self.ledger.tracks.get(track)
         if known is None:
             # The record of a track that has just joined is still on its way to the disk.
-            return False
+            return None
         columns = known.columns
         row = columns.first_from(time)
-        return row < columns.end and columns.time_at(row) == time
+        if row >= columns.end or columns.time_at(row) != time or columns.flags_at(row) & FLAG_GAP:
+            return None
+        return columns.end_at(row) - time, columns.size_between(row, row + 1)
 
     def signal_at(self, track: int, time: int) -> Signal | None:
         """The signal of a track of signals at exactly this time that is still kept."""

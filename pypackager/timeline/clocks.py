@@ -37,6 +37,10 @@ class Clock(msgspec.Struct):
     """Source time of the end of the newest chunk."""
     first_source_ns: int | None = None
     """Source time of the first chunk; None when that was before a restart of the daemon."""
+    began_ns: int | None = None
+    """When (monotonic) it was placed; None when that was before a restart of the daemon."""
+    left_ns: int | None = None
+    """When (monotonic) the last connection that has gone delivered last."""
     feeds: dict[int, str] = msgspec.field(default_factory=dict)
     """Connections that run on it now, and their streams."""
     ends_ns: dict[str, int] = msgspec.field(default_factory=dict)
@@ -45,6 +49,12 @@ class Clock(msgspec.Struct):
     def out_ns(self, source_ns: int) -> int:
         """Output time of a source time."""
         return source_ns + self.offset_s * SECOND_NS
+
+    def was_paced(self) -> bool:
+        """Whether what came on it needed its time: a file that is sent as fast as it goes needs less."""
+        if self.first_source_ns is None or self.began_ns is None or self.left_ns is None:
+            return False
+        return 2 * (self.left_ns - self.began_ns) >= self.last_source_ns - self.first_source_ns
 
     def reach(self, stream: str, end_ns: int) -> None:
         """Takes note of how far a stream came."""

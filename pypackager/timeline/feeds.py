@@ -95,7 +95,9 @@ class Clocks:
         """Puts a connection on a clock; on the other side's, a clock of its own with the same offset."""
         self.leave(feed)
         if clock.side != feed.side:
-            clock = self._add(feed.side, clock.offset_s, clock.lead_ns, clock.last_source_ns, clock.first_source_ns)
+            known = clock
+            clock = self._add(feed.side, known.offset_s, known.lead_ns, known.last_source_ns, known.first_source_ns)
+            clock.began_ns, clock.left_ns = known.began_ns, known.left_ns
         clock.feeds[feed.conn] = feed.stream
         feed.clock = clock
         return clock
@@ -104,6 +106,7 @@ class Clocks:
         """Takes a connection off its clock."""
         if feed.clock is not None:
             feed.clock.feeds.pop(feed.conn, None)
+            feed.clock.left_ns = max(feed.clock.left_ns or 0, feed.delivered_ns)
             feed.clock = None
         feed.ends_ns.clear()
 
@@ -121,7 +124,9 @@ class Clocks:
         else:
             offset = next_offset_s(source_ns, end_ns, published_end_ns, utc_ns - anchor_ns)
         lead = source_ns + offset * SECOND_NS - (utc_ns - (anchor_ns or 0))
-        return self.join(feed, self._add(feed.side, offset, lead, source_ns, source_ns))
+        clock = self._add(feed.side, offset, lead, source_ns, source_ns)
+        clock.began_ns = feed.opened_ns
+        return self.join(feed, clock)
 
     def anchored(self, anchor_ns: int) -> None:
         """The anchor is known: what was compared with UTC is compared with media time from now on."""

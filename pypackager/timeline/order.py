@@ -20,7 +20,7 @@ VAIN = 2
 Place = Literal["in order", "late", "too late"]
 
 
-def place(line: TrackLine, time: int, back_ns: int, most: int, knows: Callable[[int, int], bool], *, taken: bool) -> Place:
+def place(line: TrackLine, time: int, back_ns: int, most: int, stored: Callable[[int, int], object], *, taken: bool) -> Place:
     """Where a fragment stands that does not start where the one before it on its connection ended.
 
     Args:
@@ -28,7 +28,7 @@ def place(line: TrackLine, time: int, back_ns: int, most: int, knows: Callable[[
         time: its start.
         back_ns: how far it starts before that end; negative behind a hole.
         most: so many fragments late may it come.
-        knows: whether a fragment of a track was published at a time.
+        stored: the fragment of a track that was published at a time; None without.
         taken: nothing is there in its place, and the published edge is not past it.
     """
     if back_ns < -TOLERANCE_NS and taken:
@@ -41,7 +41,7 @@ def place(line: TrackLine, time: int, back_ns: int, most: int, knows: Callable[[
     if taken:
         line.vain = 0
         return "late" if behind <= most else "too late"
-    if any(abs(fragment.time - time) <= line.tolerance for fragment in line.waiting) or knows(line.info.number, time):
+    if any(abs(fragment.time - time) <= line.tolerance for fragment in line.waiting) or stored(line.info.number, time) is not None:
         # It is there: sent again.
         return "in order"
     line.vain = 0

@@ -97,8 +97,8 @@ class TrackLine(msgspec.Struct):
     """It has had no key frame for long, and is taken as it is."""
     misaligned: bool = False
     """Its fragments start elsewhere than the reference's: it is never waited for."""
-    stale_ns: int | None = None
-    """Since when (monotonic) sources send only what is there already."""
+    stale: tuple[int, int] | None = None
+    """Since when (monotonic) sources send only what is there already, and from which output time on (nanoseconds)."""
     period: int = -1
     """Period of the last published row."""
     segment: int | None = None

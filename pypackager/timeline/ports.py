@@ -85,8 +85,8 @@ class Store(Protocol):
         """Rolls the files over."""
         ...
 
-    def knows(self, track: int, time: int) -> bool:
-        """Whether a fragment was published at exactly this time and is still kept."""
+    def stored(self, track: int, time: int) -> tuple[int, int] | None:
+        """Duration and bytes of the fragment that was published at exactly this time and is still kept."""
         ...
 
     def signal_at(self, track: int, time: int) -> Signal | None:

@@ -2,18 +2,21 @@
 
 All three show times. What is at or after the newest fragment goes on, unless it leaps far ahead of everything. What is just behind it
 was sent again (encoders repeat two fragments; ingest specification, encoder fail-over), however slowly, but where the session began: what
-comes from there at the pace of an encoder is an encoder that was started again after a few seconds. Farther behind, it was sent again
-when it comes faster than anyone encodes, or when another source delivers the same; else, and always beyond a minute, the encoder
-restarted. A source that after all delivers nothing new for seconds, far behind, while nobody else does, is placed anew.
+comes from there at the pace of an encoder is an encoder that was started again after a few seconds. Farther behind, however far, it was
+sent again when the journal has it: at this time, with this length and as many bytes (or, from another encoder, faster than anyone encodes).
+From where the session began only what comes fast says so, and of a session that came at its own pace: a file that is played again looks the
+same. Else the encoder restarted. A source that after all delivers nothing new for seconds, far behind and not catching up, while nobody
+else does, is placed anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import msgspec
 
-from pypackager._core import Chunk
+from pypackager._core import Chunk, CoreError
 from pypackager.model.errors import PackagerError
 from pypackager.timeline.clocks import LEAD_TOLERANCE_NS, Clock
 from pypackager.timeline.feeds import Feed, Now
@@ -25,7 +28,9 @@ BURST = 2
 RESENT = 3
 """So many fragments behind the newest one may be repeated at any pace: two that are sent again, one that was lost."""
 REACH_NS = 60 * SECOND_NS
-"""Farther behind is no repetition, whatever the pace."""
+"""What another source delivers, too, is a repetition up to here, whatever it is."""
+CATCHES_UP = 4
+"""A source that gains a second on the clock in so many is catching up."""
 STUCK_NS = 6 * SECOND_NS
 """After so long without anything new a source that is far behind was misjudged."""
 FAR_NS = 10 * SECOND_NS
@@ -65,9 +70,13 @@ class Sight(msgspec.Struct, frozen=True):
         return 0 if newest is None else newest - clock.out_ns(self.start_ns)
 
 
-def goes_on(clock: Clock, sight: Sight, knows: Callable[[int, int], bool]) -> bool:
+Stored = Callable[[int, int], tuple[int, int] | None]
+"""Duration and bytes of the fragment of a track that was published at a time and is still kept."""
+
+
+def goes_on(clock: Clock, sight: Sight, stored: Stored) -> bool:
     """Whether the chunk goes on, or repeats, what this clock carried."""
-    line, chunk = sight.line, sight.chunk
+    line = sight.line
     if leaps(clock, sight.start_ns, sight.media_now_ns, sight.newest_ns):
         return False
     if line.is_fresh():
@@ -78,14 +87,31 @@ def goes_on(clock: Clock, sight: Sight, knows: Callable[[int, int], bool]) -> bo
     quick = (sight.now.mono_ns - sight.feed.opened_ns) * BURST < sight.end_ns - sight.start_ns
     if lag_ns <= _repeated_ns(sight):
         return quick or not _begins_again(clock, sight)
-    if lag_ns > REACH_NS:
-        return False
-    if sight.shared:
+    if sight.shared and lag_ns <= REACH_NS:
         return True
+    known = _known(clock, sight, stored)
+    if clock.first_source_ns is not None and sight.start_ns >= clock.first_source_ns + SECOND_NS:
+        return known == "same" or (known == "other" and quick)
+    return known == "same" and quick and (lag_ns <= REACH_NS or clock.was_paced())
+
+
+def _known(clock: Clock, sight: Sight, stored: Stored) -> Literal["same", "other", "no"]:
+    """Whether a fragment stands where the chunk does, as long as it; and whether it is the same by its size."""
+    line, chunk = sight.line, sight.chunk
     scale = line.info.timescale
-    time = rescale(chunk.time, chunk.timescale, scale) + clock.offset_s * scale
-    waits = any(abs(f.time - time) <= line.tolerance for f in line.waiting)
-    return quick and (waits or knows(line.info.number, time))
+    offset = clock.offset_s * scale
+    time, end = (rescale(at, chunk.timescale, scale) + offset for at in (chunk.time, chunk.time + chunk.duration))
+    if any(abs(f.time - time) <= line.tolerance and f.duration == end - time for f in line.waiting):
+        return "same"
+    there = stored(line.info.number, time)
+    if there is None or there[0] < end - time:
+        return "no"
+    try:
+        size = chunk.mux(line.info.number, 0, scale, offset).size
+    except CoreError:
+        return "no"
+    # One that was cut has grown.
+    return "same" if there == (end - time, size) or (there[0] > end - time and there[1] > size) else "other"
 
 
 def _begins_again(clock: Clock, sight: Sight) -> bool:
@@ -144,8 +170,15 @@ def _repeated_ns(sight: Sight) -> int:
 
 
 def stuck(clock: Clock, sight: Sight) -> bool:
-    """Whether a source that sends nothing new was misjudged."""
-    since = sight.line.stale_ns
-    if since is None or sight.lag_ns(clock) <= FAR_NS:
+    """Whether a source that sends nothing new was misjudged: it does not catch up. One that does is looked at again later."""
+    line, now_ns, out_ns = sight.line, sight.now.mono_ns, clock.out_ns(sight.start_ns)
+    if line.stale is None or sight.lag_ns(clock) <= FAR_NS:
         return False
-    return sight.now.mono_ns - since > max(STUCK_NS, 3 * to_ns(sight.chunk.duration, sight.chunk.timescale))
+    since_ns, from_ns = line.stale
+    passed_ns = now_ns - since_ns
+    if passed_ns <= max(STUCK_NS, 3 * to_ns(sight.chunk.duration, sight.chunk.timescale)):
+        return False
+    if CATCHES_UP * (out_ns - from_ns - passed_ns) < passed_ns:
+        return True
+    line.stale = now_ns, out_ns
+    return False

@@ -164,13 +164,13 @@ class Timeline:
         if chunk.index is not None and (wrong := contradiction(line, time, end, chunk.index)) is not None:
             self._alert("INDEX_MISMATCH", wrong, line.info.id)
         if verdict in TAKEN:
-            line.stale_ns = None
+            line.stale = None
             self._take(clock, header, sight, before, continues=kin == "continues")
             return
         if verdict == "blind":
             self._alert("NO_KEY_FRAME", f"the fragment at {time} goes on within a GOP behind a hole: dropped", line.info.id)
             return
-        line.stale_ns = line.stale_ns or now.mono_ns
+        line.stale = line.stale or (now.mono_ns, clock.out_ns(start_ns))
         self._writing.repeats(feed, line, chunk, time)
         if verdict == "late" and line.edge is not None and clock.out_ns(end_ns) >= line.ns(line.edge - line.tolerance):
             line.forgive()
@@ -214,7 +214,7 @@ class Timeline:
         if self.options.protocol != "fmp4":
             return False
         line, back_ns, most = sight.line, before_ns - sight.start_ns, self.options.reorder
-        if place(line, time, back_ns, most, self._store.knows, taken=taken) != "too late":
+        if place(line, time, back_ns, most, self._store.stored, taken=taken) != "too late":
             return False
         detail = f"the fragment at {time} comes {back_ns / SECOND_NS:.3f} s behind one that ends later: dropped; at most {most} may"
         self._alert("TIME_NOT_RISING", detail, line.info.id)
@@ -238,7 +238,7 @@ class Timeline:
             self._alert("TIME_NOT_RISING", f"its times go back by {back_s:.3f} s within a connection", sight.line.info.id)
         self.clocks.leave(feed)
         for clock in self.clocks.by_side(feed.side):
-            if goes_on(clock, sight, self._store.knows):
+            if goes_on(clock, sight, self._store.stored):
                 return self.clocks.join(feed, clock)
         return self._new_clock(sight.feed, sight.start_ns, sight.end_ns, sight.now)
 
@@ -246,7 +246,7 @@ class Timeline:
         """The clock of a source that was misjudged: one on which it goes on, which its other connections may have, else a new one."""
         self.clocks.leave(sight.feed)
         for clock in self.clocks.by_side(sight.feed.side):
-            if sight.lag_ns(clock) <= 0 and goes_on(clock, sight, self._store.knows):
+            if sight.lag_ns(clock) <= 0 and goes_on(clock, sight, self._store.stored):
                 return self.clocks.join(sight.feed, clock)
         return self._new_clock(sight.feed, sight.start_ns, sight.end_ns, sight.now)
 

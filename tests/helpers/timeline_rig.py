@@ -156,8 +156,9 @@ class MemoryStore:
     def roll(self, now_ns: int) -> None:
         self.rolls += 1
 
-    def knows(self, track: int, time: int) -> bool:
-        return any(row.track == track and row.time == time and not row.flags & FLAG_GAP for row in self.rows)
+    def stored(self, track: int, time: int) -> tuple[int, int] | None:
+        found = next((row for row in self.rows if row.track == track and row.time == time and not row.flags & FLAG_GAP), None)
+        return None if found is None else (found.duration, self.fragments[track, time].size)
 
     def signal_at(self, track: int, time: int) -> Signal | None:
         received = [record for record in self.records if isinstance(record, SignalReceived) and record.track == track]

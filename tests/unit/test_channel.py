@@ -10,4 +10,4 @@ from pypackager.dvr.store import ChannelStore
 
 def test_a_track_whose_record_is_not_written_yet_has_published_nothing() -> None:
     store = cast(Any, SimpleNamespace(ledger=SimpleNamespace(tracks={})))
-    assert not ChannelStore.knows(store, 1, 90_000)
+    assert ChannelStore.stored(store, 1, 90_000) is None
