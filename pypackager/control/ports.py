@@ -40,8 +40,10 @@ class TrackView(msgspec.Struct, frozen=True):
     """video, audio, …"""
     codec: str
     bitrate_bps: int
-    """Measured: the average over the preview window."""
+    """Measured: the average over the preview window; 0 before anything came."""
     language: str = ""
+    announced: bool = False
+    """Whether an encoder has sent its header, and the preview window shows nothing of it."""
 
 
 class Flow(msgspec.Struct, frozen=True):

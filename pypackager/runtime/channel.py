@@ -211,7 +211,7 @@ class LiveChannel:
 
     def complete(self, conn: int) -> None:
         """The body of a POST is complete: nothing of it waits for what may follow."""
-        self.timeline.complete(conn)
+        self.timeline.complete(conn, self._now())
 
     def settled(self, conn: int) -> bool:
         """Whether the writer has answered for every fragment of the connection."""

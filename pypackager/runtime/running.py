@@ -89,10 +89,15 @@ class Running:
         live = self._fleet.channels.get(channel)
         if live is None:
             return []
-        return [
-            TrackView(each.info.id, each.info.kind, each.configs[int(each.config[-1])].codec, each.average_bps, each.info.language)
-            for each in live.incoming.tracks
-        ]
+        found: dict[str, TrackView] = {}
+        for each in live.incoming.tracks:
+            info, config = each.info, each.configs[int(each.config[-1])]
+            found[info.id] = TrackView(info.id, info.kind, config.codec, each.average_bps, info.language)
+        coming = {
+            name: TrackView(name, header.kind, header.codec, 0, header.language or "und", announced=True)
+            for name, header in live.timeline.announced().items()
+        }
+        return list((coming | found).values())
 
     def flow(self, channel: str) -> Flow:
         """How it comes in."""

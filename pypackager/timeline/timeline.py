@@ -72,11 +72,13 @@ class Timeline:
         return feed
 
     def close_feed(self, conn: int, now: Now) -> None:
-        """A connection is gone; its tracks stay."""
-        self.complete(conn)
-        feed = self.feeds.pop(conn, None)
+        """A connection is gone; its tracks stay, also those that it has only announced."""
+        feed = self.feeds.get(conn)
         if feed is None:
             return
+        self._finish(feed)
+        del self.feeds[conn]
+        self.tracks.left(feed, now)
         self.clocks.leave(feed)
         self.signals.left(feed)
         for line in self.lines.values():
@@ -85,11 +87,24 @@ class Timeline:
                 if not line.feeds:
                     line.left_ns = now.mono_ns
 
-    def complete(self, conn: int) -> None:
-        """A connection's body has ended: nothing that it brought goes on."""
+    def complete(self, conn: int, now: Now) -> None:
+        """A connection's body has ended: nothing that it brought goes on.
+
+        Raises:
+            PackagerError: as `admit`, when it was nothing but a header.
+        """
         if feed := self.feeds.get(conn):
-            for line in self.lines.values():
-                self._writing.complete(feed, line)
+            self._finish(feed)
+            self.tracks.admit(feed, self.feeds.values(), now, final=True)
+
+    def _finish(self, feed: Feed) -> None:
+        for line in self.lines.values():
+            self._writing.complete(feed, line)
+
+    def announced(self) -> dict[str, TrackHeader]:
+        """What connections have announced, also some that are gone and brought nothing of it, by track id."""
+        feeds = [*self.tracks.registered, *self.feeds.values()]
+        return {name: feed.headers[number] for feed in feeds for number, name in feed.ids.items() if number not in feed.refused}
 
     def track_found(self, conn: int, header: TrackHeader) -> None:
         """A connection announced a track: first, again, or with another configuration. `admit` judges all that came together."""
@@ -184,7 +199,8 @@ class Timeline:
     def advance(self, now: Now, *, at_once: bool = False) -> None:
         """Publishes every slot that is complete or past its deadline, `at_once` also ahead of time; `wake_ns` says when to call again."""
         until_ns = None if at_once else self._pace.until_ns(now, self.anchor_ns, self.reach_ns)
-        self.wake_ns = self.publisher.advance(self.feeds.values(), now, until_ns, at_once=at_once)
+        feeds = self.feeds.values() if self.publisher.rhythm is not None else [*self.feeds.values(), *self.tracks.registered]
+        self.wake_ns = self.publisher.advance(feeds, now, until_ns, at_once=at_once)
 
     def behind(self) -> dict[str, int]:
         """Where the newest fragment that waits behind the published edge starts, by track id."""

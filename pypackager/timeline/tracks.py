@@ -27,6 +27,8 @@ EVER = 8
 
 Place = tuple[str, int, str, str]
 """(stream, number, kind, name) of a track in what encoders send."""
+REGISTERED = 64
+"""So many connections that brought a header alone are remembered."""
 PLACES = 1024
 """So many places of tracks in streams are remembered: stream names come from outside."""
 
@@ -42,6 +44,8 @@ class Tracks:
         self._rules: dict[str, Naming] = {}
         self._numbers = Numbers()
         self.rates = Rates(options.layer_bps, options.channel_bps)
+        self.registered: list[Feed] = []
+        """Connections that are gone and announced tracks that nobody has brought since, oldest first."""
         self._places: dict[Place, str] = {}
         """Track ids: an encoder that comes back with another bit rate sends the same track."""
 
@@ -79,12 +83,24 @@ class Tracks:
             header = feed.headers[number]
             feed.ids[number] = track_id = self._fitting(plain[number], header)
             self._agree(feed, header, track_id, feeds, now)
-            self._room(feed, header, self._coming(feed, number, feeds), now)
+            registered = [other for other in self.registered if now.mono_ns - other.delivered_ns < GONE_NS]
+            self._room(feed, header, self._coming(feed, number, [*feeds, *registered]), now)
             if self._alone(feed, header) and (barred := self.rates.barred(track_id, now.mono_ns)) is not None:
                 feed.refused[number] = barred
             if track_id in self.lines and number not in feed.refused:
                 self.lines[track_id].feeds.add(feed.conn)
         self._judge(feed)
+
+    def left(self, feed: Feed, now: Now) -> None:
+        """A connection is gone. What it announced is registered until somebody brings it."""
+        if self._options.protocol != "fmp4":
+            return
+        feed.delivered_ns = now.mono_ns
+        others = [other for other in self.registered if not other.ids.items() <= feed.ids.items()]
+        self.registered = [other for other in [*others, feed] if self._only_announced(other)][-REGISTERED:]
+
+    def _only_announced(self, feed: Feed) -> bool:
+        return any(name not in self.lines for number, name in feed.ids.items() if number not in feed.refused)
 
     def line(
         self, feed: Feed, header: TrackHeader, chunk: Chunk, feeds: Collection[Feed], now: Now, edge_ns: int | None
@@ -263,7 +279,7 @@ class Tracks:
     def _add(self, track_id: str, header: TrackHeader, chunk: Chunk, feeds: Collection[Feed], edge_ns: int | None) -> None:
         rule = self._rules.get(track_id)
         # RTMP announces no bit rates, and its clocks agree nowhere else.
-        coming = feeds if self._options.protocol == "fmp4" else ()
+        coming = [*feeds, *self.registered] if self._options.protocol == "fmp4" else ()
         info = TrackInfo(
             id=track_id,
             number=self._numbers.of(track_id, coming, (line.info.number for line in self.lines.values()), self.lines),
@@ -279,6 +295,7 @@ class Tracks:
         # A layer that joins later is listed from the edge on: what lies behind it is frozen.
         line.edge = None if edge_ns is None else from_ns(edge_ns, info.timescale)
         self.lines[track_id] = line
+        self.registered = [other for other in self.registered if self._only_announced(other)]
 
     def _free_bitrate(self, header: TrackHeader, chunk: Chunk) -> int:
         measured = chunk.size * 8 * chunk.timescale // max(1, chunk.duration)

@@ -181,7 +181,7 @@ def test_a_fragment_that_may_grow_is_stored_when_its_body_ends() -> None:
     conn = rig.connect([Header(1, "video")], stream="v")
     rig.send(conn, piece(1, 2500, 10, key=True))
     assert not rig.store.fragments
-    rig.timeline.complete(conn)
+    rig.timeline.complete(conn, rig.now)
     assert list(rig.store.fragments) == [(1, 2500 * FRAME)]
     assert rig.timeline.feeds[conn].unwritten
     rig.flush()

@@ -145,6 +145,9 @@ class WireRig:
 
     def _take(self, conn: int, side: str, event: _core.PumpEvent, upload_s: float) -> bool:
         timeline, rig = self.rig.timeline, self.rig
+        if event.conn != conn:
+            # One that was answered before is closed.
+            return False
         match event:
             case _core.Request():
                 timeline.open_feed(conn, side, "x", rig.now)
@@ -157,7 +160,7 @@ class WireRig:
                 rig.wait(max(upload_s, (end_ns - rig.now.mono_ns) / SECOND_NS))
                 rig.send(conn, event.chunk)  # type: ignore[arg-type]
             case _core.BodyEnd():
-                timeline.complete(conn)
+                timeline.complete(conn, rig.now)
                 rig.disconnect(conn)
                 self._pump.respond(conn, 200, "", b"", [], True)
                 self.ended.append("")
