@@ -10,6 +10,7 @@ from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_PARTIAL, FLAG_P
 from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Now
 from pypackager.timeline.gops import BLIND_NS
+from pypackager.timeline.identity import identity
 from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.rhythm import Segmenter
 from pypackager.timeline.timeline import Timeline
@@ -55,7 +56,7 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now, past_ns: int =
 
 
 def _line(track: Track, now: Now) -> TrackLine:
-    configs = {config.hash: number for number, config in track.configs.items()}
+    configs = {identity(config): number for number, config in track.configs.items()}
     return TrackLine(track.info, peak_bps=track.peak_bps, configs=configs, left_ns=now.mono_ns)
 
 

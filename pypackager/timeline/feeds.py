@@ -41,8 +41,8 @@ class Feed(msgspec.Struct):
     """Tracks that delivered under their id: their places are remembered."""
     refused: dict[int, PackagerError] = msgspec.field(default_factory=dict)
     """Tracks that are not taken, and why."""
-    digests: dict[int, str] = msgspec.field(default_factory=dict)
-    """Hashes of the configurations, by track number: headers are long and change rarely."""
+    identities: dict[int, str] = msgspec.field(default_factory=dict)
+    """Names of the configurations, by track number: headers are long and change rarely."""
     ends_ns: dict[int, int] = msgspec.field(default_factory=dict)
     """Source time of the newest chunk's end, by track number."""
     leaps_ns: dict[int, int] = msgspec.field(default_factory=dict)

@@ -113,7 +113,7 @@ class TrackLine(msgspec.Struct):
     """The last published row is a gap."""
     peak_bps: int = 0
     configs: dict[str, int] = msgspec.field(default_factory=dict)
-    """Configuration numbers by hash."""
+    """Configuration numbers by what makes a difference (identity.py)."""
     waiting: list[Fragment] = msgspec.field(default_factory=list)
     """Unpublished fragments, by time."""
     indexes: deque[tuple[int, int, int]] = msgspec.field(default_factory=lambda: deque(maxlen=REMEMBERED))

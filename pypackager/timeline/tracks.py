@@ -13,6 +13,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.records import TrackPlaced
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.feeds import Feed, Now, others_alive
+from pypackager.timeline.identity import identity
 from pypackager.timeline.naming import fmp4_ids, rtmp_id, rule_for
 from pypackager.timeline.numbers import Numbers
 from pypackager.timeline.pending import TrackLine
@@ -53,7 +54,7 @@ class Tracks:
         """A connection announced a track: first, again, or with another configuration."""
         number = header.number
         feed.headers[number] = header
-        feed.digests.pop(number, None)
+        feed.identities.pop(number, None)
         if self._options.protocol == "fmp4":
             # What a track is called depends on which others are in its stream.
             for track_id in feed.ids.values():
@@ -163,14 +164,13 @@ class Tracks:
         Raises:
             CoreError: the header cannot be written.
         """
-        digest = feed.digests.get(header.number)
-        if digest is None or digest not in line.configs:
-            init = header.init(line.info.number, line.info.timescale, line.info.language)
-            digest = hashlib.sha256(init).hexdigest()[:12]
-            feed.digests[header.number] = digest
-            if digest not in line.configs:
-                line.configs[digest] = self._store.add_config(line.info.number, _config_of(header, digest, init))
-        number = line.configs[digest]
+        name = feed.identities.get(header.number)
+        if name is None or name not in line.configs:
+            name = feed.identities[header.number] = identity(header)
+            if name not in line.configs:
+                init = header.init(line.info.number, line.info.timescale, line.info.language)
+                line.configs[name] = self._store.add_config(line.info.number, _config_of(header, init))
+        number = line.configs[name]
         if line.newest_config not in (None, number):
             self._alert("HEADER_MISMATCH", "the source changed its configuration", line.info.id)
         line.newest_config = number
@@ -239,7 +239,7 @@ class Tracks:
                 # A new publisher takes the layer over; RTMP encoders do not close what they lost.
                 continue
             theirs = next((other.headers[n] for n, name in other.ids.items() if name == track_id and n in other.headers), None)
-            if theirs is not None and theirs.codec_private != header.codec_private:
+            if theirs is not None and identity(theirs) != identity(header):
                 raise PackagerError("HEADER_MISMATCH", f"{track_id}: a live source sends another configuration of this track")
 
     def _coming(self, feed: Feed, number: int, feeds: Collection[Feed]) -> set[str]:
@@ -310,9 +310,9 @@ def _place(feed: Feed, header: TrackHeader) -> Place:
     return (feed.stream.lower(), header.number, header.kind, header.name)
 
 
-def _config_of(header: TrackHeader, digest: str, init: bytes) -> TrackConfig:
+def _config_of(header: TrackHeader, init: bytes) -> TrackConfig:
     return TrackConfig(
-        hash=digest,
+        hash=hashlib.sha256(init).hexdigest()[:12],
         codec=header.codec,
         codec_private=header.codec_private,
         init=init,
