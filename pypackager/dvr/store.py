@@ -271,16 +271,17 @@ class ChannelStore:
     # --- views
 
     def stored(self, track: int, time: int) -> tuple[int, int] | None:
-        """Duration and bytes of the fragment that was published at exactly this time and is still kept."""
+        """Duration and bytes of the fragment that was published at this time, to a hundredth of a second, and is still kept."""
         known = self.ledger.tracks.get(track)
         if known is None:
             # The record of a track that has just joined is still on its way to the disk.
             return None
         columns = known.columns
-        row = columns.first_from(time)
-        if row >= columns.end or columns.time_at(row) != time or columns.flags_at(row) & FLAG_GAP:
+        slack = known.info.timescale // 100
+        row = columns.first_from(time - slack)
+        if row >= columns.end or columns.time_at(row) > time + slack or columns.flags_at(row) & FLAG_GAP:
             return None
-        return columns.end_at(row) - time, columns.size_between(row, row + 1)
+        return columns.end_at(row) - columns.time_at(row), columns.size_between(row, row + 1)
 
     def signal_at(self, track: int, time: int) -> Signal | None:
         """The signal of a track of signals at exactly this time that is still kept."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pypackager._core import Chunk
-from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
 from pypackager.timeline.times import SECOND_NS
 
 BLIND_NS = 10 * SECOND_NS
@@ -20,8 +20,6 @@ LONGEST_NS = BLIND_NS
 """A fragment is joined up to this length; a GOP beyond it is listed in parts."""
 MOST_BYTES = 32 << 20
 """And up to this size, which is also the most of a fragment that comes whole."""
-ROUNDING_NS = SECOND_NS // 100
-"""Less than a frame."""
 WATCHED = 8
 """After so many fragments that did not go on, a track's sender is trusted to send whole GOPs."""
 

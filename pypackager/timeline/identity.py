@@ -1,6 +1,6 @@
 """When two headers of a track are one configuration (docs/design/time.md, "Interchangeable headers").
 
-In: what a decoder is told. Out: a name for what of it makes a difference to a decoder. Never: the boxes around it; the core has left them out.
+In: what a decoder is told. Out: a name for what of it makes a difference. Never: the boxes around it; the core has left them out.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ TAKEN = ("new", "replaces")
 TOLERANCE_NS = 50_000_000
 """Times closer than this are one border: sources round differently, frames are at least a few ms long."""
 
-
+ROUNDING_NS = 10_000_000
+"""Less than a frame: what sources with different timescales may differ by."""
 REMEMBERED = 8
 """Of so many fragments of a track is it known what another source numbers them."""
 TRUSTED = 30
@@ -175,7 +176,7 @@ class TrackLine(msgspec.Struct):
         if there is not None:
             if not partial and (there.partial or there.lost or (there.held and there.duration < duration)):
                 return "replaces"
-            return "duplicate" if partial or there.duration == duration else "differs"
+            return "duplicate" if partial or abs(there.duration - duration) <= from_ns(ROUNDING_NS, self.info.timescale) else "differs"
         return "overlaps" if any(self._overlap(f, time, duration) for f in self.waiting) else "new"
 
     def insert(self, fragment: Fragment) -> None:

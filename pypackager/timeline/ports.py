@@ -86,7 +86,7 @@ class Store(Protocol):
         ...
 
     def stored(self, track: int, time: int) -> tuple[int, int] | None:
-        """Duration and bytes of the fragment that was published at exactly this time and is still kept."""
+        """Duration and bytes of the fragment that was published at this time, to a hundredth of a second, and is still kept."""
         ...
 
     def signal_at(self, track: int, time: int) -> Signal | None:

@@ -20,8 +20,8 @@ from pypackager._core import Chunk, CoreError
 from pypackager.model.errors import PackagerError
 from pypackager.timeline.clocks import LEAD_TOLERANCE_NS, Clock
 from pypackager.timeline.feeds import Feed, Now
-from pypackager.timeline.pending import TrackLine
-from pypackager.timeline.times import SECOND_NS, rescale, to_ns
+from pypackager.timeline.pending import ROUNDING_NS, TrackLine
+from pypackager.timeline.times import SECOND_NS, from_ns, rescale, to_ns
 
 BURST = 2
 """A fragment that arrives in less than its duration divided by this is sent again, not encoded now."""
@@ -101,17 +101,18 @@ def _known(clock: Clock, sight: Sight, stored: Stored) -> Literal["same", "other
     scale = line.info.timescale
     offset = clock.offset_s * scale
     time, end = (rescale(at, chunk.timescale, scale) + offset for at in (chunk.time, chunk.time + chunk.duration))
-    if any(abs(f.time - time) <= line.tolerance and f.duration == end - time for f in line.waiting):
+    slack = from_ns(ROUNDING_NS, scale)
+    if any(abs(f.time - time) <= slack and abs(f.end - end) <= slack for f in line.waiting):
         return "same"
     there = stored(line.info.number, time)
-    if there is None or there[0] < end - time:
+    if there is None or there[0] < end - time - slack:
         return "no"
     try:
         size = chunk.mux(line.info.number, 0, scale, offset).size
     except CoreError:
         return "no"
     # One that was cut has grown.
-    return "same" if there == (end - time, size) or (there[0] > end - time and there[1] > size) else "other"
+    return "same" if size == there[1] or (there[0] > end - time + slack and there[1] > size) else "other"
 
 
 def _begins_again(clock: Clock, sight: Sight) -> bool:

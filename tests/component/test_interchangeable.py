@@ -1,4 +1,4 @@
-"""Which differences between header boxes are none, and which are another configuration: a real encoder's header, edited, through the parser."""
+"""Which differences between header boxes are none, and which are a change: a real encoder's header, edited, through the real parser."""
 
 from __future__ import annotations
 

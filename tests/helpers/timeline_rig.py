@@ -157,8 +157,9 @@ class MemoryStore:
         self.rolls += 1
 
     def stored(self, track: int, time: int) -> tuple[int, int] | None:
-        found = next((row for row in self.rows if row.track == track and row.time == time and not row.flags & FLAG_GAP), None)
-        return None if found is None else (found.duration, self.fragments[track, time].size)
+        slack = next(info.timescale for info in self.tracks if info.number == track) // 100
+        found = (row for row in self.rows if row.track == track and abs(row.time - time) <= slack and not row.flags & FLAG_GAP)
+        return next(((row.duration, self.fragments[track, row.time].size) for row in found), None)
 
     def signal_at(self, track: int, time: int) -> Signal | None:
         received = [record for record in self.records if isinstance(record, SignalReceived) and record.track == track]
