@@ -78,7 +78,7 @@ class Presentation(msgspec.Struct, frozen=True):
 
     name: str
     version: int
-    """Rises with each change of the published content; the ETag's core."""
+    """Rises with each change of the published content, on this node."""
     tracks: tuple[TrackWindow, ...]
     """In the order of TrackInfo.number."""
     periods: tuple[Period, ...]

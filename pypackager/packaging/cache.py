@@ -43,11 +43,6 @@ def version(presentation: Presentation) -> tuple[int, int]:
     return presentation.version, presentation.published_ns
 
 
-def version_etag(presentation: Presentation) -> str:
-    """The entity tag of what changes with every version."""
-    return f'W/"{presentation.version:x}-{presentation.published_ns:x}"'
-
-
 def text(presentation: Presentation, slot: tuple[object, ...], arguments: tuple[object, ...], make: Callable[[], str]) -> str:
     """A piece of a manifest that seldom changes: made anew when what it is made from did."""
     kept: tuple[tuple[object, ...], str] | None = presentation.caches.get(slot)

@@ -61,7 +61,7 @@ def mpd(presentation: Presentation) -> Published:
         raise PackagerError("NOT_READY", "nothing is published yet", status=404)
 
     def make() -> Published:
-        return _page(presentation).publish(CONTENT_TYPE, cache.version_etag(presentation))
+        return _page(presentation).publish(CONTENT_TYPE)
 
     return cache.answer(presentation, ("mpd",), cache.version(presentation), make)
 

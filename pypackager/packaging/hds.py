@@ -25,6 +25,7 @@ from pypackager.packaging.hds_rows import ERA_MS, PRESENTATION_SHIFT_MS, bootstr
 from pypackager.packaging.hls_master import peak_bps
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.markup import attributes, escape
+from pypackager.packaging.rows import entity_tag
 from pypackager.packaging.timing import NS
 from pypackager.packaging.urls import HdsBootstrap, HdsMedia, build, stem
 from pypackager.packaging.window import (
@@ -97,8 +98,7 @@ def _manifest(presentation: Presentation, entries: list[_Media]) -> Published:
     lines.append("</manifest>")
     body = ("\n".join(lines) + "\n").encode()
     # Of the content: while live it stays the same over many versions.
-    etag = f'W/"{crc32(body):08x}-{len(body):x}"'
-    return Published(content_type=CONTENT_TYPE, body=body, lifetime="manifest", etag=etag)
+    return Published(content_type=CONTENT_TYPE, body=body, lifetime="manifest", etag=entity_tag(crc32(body), len(body)))
 
 
 def _media(presentation: Presentation) -> list[_Media]:
@@ -167,7 +167,8 @@ def bootstrap(presentation: Presentation, target: HdsBootstrap) -> Published:
 
     def make() -> Published:
         page = bootstrap_page(presentation, track, audio, rows)
-        return Published(content_type="video/abst", body=page.body(), lifetime="manifest", etag=cache.version_etag(presentation))
+        etag = entity_tag(crc32(page.join()), page.size())
+        return Published(content_type="video/abst", body=page.body(), lifetime="manifest", etag=etag)
 
     return cache.answer(presentation, ("abst", target.audio, track.info.number), cache.version(presentation), make)
 

@@ -9,7 +9,7 @@ has no predecessor for the client: it is rendered anew in each playlist, with it
 from __future__ import annotations
 
 from functools import partial
-from zlib import crc32
+from itertools import pairwise
 
 import msgspec
 
@@ -20,9 +20,18 @@ from pypackager.packaging import cache
 from pypackager.packaging.rows import Page, Strip
 from pypackager.packaging.segments import complete, independent, is_broken, listed, next_open, split
 from pypackager.packaging.signals import date_ranges
-from pypackager.packaging.timing import extinf, to_ns, utc_text
+from pypackager.packaging.timing import extinf, from_ns, to_ns, utc_text
 from pypackager.packaging.urls import Flavour, Init, build, media_path, ts_path
-from pypackager.packaging.window import audio_rows, config_at, default_audio, end_time, first_media, is_gap, target_duration_s
+from pypackager.packaging.window import (
+    audio_rows,
+    config_at,
+    default_audio,
+    end_time,
+    first_media,
+    interval_ns,
+    is_gap,
+    target_duration_s,
+)
 
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
 
@@ -64,9 +73,7 @@ def media_playlist(presentation: Presentation, track: TrackWindow, flavour: Flav
     state = (*rows, presentation.ended, playlist.audio, told)
 
     def make() -> Published:
-        words = [*(f"{number:x}" for number in rows), "end" if presentation.ended else "live", playlist.audio]
-        words += [f"{crc32(told.encode()):x}"] if told else []
-        return _page(playlist, start, stop, told).publish(CONTENT_TYPE, f'W/"{"-".join(words)}"')
+        return _page(playlist, start, stop, told).publish(CONTENT_TYPE)
 
     return cache.answer(presentation, ("hls", flavour, track.info.number), state, make)
 
@@ -113,6 +120,8 @@ def _segment(playlist: _Playlist, start: int, stop: int, *, head: bool = False) 
     media = first_media(track, start, stop)
     text = ""
     apart = head or int(track.discontinuity[start]) != int(track.discontinuity[start - 1])
+    if not head:
+        text += _left_out(playlist, start)
     if apart and not head:
         # One tag for each number, also when a whole period left no segment in this track: the renditions keep the same count.
         text += "#EXT-X-DISCONTINUITY\n" * max(1, int(track.discontinuity[start]) - int(track.discontinuity[start - 1]))
@@ -124,6 +133,26 @@ def _segment(playlist: _Playlist, start: int, stop: int, *, head: bool = False) 
         text += "#EXT-X-GAP\n"
     uri = _uri(playlist, time, stop - start)
     return f"{text}#EXTINF:{extinf(time, end_time(track, stop - 1), timescale)},\n../{uri}\n"
+
+
+def _left_out(playlist: _Playlist, start: int) -> str:
+    """The segments between the one before and the one that opens with a row: nothing of them came, and other data centres have them.
+
+    Gaps (RFC 8216bis 4.4.4.7) where those have segments: the numbers are the same there.
+    """
+    presentation, track = playlist.presentation, playlist.track
+    stop, scale, count = int(track.segment[start]), track.info.timescale, presentation.fragments_per_segment
+    first, length_ns = int(track.segment[start - 1]) + 1, interval_ns(presentation) * count
+    if first >= stop:
+        return ""
+    # The segment may have lost its first fragments, too. Where encoders number their fragments, times do not show it.
+    start_ns = to_ns(int(track.time[start]), scale)
+    end_ns = stop * length_ns if abs(start_ns - stop * length_ns) < length_ns else start_ns
+    borders = [end_ns - (stop - number) * length_ns for number in range(first, stop + 1)]
+    text = f"#EXT-X-PROGRAM-DATE-TIME:{utc_text(presentation.anchor_ns + borders[0])}\n"
+    for begin, end in pairwise(from_ns(border, scale) for border in borders):
+        text += f"#EXT-X-GAP\n#EXTINF:{extinf(begin, end, scale)},\n../{_uri(playlist, begin, count)}\n"
+    return text
 
 
 def _sounds(playlist: _Playlist, start: int, stop: int) -> bool:

@@ -17,6 +17,7 @@ from pypackager.packaging.choices import names
 from pypackager.packaging.hls import CONTENT_TYPE, VERSIONS
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.quoting import quoted
+from pypackager.packaging.rows import entity_tag
 from pypackager.packaging.segments import independent, listed
 from pypackager.packaging.timing import NS
 from pypackager.packaging.ts_rate import ts_bps
@@ -49,8 +50,7 @@ def multivariant_playlist(presentation: Presentation, flavour: Flavour) -> Publi
 
     def make() -> Published:
         body = _body(presentation, flavour, video, audio)
-        etag = f'W/"{crc32(body):08x}-{len(body):x}"'
-        return Published(content_type=CONTENT_TYPE, body=body, lifetime="manifest", etag=etag)
+        return Published(content_type=CONTENT_TYPE, body=body, lifetime="manifest", etag=entity_tag(crc32(body), len(body)))
 
     return cache.answer(presentation, ("hls master", flavour), state, make)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from zlib import crc32
 
 from pypackager import _core
 from pypackager.model.plan import Published, Text
@@ -214,6 +215,27 @@ class Page:
         first, *rest = _core.assemble_gzip([part.deflated() if isinstance(part, Stretch) else part for part in self._parts()])
         return Text((first, *rest)) if rest else first
 
-    def publish(self, content_type: str, etag: str) -> Published:
+    def publish(self, content_type: str) -> Published:
         """The manifest as an answer."""
-        return Published(content_type=content_type, body=self.body(), gzip=self.gzip(), lifetime="manifest", etag=etag)
+        body, member = self.body(), self.gzip()
+        return Published(content_type=content_type, body=body, gzip=member, lifetime="manifest", etag=self._etag(member))
+
+    def _etag(self, member: bytes | Text | None) -> str:
+        if member is None:
+            return entity_tag(crc32(self.join()), self.size())
+        # The gzip member ends with the sum of the text (RFC 1952 2.3.1), which was put together from those of its blocks.
+        last = member if isinstance(member, bytes) else member.parts[-1]
+        return entity_tag(int.from_bytes(last[-8:-4], "little"), self.size())
+
+
+def entity_tag(crc: int, size: int) -> str:
+    """The entity tag of a manifest: a function of its text alone.
+
+    Two origins that are fed alike have the same one for the same text, however often each was restarted, and never one for two texts: a
+    cache that asks the other one whether its copy is still good must not keep the wrong one.
+
+    Args:
+        crc: CRC-32 of the text.
+        size: its bytes.
+    """
+    return f'W/"{crc:08x}-{size:x}"'

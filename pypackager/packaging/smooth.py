@@ -105,7 +105,7 @@ def manifest(presentation: Presentation) -> Published:
     """
 
     def make() -> Published:
-        return _page(presentation).publish(CONTENT_TYPE, cache.version_etag(presentation))
+        return _page(presentation).publish(CONTENT_TYPE)
 
     return cache.answer(presentation, ("smooth",), cache.version(presentation), make)
 

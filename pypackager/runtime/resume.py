@@ -12,7 +12,7 @@ from pypackager.timeline.feeds import Now
 from pypackager.timeline.gops import BLIND_NS
 from pypackager.timeline.identity import identity
 from pypackager.timeline.pending import Fragment, TrackLine
-from pypackager.timeline.rhythm import Segmenter
+from pypackager.timeline.rhythm import UTC_NS, Segmenter
 from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS, from_ns, to_ns
 
@@ -48,7 +48,9 @@ def resume_timeline(timeline: Timeline, ledger: Ledger, now: Now, past_ns: int =
     publisher.first_segment = 1 + max((track.segment for track in ledger.tracks.values()), default=-1)
     if ledger.measured is not None and not ledger.fresh:
         measured = ledger.measured
-        publisher.rhythm = Segmenter(Measured(measured.interval_ns, measured.fragments_per_segment, ledger.target_duration_s))
+        shared = timeline.options.mode == "source" and (publisher.last_end_ns or 0) >= UTC_NS
+        rhythm = Measured(measured.interval_ns, measured.fragments_per_segment, ledger.target_duration_s)
+        publisher.rhythm = Segmenter(rhythm, shared=shared)
         _resume_segment(publisher.rhythm, ledger)
         for track in ledger.tracks.values():
             if len(track.columns):

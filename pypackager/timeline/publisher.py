@@ -12,7 +12,7 @@ from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.periods import held_back, hole_ns, opens_period
 from pypackager.timeline.ports import Alert, Options, Store
-from pypackager.timeline.rhythm import Segmenter, measure
+from pypackager.timeline.rhythm import UTC_NS, Segmenter, measure
 from pypackager.timeline.rows import flags_of, row_of, rows_of, turns
 from pypackager.timeline.sessions import MAX_TIME_NS
 from pypackager.timeline.times import SECOND_NS
@@ -141,7 +141,7 @@ class Publisher:
         longest = max(slot.leader.ns(fragment.duration) for fragment in whole)
         measured = measure(longest, self._options.interval_ns, self._options.fragments_per_segment)
         self._store.append(measured)
-        return Segmenter(measured, self.first_segment)
+        return Segmenter(measured, self.first_segment, shared=self._options.mode == "source" and slot.start_ns >= UTC_NS)
 
     def _raise_target(self, rhythm: Segmenter, slot: Slot) -> None:
         lengths = [line.ns(f.duration) for line in self._lines.values() for f in slot.members.get(line.info.number, [])]

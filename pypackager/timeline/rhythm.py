@@ -13,6 +13,8 @@ from pypackager.timeline.times import SECOND_NS
 REMEMBERED = 16
 """So many segments back a late fragment is put where it belongs."""
 MAX_NS = 1 << 63
+UTC_NS = 946_684_800 * SECOND_NS
+"""2000-01-01: times from here on count from 1970, as those of encoders that were synchronised for several data centres."""
 
 
 def fragments_per_segment(interval_ns: int) -> int:
@@ -44,10 +46,13 @@ class Segmenter:
     Args:
         rhythm: of the channel.
         first: what the number of the first segment is at least.
+        shared: the times are those of other data centres as well. Behind a hole numbers go on where those have come to: what lies between
+            is listed as gaps. Else they go on with the next one.
     """
 
-    def __init__(self, rhythm: Measured, first: int = 0) -> None:
+    def __init__(self, rhythm: Measured, first: int = 0, *, shared: bool = False) -> None:
         self.rhythm = rhythm
+        self.shared = shared
         self._first = first
         self._count = 0
         self._openings: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
@@ -90,6 +95,8 @@ class Segmenter:
                 or (index < 0 and rounded_seconds(end_ns - opened_ns) > self.rhythm.target_duration_s)
             )
             number += opens
+            if period and self.shared:
+                number = max(number, position // per_segment)
         if opens:
             if period:
                 self._openings.clear()

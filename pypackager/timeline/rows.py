@@ -75,7 +75,8 @@ def flags_of(fragment: Fragment) -> int:
 def row_of(line: TrackLine, rhythm: Segmenter, period: int, time: int, duration: int, flags: int) -> Row:
     """The next row of a track, of the segment that it goes to.
 
-    A track's media sequence number is its last one plus one whenever a segment opens; a track that joins takes the channel's.
+    A track's media sequence number is its last one plus one whenever a segment opens; a track that joins takes the channel's, and so does
+    one that is behind it when a period opens, where numbers are those of other data centres, too.
     """
     place, gap = rhythm.segment_at(_middle_ns(line, time, duration)), bool(flags & FLAG_GAP)
     if line.segment is None or line.period != period:
@@ -85,7 +86,8 @@ def row_of(line: TrackLine, rhythm: Segmenter, period: int, time: int, duration:
         too_long = rounded_seconds(line.ns(time + duration) - line.opened_ns) > rhythm.rhythm.target_duration_s
         opens = line.closed or place > line.place or gap != line.gap or too_long
     if opens:
-        line.segment = place if line.segment is None else line.segment + 1
+        joins = line.segment is None or (rhythm.shared and line.period != period and place > line.segment)
+        line.segment = place if joins else (line.segment or 0) + 1
         line.place, line.opened_ns = place, line.ns(time)
         line.period, line.closed = period, False
         flags |= FLAG_OPENS

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
+import zlib
+
+import pytest
 
 from pypackager.model.plan import Text
-from pypackager.packaging.rows import BLOCK, Page, Strip
+from pypackager.packaging.rows import BLOCK, Page, Strip, entity_tag
 
 ROWS = 8 * BLOCK
 
@@ -43,12 +46,24 @@ def test_both_forms_of_a_page_are_its_text_and_share_what_versions_have_in_commo
     assert member.parts[1] is old_gzip.parts[1]
 
 
+@pytest.mark.parametrize("count", [5, BLOCK // 2, ROWS], ids=["plain", "one piece", "in parts"])
+def test_the_entity_tag_is_of_the_text_alone(count: int) -> None:
+    for first in (0, 100):
+        strip = Strip(0)
+        for row in range(first, first + count):
+            strip.append(row, _entry(row - first))
+        page = Page()
+        page.add_rows(strip.slice(first, first + count))
+        text = b"".join(map(_entry, range(count)))
+        assert page.publish("text/plain").etag == entity_tag(zlib.crc32(text), len(text))
+
+
 def test_a_list_is_in_memory_once_while_its_window_moves() -> None:
     strip = Strip(0)
     tracemalloc.start()
     try:
         for stop in range(ROWS, ROWS + 4 * BLOCK, BLOCK // 4):
-            _page(strip, stop).publish("text/plain", "etag")
+            _page(strip, stop).publish("text/plain")
         current, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
