@@ -60,6 +60,16 @@ def admit(publication: Publication, token: str | None, viewer: str, now_us: int)
     _refuse(publication.gate.judge(now_us, token, viewer))
 
 
+def streams(endpoint: Endpoint, publication: Publication, now_us: int) -> None:
+    """Whether a locator is published by an endpoint now, to whomever: for who balances load, and is no viewer.
+
+    Raises:
+        PackagerError: ENDPOINT_STOPPED (503), LOCATOR_EARLY, LOCATOR_EXPIRED (404).
+    """
+    for code in (endpoint.policy.judge("", "", ""), publication.gate.judge(now_us, None, "")):
+        _refuse(code if code in ("ENDPOINT_STOPPED", "LOCATOR_EARLY", "LOCATOR_EXPIRED") else None)
+
+
 def _refuse(code: str | None) -> None:
     if code is not None:
         status, detail = _REFUSALS[code]

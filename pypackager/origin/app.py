@@ -18,11 +18,12 @@ from pypackager._core import Proxies, Room, split_cmcd
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Published
 from pypackager.model.presentation import Presentation
-from pypackager.origin.admission import admit, enter, let_read, shown, without_token
+from pypackager.origin.admission import admit, enter, let_read, shown, streams, without_token
 from pypackager.origin.ahead import Ahead, Front, terms_of
 from pypackager.origin.answers import Answers
 from pypackager.origin.bodies import Bodies
 from pypackager.origin.downloads import DOWNLOAD, Downloads, send_parts
+from pypackager.origin.liveness import liveness
 from pypackager.origin.ports import AccessLog, Catalog, Core, Packager, Pages, Publication, Recorder
 from pypackager.origin.proxies import client
 from pypackager.origin.reply import METHODS, Reply, Terms, answer, preflight, problem
@@ -249,6 +250,8 @@ class Origin:
                 return _Found(_present(self._pages.static(route.name), "no such file"), "page")
             case "time":
                 return _Found(Published("text/plain; charset=utf-8", _xs_date_time(self._utc_ns()), "none", "time"), "time")
+            case "health" if route.name:
+                return self._live(route.name)
             case "health" | "ready":
                 return self._health(ready=route.place == "ready")
             case "crossdomain":
@@ -272,6 +275,14 @@ class Origin:
     def _player(self, root: str, title: str, *, folders: int) -> _Found:
         # Relative, so that the page works below any path that a CDN puts in front of ours.
         return _Found(self._pages.player("../" * folders, root.removeprefix("/"), title), "page")
+
+    def _live(self, locator: str) -> _Found:
+        publication = _present(self._catalog.publication(locator), f"no locator {locator!r}")
+        now_ns = self._utc_ns()
+        streams(self._catalog.endpoint(), publication, now_ns // 1000)
+        presentation = _present(self._catalog.located(locator, publication.asset), f"nothing under {locator!r}")
+        body = msgspec.json.encode(liveness(presentation, now_ns))
+        return _Found(Published("application/json", body, "none", "health"), "health")
 
     def _health(self, *, ready: bool) -> _Found:
         health = self._catalog.health()

@@ -39,7 +39,7 @@ class Route(msgspec.Struct, frozen=True):
 
     place: Place
     name: str = ""
-    """Locator, channel, or file below /static/."""
+    """Locator, channel, or file below /static/; of /healthz the locator that is asked for, if any."""
     asset: str = ""
     """Locator paths: the asset's name."""
     rest: str = ""
@@ -112,6 +112,8 @@ def _signed(text: str) -> Route | None:
 
 def _route(segments: list[str]) -> Route:
     head = segments[0]
+    if head == "healthz":
+        return Route("health", "/".join(segments[1:]))
     if head == "static":
         return Route("static", "/".join(segments[1:]))
     if head == "play":

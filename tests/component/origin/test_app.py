@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import threading
 
+import msgspec
 import pytest
 import trio
 
+from pypackager._core import Policy
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import SmoothFragment, Source, Stored, TsSegment
 from pypackager.origin.bodies import Bodies
-from tests.component.origin.fakes import PLAYLIST, SEGMENT, Answer, World, presentation
+from pypackager.origin.ports import Endpoint
+from tests.component.origin.fakes import NOW_NS, PLAYLIST, SEGMENT, Answer, World, presentation
+from tests.helpers.presentations import Row, Spec, audio, present, regular, video
 
 MANIFEST = "/show/show.ism/manifest(format=m3u8-cmaf)"
 
@@ -262,6 +266,43 @@ async def test_health_before_and_after_replay() -> None:
     assert (starting.status, starting.json()) == (503, {"status": "starting", "channels": 1})
     world.catalog.ready = True
     assert (await world.ask("/readyz")).json()["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("pictures_s", "sound_s", "code"),
+    [(2, 2, ""), (9.9, 2, ""), (16.5, 2, "PRESENTATION_STALE"), (2, 16.5, "PRESENTATION_STALE"), (2, None, "")],
+)
+async def test_the_health_of_a_locator(pictures_s: float, sound_s: float | None, code: str) -> None:
+    """By the newest media of each kind; gaps are none."""
+    world, now_s, scale = World(), NOW_NS / 1e9, 90_000
+    ends = [int((now_s - age_s) * scale) for age_s in (16, pictures_s)]
+    gap = {end: Row(end, 2 * scale, gap=True) for end in ends}
+    layers = [video(n, [*regular(3, start=end - 6 * scale), gap[end]]) for n, end in enumerate(ends, 1)]
+    sounds = [] if sound_s is None else [audio(3, regular(4, 2 * 48_000, start=int((now_s - sound_s - 8) * 48_000)))]
+    world.catalog.presentation = present(Spec([*layers, *sounds], anchor_ns=0, interval_ns=4 * 10**9))
+    found = await world.ask("/healthz/show")
+    assert (found.status, found.json().get("code", "")) == ((503 if code else 200), code)
+    assert found.headers["cache-control"] == "no-store"
+    if not code:
+        assert found.json()["status"] == "live"
+        assert found.json()["age_s"]["video"] == pytest.approx(pictures_s, abs=0.1)
+    world.catalog.presentation = msgspec.structs.replace(world.catalog.presentation, ended=True)
+    assert (await world.ask("/healthz/show")).json() == {"status": "ended"}
+
+
+async def test_the_health_of_what_is_not_served() -> None:
+    world = World()
+    assert (await world.ask("/healthz/a/b")).status == 200, "a locator may have slashes"
+    assert (await world.ask("/healthz/other")).status == 404
+    world.catalog.terms = {"signed": True}
+    world.catalog.served = Endpoint(Policy(running=True, allow=["192.0.2.1"], hosts=["h"], secret="s" * 12))
+    assert (await world.ask("/healthz/show")).status == 200, "who balances load is no viewer"
+    world.catalog.served = Endpoint(Policy(running=False))
+    stopped = await world.ask("/healthz/show")
+    assert (stopped.status, stopped.json()["code"]) == (503, "ENDPOINT_STOPPED")
+    world.catalog.served = Endpoint(Policy(running=True))
+    world.catalog.terms = {"expires": 1}
+    assert (await world.ask("/healthz/show")).json()["code"] == "LOCATOR_EXPIRED"
 
 
 async def test_pages() -> None:
