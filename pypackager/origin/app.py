@@ -278,10 +278,9 @@ class Origin:
 
     def _live(self, locator: str) -> _Found:
         publication = _present(self._catalog.publication(locator), f"no locator {locator!r}")
-        now_ns = self._utc_ns()
-        streams(self._catalog.endpoint(), publication, now_ns // 1000)
+        streams(self._catalog.endpoint(), publication, self._utc_ns() // 1000)
         presentation = _present(self._catalog.located(locator, publication.asset), f"nothing under {locator!r}")
-        body = msgspec.json.encode(liveness(presentation, now_ns))
+        body = msgspec.json.encode(liveness(presentation, self._catalog.silent_s(locator)))
         return _Found(Published("application/json", body, "none", "health"), "health")
 
     def _health(self, *, ready: bool) -> _Found:

@@ -5,7 +5,7 @@ In: nothing. Out: Protocols. Never: an implementation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from pypackager._core import Gate, Policy, Room
 from pypackager.model.plan import Body, Movie, MoviePiece, Published
 from pypackager.model.presentation import Presentation
+from pypackager.model.track import Kind
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -64,6 +65,10 @@ class Catalog(Protocol):
 
     def located(self, locator: str, asset: str) -> Presentation | None:
         """What a locator publishes under the asset's name; None when there is no such locator or it is another asset's."""
+        ...
+
+    def silent_s(self, locator: str) -> Mapping[Kind, float]:
+        """Seconds since pictures, and since sound, came last into what a locator publishes; empty when nothing comes any more."""
         ...
 
     def preview_policies(self, channel: str) -> tuple[str | None, str | None] | None:

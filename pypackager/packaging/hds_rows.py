@@ -69,7 +69,8 @@ def bootstrap_page(presentation: Presentation, track: TrackWindow, audio: TrackW
     strip.feed(fed_track, times, track.first + rows.stop)
     last_ms, length_ms = times(int(track.time[rows.stop - 1]), int(track.duration[rows.stop - 1]), track.info.timescale)
     start, stop = track.first + rows.start, track.first + rows.stop
-    version = presentation.version & 0xFFFFFFFF
+    # Of what is listed alone, as everything else that is said: it rises with each row, and at the end.
+    version = (2 * stop + presentation.ended) & 0xFFFFFFFF
     return abst(strip, start, stop, live=not presentation.ended, version=version, end_ms=last_ms + length_ms)
 
 

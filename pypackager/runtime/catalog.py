@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from pypackager._core import Audience, Gate, Policy, Room
 from pypackager.control.resources import Locator, Resources, StreamingEndpoint
 from pypackager.model.duration import parse_duration
 from pypackager.model.presentation import Presentation
+from pypackager.model.track import Kind
 from pypackager.origin.ports import Endpoint, Health, Publication
 from pypackager.runtime.fleet import Fleet
 
@@ -58,6 +59,13 @@ class LiveCatalog:
             return channel.program(program.name)
         shelved = self._fleet.shelf.get(asset)
         return None if shelved is None else shelved.presentation()
+
+    def silent_s(self, locator: str) -> Mapping[Kind, float]:
+        """How long nothing new has come; nothing of what no channel records."""
+        found = self._fleet.registry.resources.locators.get(locator)
+        program = None if found is None else self._fleet.registry.resources.user(found.asset)
+        channel = None if program is None else self._fleet.channels.get(program.channel)
+        return {} if channel is None else channel.silent_s()
 
     def condition(self, channel: str, client: str) -> dict[str, Any] | None:
         """How a channel is."""

@@ -23,6 +23,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import Event, Published
+from pypackager.model.track import Kind
 from pypackager.runtime.alerts import Alert, Alerts
 from pypackager.runtime.condition import describe
 from pypackager.runtime.decisions import Kept, Unwritten
@@ -80,6 +81,7 @@ class LiveChannel:
         """What its open fragments may hold in memory, whatever connections bring them."""
         self._alerts = Alerts()
         self._drift = Drift()
+        self._began_ns = now().mono_ns
         self._left_ns: int | None = None
         """When its last connection went."""
         self._tuning = tuning
@@ -358,6 +360,11 @@ class LiveChannel:
     def _let_see(self, client: str) -> None:
         if not self._preview_allow.allows(client):
             raise PackagerError("PREVIEW_FORBIDDEN", f"{client} is not in the channel's preview_allow", status=403)
+
+    def silent_s(self) -> dict[Kind, float]:
+        """Seconds since pictures, and since sound, were published last, or since the daemon has the channel."""
+        kinds: tuple[Kind, ...] = ("video", "audio")
+        return {kind: (self._now().mono_ns - self._meters.media_ns.get(kind, self._began_ns)) / SECOND_NS for kind in kinds}
 
     def program(self, name: str) -> Presentation:
         """What a program shows.

@@ -11,6 +11,7 @@ from pypackager._core import Budget
 from pypackager.dvr.track import Track
 from pypackager.model.presentation import Presentation
 from pypackager.model.records import FLAG_GAP, Row
+from pypackager.model.track import Kind
 from pypackager.runtime.metrics import Metrics
 from pypackager.timeline.feeds import Now
 from pypackager.timeline.times import SECOND_NS, to_ns
@@ -42,6 +43,8 @@ class Meters:
         self._tracks: dict[str, _TrackMeters] = {}
         self.newest_ns: int | None = None
         """When the published edge moved last, by the monotonic clock; None: never."""
+        self.media_ns: dict[Kind, int] = {}
+        """When media of a kind was published last, by the same clock."""
         self._spilled = 0
 
     def runs(self, now: Now, *, running: bool) -> None:
@@ -68,6 +71,7 @@ class Meters:
                 continue
             self._fragments.inc()
             track = tracks[row.track]
+            self.media_ns[track.info.kind] = mono_ns
             place = track.columns.first_from(row.time)
             size = track.columns.size_between(place, place + 1)
             meters = self._of(track.info.id)

@@ -1,5 +1,7 @@
-"""Service redundancy: two data centres that are fed by synchronised encoders agree without talking (ingest specification, "Service
-redundancy"): the same names, numbers, dates and tags, whatever came in which order, later, or with a restart between.
+"""Service redundancy: two data centres that are fed by synchronised encoders agree without talking.
+
+The ingest specification, "Service redundancy": the same names, numbers, dates and tags, whatever came in which order, later, or with a
+restart between.
 """
 
 from __future__ import annotations

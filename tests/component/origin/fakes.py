@@ -13,6 +13,7 @@ from pypackager._core import Audience, Gate, Policy, Proxies, Room
 from pypackager.model.errors import PackagerError
 from pypackager.model.plan import Body, Movie, MoviePiece, Published, Range, SmoothFragment, Source, Stored, TsSegment
 from pypackager.model.presentation import Presentation
+from pypackager.model.track import Kind
 from pypackager.origin.app import Origin, create_app
 from pypackager.origin.ports import Endpoint, Health, Publication
 
@@ -54,6 +55,7 @@ class FakeCatalog:
         """Of the gate."""
         self.served = Endpoint(Policy(running=True))
         self.audience = Audience()
+        self.silent: dict[Kind, float] = {}
         self.kept: dict[str, Any] = {}
         """How long answers may be kept."""
 
@@ -70,6 +72,9 @@ class FakeCatalog:
 
     def preview_policies(self, channel: str) -> tuple[str | None, str | None] | None:
         return (None, "<cross-domain-policy/>") if channel == "news" else None
+
+    def silent_s(self, locator: str) -> dict[Kind, float]:
+        return self.silent
 
     def condition(self, channel: str, client: str) -> dict[str, Any] | None:
         self.preview_clients.append(client)

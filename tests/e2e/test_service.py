@@ -1,0 +1,128 @@
+"""Service redundancy: two daemons, each with an encoder of its own, behind a name that moves playing clients (ingest specification)."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.browser import assert_all_play, chromium, watch
+from tests.helpers.daemon import Channel, Daemon, running_daemon
+from tests.helpers.encoders import wait_until
+from tests.helpers.frames import read_file
+from tests.helpers.media import EVENT, LADDER_SHORT, material
+from tests.helpers.outputs import assert_outputs
+from tests.helpers.presentation import OUTPUTS
+from tests.helpers.service import Service, epoch, push_in_step, running_service
+
+pytestmark = pytest.mark.e2e
+
+NEWS = Channel("news")
+
+
+def everything(daemon: Daemon) -> dict[str, tuple[bytes, str]]:
+    """Body and entity tag of each manifest and of all that these name, in every format, by the URL's path."""
+    found: dict[str, tuple[bytes, str]] = {}
+
+    def fetch(url: str) -> bytes:
+        answer = daemon.get(url)
+        assert answer.status_code == 200, f"{answer.status_code}: {url}"
+        # When an operator ends a program is no affair of the encoders'.
+        text = re.sub(rb' publishTime="\S+"', b"", answer.content)
+        found[answer.url.path] = (text, answer.headers["etag"] if text == answer.content else "")
+        return answer.content
+
+    for output in OUTPUTS.values():
+        output.read(fetch, daemon.presentation("news", output.manifest))
+    return found
+
+
+def test_bytes_names_and_tags_are_equal(tmp_path: Path) -> None:
+    """One side's encoder breaks off and comes back with what it had not sent, and its daemon is started anew."""
+    source, began = material(LADDER_SHORT), epoch() - 240
+    with running_daemon(tmp_path / "a", NEWS) as here, running_daemon(tmp_path / "b", NEWS) as there:
+        push_in_step(here.ingest("news"), source, tmp_path / "a.log", began, rate=0).finish()
+        push_in_step(there.ingest("news"), source, tmp_path / "b.log", began, rate=0, extra=("-t", "6")).finish()
+        there.wait_for_encoders()
+        there.stop()
+        there.start()
+        push_in_step(there.ingest("news"), source, tmp_path / "b2.log", began, start=2, rate=0).finish()
+        for daemon in (here, there):
+            daemon.end_program("news")
+        ours, theirs = everything(here), everything(there)
+        assert ours.keys() == theirs.keys()
+        assert [path for path, answer in ours.items() if answer != theirs[path]] == []
+        assert_outputs(there, "news", read_file(source))
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.xdist_group("browser")
+@pytest.mark.parametrize("formats", [("hls", "dash", "smooth"), ("ts", "ts3", "shaka-dash", "shaka-hls")], ids="+".join)
+def test_players_are_moved_in_mid_play(formats: tuple[str, ...], tmp_path: Path) -> None:
+    """To the other data centre, back, and away again because the first one dies."""
+    source = material(EVENT)
+    with ExitStack() as stack:
+        daemons = [stack.enter_context(running_daemon(tmp_path / name, NEWS, unjudged="one is killed")) for name in "ab"]
+        here, there = daemons
+        began = epoch()
+        stack.enter_context(push_in_step(here.ingest("news"), source, tmp_path / "a.log", began))
+        # The second set of encoders was started later.
+        time.sleep(2)
+        stack.enter_context(push_in_step(there.ingest("news"), source, tmp_path / "b.log", began, start=2))
+        for daemon in daemons:
+            daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF", 40)
+        service = stack.enter_context(running_service(tmp_path / "service", *(daemon.port("origin") for daemon in daemons)))
+        time.sleep(12)
+        browser = stack.enter_context(chromium())
+        players = {name: stack.enter_context(watch(browser, service.url(f"play/news?muted=1&format={name}"))) for name in formats}
+        for player in players.values():
+            player.wait_until_playing()
+        for after_s, move in ((8.0, lambda: service.move(1)), (18.0, lambda: service.move(0)), (28.0, here.kill)):
+            timer = threading.Timer(after_s, move)
+            stack.callback(timer.cancel)
+            timer.start()
+        assert_all_play(players, 42)
+        for daemon, alive in zip(daemons, (False, True), strict=True):
+            assert daemon.running() == alive
+        served = served_in_turn(service)
+        assert served == [0, 1, 0, 1], served
+
+
+def served_in_turn(service: Service) -> list[int]:
+    """Who served segments, each change once; a request or two may still be on its way while viewers are moved."""
+    served = service.served_by(r"\.(m4s|ts)|Fragments")
+    turns: list[int] = []
+    for at, who in enumerate(served):
+        if (not turns or turns[-1] != who) and len(set(served[at : at + 4])) == 1:
+            turns.append(who)
+    return turns
+
+
+def test_a_traffic_manager_sees_what_fails(tmp_path: Path) -> None:
+    """The health of a locator: before, while, and after its encoder sends; pictures alone may be missing."""
+    source = material(EVENT)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, NEWS, unjudged="its sound goes on alone"))
+        health = daemon.origin("healthz/news")
+
+        def says(status: int) -> Callable[[], bool]:
+            return lambda: daemon.get(health).status_code == status
+
+        assert not daemon.probe(health)
+        began = epoch()
+        pictures = stack.enter_context(push_in_step(daemon.ingest("news", "pictures"), source, tmp_path / "p.log", began, extra=("-an",)))
+        sound_only = ("-vn", "-frag_duration", "2000000")
+        stack.enter_context(push_in_step(daemon.ingest("news", "sound"), source, tmp_path / "s.log", began, extra=sound_only))
+        wait_until(says(200), "it is not live")
+        assert daemon.get(health).json()["silent_s"].keys() == {"video", "audio"}
+        pictures.kill()
+        wait_until(says(503), "it is live without pictures", 40)
+        stale = daemon.get(health).json()
+        assert stale["code"] == "PRESENTATION_STALE"
+        assert "video" in stale["detail"]
+        assert "audio" not in stale["detail"]
