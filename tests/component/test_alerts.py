@@ -18,8 +18,8 @@ from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 class Told(ChannelNode):
     """A channel whose news are kept."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, **options: Any) -> None:
+        super().__init__(directory, **options)
         self.news: list[tuple[str, str]] = []
         self.channel._tell = self._hear
 

@@ -94,9 +94,12 @@ def running_service(folder: Path, *ports: int) -> Iterator[Service]:
         service.stop()
 
 
-def epoch() -> int:
-    """A UTC second, a little ago, at which synchronised encoders begin: a multiple of every usual segment."""
-    return int(time.time() - 2) // 24 * 24
+def border() -> int:
+    """Waits for the next UTC second at which segments of 2, 3 and 6 seconds begin: players go by UTC, media that is older is late."""
+    now = time.time()
+    second = int(now) // 6 * 6 + 6
+    time.sleep(second - now)
+    return second
 
 
 def push_in_step(
