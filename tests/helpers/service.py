@@ -103,7 +103,8 @@ def border() -> int:
 
 
 def push_in_step(
-    url: str, source: Path, log: Path, began: int, *, start: int = 0, rate: float = 1.0, extra: Sequence[str] = ()
+    url: str, source: Path, log: Path, began: int, *,
+    start: int = 0, rate: float = 1.0, maps: Sequence[str] = ("0",), extra: Sequence[str] = (),
 ) -> Encoder:  # fmt: skip
     """An encoder whose times are UTC: the material's second `start` has the time `began + start`, whichever encoder sends it."""
-    return push_isml(url, source, log, rate=rate, start=start, extra=("-output_ts_offset", str(began + start), *extra))
+    return push_isml(url, source, log, rate=rate, start=start, maps=maps, extra=("-output_ts_offset", str(began + start), *extra))
