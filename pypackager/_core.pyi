@@ -33,6 +33,7 @@ __all__ = [
     "Networks",
     "Policy",
     "Proxies",
+    "PublishEnded",
     "PublishRequested",
     "Pump",
     "PumpEvent",
@@ -386,9 +387,14 @@ class ConnectRequested:
 
 @final
 class PublishRequested:
-    """An RTMP publish; media waits until accept() or refuse()."""
+    """An RTMP publish; media waits until accept() or refuse().
+
+    A further publish of a connection has a number of its own, and is a connection to accept(), bind(), refuse() and close() from then on.
+    """
 
     conn: int
+    parent: int | None
+    """Of a further publish: the connection whose socket it shares."""
     app: str
     stream: str
     query: str
@@ -459,6 +465,15 @@ class SignalReady:
     data: bytes
 
 @final
+class PublishEnded:
+    """The first publish of an RTMP connection is over, the connection is not. Further publishes are Closed then."""
+
+    conn: int
+    code: str
+    """Empty for an orderly end."""
+    detail: str
+
+@final
 class Warned:
     """A fault that did not end the connection."""
 
@@ -487,6 +502,7 @@ PumpEvent: TypeAlias = (
     | SignalsFound
     | SignalReady
     | BodyEnd
+    | PublishEnded
     | Warned
     | Closed
 )
@@ -555,13 +571,13 @@ class Pump:
         """HTTP: the answer to the request."""
 
     def refuse(self, conn: int, code: str, description: str) -> None:
-        """RTMP: onStatus with level error, then close."""
+        """RTMP: onStatus with level error. The connection is closed when none of its publishes is left."""
 
     def close(self, conn: int) -> None:
-        """Closes the connection."""
+        """Closes the connection; of a further publish that alone."""
 
     def hold(self, conn: int, held: bool) -> None:
-        """Back-pressure: stops or resumes reading a connection."""
+        """Back-pressure: stops or resumes reading a connection; a further publish goes with its own."""
 
     def stats(self) -> list[ConnectionStats]: ...
     def stop(self) -> None:

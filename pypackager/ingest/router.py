@@ -18,6 +18,7 @@ from pypackager._core import (
     CoreError,
     NeedClock,
     Proxies,
+    PublishEnded,
     PublishRequested,
     PumpEvent,
     Request,
@@ -40,7 +41,7 @@ _FIELDS = {405: ("Allow", "POST, PUT"), 503: ("Retry-After", "2")}
 
 
 class Connection(msgspec.Struct):
-    """A connection that the pump serves."""
+    """A connection that the pump serves, or a further publish of one."""
 
     conn: int
     peer: str
@@ -56,6 +57,8 @@ class Connection(msgspec.Struct):
     """The body is complete and waits for its last fragment to be written."""
     drained: bool = False
     """It was told to come back on another connection."""
+    parent: int | None = None
+    """Of a further publish: the connection whose socket it shares."""
 
 
 class Router:
@@ -106,7 +109,7 @@ class Router:
         touched: dict[int, Intake] = {}
         announced: dict[int, Connection] = {}
         for event in events:
-            connection = self.connections.get(event.conn)
+            connection = self.connections.get(event.conn) or self._further(event)
             if connection is None:
                 continue
             self._guard(connection, type(event).__name__, partial(self._handle, connection, event))
@@ -120,6 +123,15 @@ class Router:
                 self._guard(connection, "admit", partial(connection.channel.admit, connection.conn))
         for channel in touched.values():
             channel.advance()
+
+    def _further(self, event: PumpEvent) -> Connection | None:
+        """A further publish of a connection: it comes from the same peer, who is the same user."""
+        parent = self.connections.get(event.parent or 0) if isinstance(event, PublishRequested) else None
+        if parent is None:
+            return None
+        further = Connection(event.conn, parent.peer, parent.protocol, socket=parent.socket, seal=parent.seal, parent=parent.conn)
+        self.connections[event.conn] = further
+        return further
 
     def _guard(self, connection: Connection, what: str, act: Callable[[], None]) -> None:
         """Does something for a connection; a fault is the end of that connection alone."""
@@ -176,13 +188,20 @@ class Router:
         elif isinstance(event, ConnectRequested):
             self._greet(connection, event)
         elif isinstance(event, PublishRequested):
-            owner = self._owner(host_of_url(event.tc_url))
-            self._enter(connection, parse_rtmp_target(event.app, event.stream, event.query, owner), event.encoder)
+            self._enter(connection, self._published(connection, event), event.encoder)
         elif isinstance(event, BodyEnd):
             connection.ending = True
             if channel is not None:
                 channel.complete(event.conn)
             self.settle()
+        elif isinstance(event, PublishEnded):
+            self._leave(connection)
+            if event.code:
+                self._log.warning("ended", conn=event.conn, code=event.code, detail=event.detail, **_where(connection))
+            if channel is not None:
+                if event.code:
+                    channel.alert(event.code, event.detail)
+                channel.advance()
         elif isinstance(event, Warned):
             where = _where(connection)
             self._log.warning("ingest", conn=event.conn, code=event.code, detail=event.detail, offset=event.offset, **where)
@@ -206,6 +225,20 @@ class Router:
         agent = next((value for name, value in request.headers if name.lower() == "user-agent"), "")
         host = next((value for name, value in request.headers if name == "host"), "")
         self._enter(connection, parse_http_target(request.target, self._owner(host_of(host))), agent, request)
+
+    def _published(self, connection: Connection, event: PublishRequested) -> Target:
+        """What is to be published. All publishes of a connection are of one channel: what they hold is counted together."""
+        target = parse_rtmp_target(event.app, event.stream, event.query, self._owner(host_of_url(event.tc_url)))
+        for other in self._sharing(connection):
+            if other.channel is not None and other.target is not None and other.target.channel != target.channel:
+                detail = f"the connection publishes to channel {other.target.channel} already: one channel a connection"
+                raise PackagerError("PUBLISH_OTHER_CHANNEL", detail, status=400)
+        return target
+
+    def _sharing(self, connection: Connection) -> list[Connection]:
+        """The others that share its socket."""
+        root = connection.parent or connection.conn
+        return [each for each in self.connections.values() if root in (each.parent, each.conn) and each is not connection]
 
     def _greet(self, connection: Connection, event: ConnectRequested) -> None:
         """Asks who it is where the application is a channel's that has users: encoders say so in their connect alone."""
@@ -247,8 +280,9 @@ class Router:
         for connection in left:
             connection.drained = True
             if connection.channel is None:
-                # Between two requests.
-                self._pump.close(connection.conn)
+                # Between two requests; a connection whose other publishes go on ends with the last of them.
+                if not self._sharing(connection):
+                    self._pump.close(connection.conn)
             elif not connection.ending:
                 self._answer(connection, PackagerError("DRAINED", "a planned disconnect: connect again", status=503, fault="operator"))
             self._log.info("drained", conn=connection.conn, side=side, **_where(connection))

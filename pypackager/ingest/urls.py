@@ -63,9 +63,13 @@ def parse_rtmp_target(app: str, stream: str, query: str, owner: str | None = Non
     Where the host has an owner, its name is not in the path, and another may stand there: RTMP has no URL without an application.
 
     Raises:
-        PackagerError: INGEST_URL_INVALID.
+        PackagerError: INGEST_URL_INVALID; STREAM_NAME_PATTERN (400) for the `%i` in whose place a multi-bitrate encoder was to put a
+            number. It is no percent-encoding, and all layers would have one name.
     """
     path = f"{app}/{stream}"
+    if "%i" in path:
+        detail = f"{_shown(path)} still has its %i: the encoder was to put the number of the layer there; name each layer"
+        raise PackagerError("STREAM_NAME_PATTERN", detail)
     parts = [part for part in path.split("/") if part]
     if owner is not None:
         sided = len(parts) > 1 and parts[-2].lower() in _SIDES

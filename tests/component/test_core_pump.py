@@ -167,7 +167,7 @@ def test_events_say_what_they_are(pump: _core.Pump, feed_of: FeedOf) -> None:
     feed = feed_of("rtmp", "rtmp_gstreamer.bin")
     feed.run(_core.NeedClock)
     text = repr(feed.events)
-    assert f"PublishRequested(conn={feed.conn}, app='" in text
+    assert f"PublishRequested(conn={feed.conn}, parent=None, app='" in text
     assert "jump=False" in text
     [stats] = pump.stats()
     assert repr(stats).startswith(f"ConnectionStats(conn={feed.conn}, bytes_received=")

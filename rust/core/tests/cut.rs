@@ -20,7 +20,7 @@ fn recorded(capture: &[u8]) -> (Vec<Track>, Vec<Frame>) {
     session.accept_publish();
     session.feed(&[], &mut events).unwrap();
     let (mut tracks, mut frames) = (Vec::new(), Vec::new());
-    for event in events {
+    for (_, event) in events {
         match event {
             Event::Track(track) => tracks.push(track),
             Event::Frame(frame) => frames.push(frame),

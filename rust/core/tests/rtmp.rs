@@ -1,105 +1,18 @@
 //! The RTMP session against what real encoders sent (whole connections, client to server) and against made-up faults.
 #![allow(clippy::unwrap_used)] // a test that fails here says where
 
+#[path = "support/rtmp.rs"]
+#[allow(dead_code)]
+mod client;
+
+use client::{AAC_HEADER, Run, audio, chunk, contains, number, object, publishing, run_pieces, string, timed_chunk};
 use proptest::prelude::*;
 use pypackager_core::demux::rtmp::{Event, Limits, RtmpSession, Value};
-use pypackager_core::error::Error;
 
 const FFMPEG: &[u8] = include_bytes!("data/rtmp_ffmpeg5_wrap.bin");
 const GSTREAMER: &[u8] = include_bytes!("data/rtmp_gstreamer.bin");
 const LIBRTMP: &[u8] = include_bytes!("data/rtmp_librtmp.bin");
 const OBS: &[u8] = include_bytes!("data/rtmp_obs29.bin");
-
-struct Run {
-    session: RtmpSession,
-    events: Vec<Event>,
-    output: Vec<u8>,
-    error: Option<Error>,
-}
-
-impl Run {
-    fn new(limits: Limits) -> Self {
-        Self { session: RtmpSession::new(limits), events: Vec::new(), output: Vec::new(), error: None }
-    }
-
-    /// Feeds one piece and grants a publish at once.
-    fn feed(&mut self, bytes: &[u8]) {
-        let mut result = self.session.feed(bytes, &mut self.events);
-        if self.session.paused() {
-            self.session.accept_publish();
-            result = result.and_then(|()| self.session.feed(&[], &mut self.events));
-        }
-        self.output.extend(self.session.take_output());
-        if let Err(error) = result {
-            assert!(self.error.is_none(), "a session fails once");
-            self.error = Some(error);
-        }
-    }
-}
-
-fn run_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Run {
-    let mut run = Run::new(Limits::default());
-    pieces.into_iter().for_each(|piece| run.feed(piece));
-    run
-}
-
-/// A client after its handshake and `connect`, `createStream` and `publish` with one-chunk messages.
-fn publishing() -> Run {
-    let mut run = Run::new(Limits::default());
-    run.feed(&[&[3][..], &[0; 1536 * 2]].concat());
-    run.feed(&chunk(3, 20, 0, &[string("connect"), number(1.0), object(&[("app", &string("news/"))])].concat()));
-    run.feed(&chunk(3, 20, 0, &[&string("createStream")[..], &number(2.0), &[5]].concat()));
-    run.feed(&chunk(3, 20, 1, &[&string("publish")[..], &number(3.0), &[5], &string("cam?k=v")].concat()));
-    run
-}
-
-/// One message in one type 0 chunk at time 0; at most 128 bytes unless the chunk size was raised.
-fn chunk(id: u8, kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    timed_chunk(id, kind, stream, 0, payload)
-}
-
-fn timed_chunk(id: u8, kind: u8, stream: u32, time: u32, payload: &[u8]) -> Vec<u8> {
-    let short = time.min(0xFF_FFFF);
-    let mut out = vec![id];
-    out.extend(&short.to_be_bytes()[1..]);
-    out.extend(&(payload.len() as u32).to_be_bytes()[1..]);
-    out.push(kind);
-    out.extend(stream.to_le_bytes());
-    if short == 0xFF_FFFF {
-        out.extend(time.to_be_bytes());
-    }
-    out.extend(payload);
-    out
-}
-
-fn string(text: &str) -> Vec<u8> {
-    [&[2][..], &(text.len() as u16).to_be_bytes(), text.as_bytes()].concat()
-}
-
-fn number(value: f64) -> Vec<u8> {
-    [&[0][..], &value.to_be_bytes()].concat()
-}
-
-fn object(fields: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut out = vec![3];
-    for (name, value) in fields {
-        out.extend(&string(name)[1..]);
-        out.extend(*value);
-    }
-    out.extend([0, 0, 9]);
-    out
-}
-
-/// AAC-LC, 48 kHz, stereo.
-const AAC_HEADER: [u8; 4] = [0xAF, 0, 0x11, 0x90];
-
-fn audio(time: u32, byte: u8) -> Vec<u8> {
-    timed_chunk(4, 8, 1, time, &[0xAF, 1, byte])
-}
-
-fn contains(haystack: &[u8], needle: &str) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
-}
 
 fn frame_times(events: &[Event], number: u32) -> Vec<i64> {
     let time = |event: &Event| match event {
@@ -157,7 +70,7 @@ fn a_connection_is_asked_about_before_its_publish() {
     let (mut session, mut events) = (asking(), Vec::new());
     session.feed(FFMPEG, &mut events).unwrap();
     assert!(session.paused() && session.greeted());
-    let [Event::Connect(asked)] = &events[..] else { panic!("{events:?}") };
+    let [(0, Event::Connect(asked))] = &events[..] else { panic!("{events:?}") };
     assert_eq!((&*asked.app, &*asked.stream), ("news/secondary", ""));
     session.take_output();
     session.accept_publish();
@@ -168,6 +81,7 @@ fn a_connection_is_asked_about_before_its_publish() {
     assert!(session.paused() && !session.greeted());
     session.accept_publish();
     session.feed(&[], &mut events).unwrap();
+    let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
     assert!(events[1..] == run_pieces([FFMPEG]).events, "all else is as without the question");
 
     let mut refused = asking();
@@ -194,10 +108,10 @@ fn nothing_is_read_before_the_decision() {
     let mut events = Vec::new();
     session.feed(FFMPEG, &mut events).unwrap();
     assert!(session.paused());
-    assert!(matches!(events[..], [Event::Publish(_)]));
+    assert!(matches!(events[..], [(0, Event::Publish(_))]));
     let mut refused = RtmpSession::new(Limits::default());
     refused.feed(FFMPEG, &mut Vec::new()).unwrap();
-    refused.refuse_publish("NetStream.Publish.BadName", "no such channel");
+    refused.refuse_publish(0, "NetStream.Publish.BadName", "no such channel");
     assert!(refused.should_close() && !refused.paused());
     assert!(contains(&refused.take_output(), "no such channel"));
     let error = (0..20).find_map(|_| session.feed(&[0; 16_000], &mut events).err()).unwrap();
@@ -345,9 +259,9 @@ fn chunk_streams_and_partial_messages_are_bounded() {
 }
 
 #[test]
-fn a_second_publish_is_refused_and_the_first_goes_on() {
+fn a_second_publish_on_one_message_stream_is_refused_and_the_first_goes_on() {
     let mut run = publishing();
-    run.feed(&chunk(3, 20, 2, &[&string("publish")[..], &number(5.0), &[5], &string("other")].concat()));
+    run.feed(&chunk(3, 20, 1, &[&string("publish")[..], &number(5.0), &[5], &string("other")].concat()));
     assert!(matches!(run.events.last(), Some(Event::Warning(error)) if error.code == "RTMP_SECOND_PUBLISH"));
     assert!(contains(&run.output, "NetStream.Publish.BadName"));
     run.feed(&chunk(4, 8, 1, &AAC_HEADER));

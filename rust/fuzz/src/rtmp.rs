@@ -1,7 +1,7 @@
 //! A connection of an RTMP publisher, and its frames cut into chunks.
 
 use pypackager_core::demux::cut::{CutOptions, Cutter, Output};
-use pypackager_core::demux::rtmp::{Event, Limits, RtmpSession};
+use pypackager_core::demux::rtmp::{Event, Limits, Mark, RtmpSession};
 
 use crate::{fmp4, split};
 
@@ -10,6 +10,7 @@ const LIMITS: Limits = Limits {
     max_message: 64 << 10,
     max_unparsed: 8 << 10,
     max_chunk_streams: 8,
+    max_publishes: 3,
     max_output: 1 << 24,
     ask_connect: true,
 };
@@ -23,7 +24,7 @@ pub fn run(data: &[u8]) {
     cut(whole.0);
 }
 
-fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Event>, Option<&'static str>) {
+fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<(Mark, Event)>, Option<&'static str>) {
     let (mut session, mut events) = (RtmpSession::new(LIMITS), Vec::new());
     for piece in pieces {
         let mut result = session.feed(piece, &mut events);
@@ -44,13 +45,15 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Event>, Option<&'sta
     (events, None)
 }
 
-fn cut(events: Vec<Event>) {
+fn cut(events: Vec<(Mark, Event)>) {
     let options = CutOptions { max_pending_bytes: 32 << 10, ..CutOptions::default() };
     let (mut cutter, mut out) = (Cutter::new(options), Vec::new());
-    for event in events {
+    for (mark, event) in events {
+        // Publishes of one connection are cut together.
+        let key = |track: u32| u64::from(mark) << 32 | u64::from(track);
         match event {
-            Event::Track(track) => cutter.set_track(u64::from(track.number), track, &mut out),
-            Event::Frame(frame) => cutter.push(u64::from(frame.track), frame, &mut out),
+            Event::Track(track) => cutter.set_track(key(track.number), track, &mut out),
+            Event::Frame(frame) => cutter.push(key(frame.track), frame, &mut out),
             _ => {}
         }
         for output in std::mem::take(&mut out) {

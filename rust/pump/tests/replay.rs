@@ -58,7 +58,7 @@ fn rtmp_server(listener: TcpListener) -> JoinHandle<(Vec<rtmp::Event>, Vec<Frame
             }
         }
         let (frames, events): (Vec<_>, Vec<_>) =
-            events.into_iter().partition(|event| matches!(event, rtmp::Event::Frame(_)));
+            events.into_iter().map(|(_, event)| event).partition(|event| matches!(event, rtmp::Event::Frame(_)));
         let frames = frames.into_iter().filter_map(|event| match event {
             rtmp::Event::Frame(frame) => Some(frame),
             _ => None,
@@ -300,7 +300,7 @@ fn a_publish_that_is_refused_says_why() {
             let count = socket.read(&mut buffer).unwrap();
             session.feed(&buffer[..count], &mut events).unwrap();
             if session.paused() {
-                session.refuse_publish("NetStream.Publish.BadName", "no such channel");
+                session.refuse_publish(0, "NetStream.Publish.BadName", "no such channel");
             }
             socket.write_all(&session.take_output()).unwrap();
         }

@@ -48,7 +48,7 @@ fn take(listener: &TcpListener) -> Vec<Frame> {
             break;
         }
     }
-    let frames = events.into_iter().filter_map(|event| match event {
+    let frames = events.into_iter().filter_map(|(_, event)| match event {
         rtmp::Event::Frame(frame) => Some(frame),
         _ => None,
     });

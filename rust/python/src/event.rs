@@ -30,6 +30,7 @@ pub struct ConnectRequested {
 #[pyclass(frozen, get_all, module = "pypackager._core")]
 pub struct PublishRequested {
     conn: Number,
+    parent: Option<Number>,
     app: String,
     stream: String,
     query: String,
@@ -93,6 +94,14 @@ pub struct BodyEnd {
     conn: Number,
 }
 
+/// The first publish of an RTMP connection is over, the connection is not.
+#[pyclass(frozen, get_all, module = "pypackager._core")]
+pub struct PublishEnded {
+    conn: Number,
+    code: &'static str,
+    detail: String,
+}
+
 /// A fault that did not end the connection.
 #[pyclass(frozen, get_all, module = "pypackager._core")]
 pub struct Warned {
@@ -137,9 +146,9 @@ pub fn convert(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             let pump::Publish { app, stream: _, query, tc_url, flash_ver: encoder } = publish;
             Py::new(py, ConnectRequested { conn, app, query, tc_url, encoder })?.into_any()
         }
-        Event::PublishRequested { conn, publish } => {
+        Event::PublishRequested { conn, parent, publish } => {
             let pump::Publish { app, stream, query, tc_url, flash_ver: encoder } = publish;
-            Py::new(py, PublishRequested { conn, app, stream, query, tc_url, encoder })?.into_any()
+            Py::new(py, PublishRequested { conn, parent, app, stream, query, tc_url, encoder })?.into_any()
         }
         Event::TrackFound { conn, track } => {
             let header = Py::new(py, TrackHeader(track))?;
@@ -164,6 +173,9 @@ pub fn convert(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             Py::new(py, SignalReady { conn, track, time, duration, timescale, data })?.into_any()
         }
         Event::BodyEnd { conn } => Py::new(py, BodyEnd { conn })?.into_any(),
+        Event::PublishEnded { conn, code, detail } => {
+            Py::new(py, PublishEnded { conn, code, detail: detail.into_owned() })?.into_any()
+        }
         Event::Warned { conn, error } => {
             let warned = Warned { conn, code: error.code, detail: pump::located(&error), offset: error.offset };
             Py::new(py, warned)?.into_any()
@@ -186,6 +198,7 @@ pub fn add_union(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<SignalsFound>(),
         py.get_type::<SignalReady>(),
         py.get_type::<BodyEnd>(),
+        py.get_type::<PublishEnded>(),
         py.get_type::<Warned>(),
         py.get_type::<Closed>(),
     ];
@@ -218,13 +231,14 @@ macro_rules! represented {
 represented! {
     Request: "conn", "method", "target", "headers";
     ConnectRequested: "conn", "app", "query", "tc_url", "encoder";
-    PublishRequested: "conn", "app", "stream", "query", "tc_url", "encoder";
+    PublishRequested: "conn", "parent", "app", "stream", "query", "tc_url", "encoder";
     TrackFound: "conn", "header";
     NeedClock: "conn", "track", "time", "timescale", "jump";
     ChunkReady: "conn", "chunk";
     SignalsFound: "conn", "number", "timescale", "format", "name", "language", "parent", "output", "subtype", "scheme";
     SignalReady: "conn", "track", "time", "duration", "timescale", "data";
     BodyEnd: "conn";
+    PublishEnded: "conn", "code", "detail";
     Warned: "conn", "code", "detail", "offset";
     Closed: "conn", "code", "detail", "bytes_received";
     ConnectionStats: "conn", "bytes_received", "idle_ms";

@@ -144,3 +144,10 @@ def test_refused_http_targets(text: str, code: str) -> None:
     with pytest.raises(PackagerError) as refused:
         parse_http_target(text)
     assert refused.value.code == code
+
+
+def test_a_number_that_was_not_put_into_a_name_is_refused() -> None:
+    with pytest.raises(PackagerError) as caught:
+        parse_rtmp_target("news", "live%i", "")
+    assert (caught.value.code, caught.value.status) == ("STREAM_NAME_PATTERN", 400)
+    assert parse_rtmp_target("news", "live%20i", "").stream == "live%20i"

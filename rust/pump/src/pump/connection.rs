@@ -6,6 +6,7 @@ use super::budget::{Budget, Share};
 use super::clocks::Clocks;
 use super::context::Context;
 use super::event::{Answer, Event, Number};
+use super::further::Further;
 use super::located;
 use super::session::{Held, Outlet, Session, State};
 use super::shared::Counters;
@@ -17,6 +18,20 @@ use rustix::io::Errno;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// The way out for the session of a connection: parts of both, that the session may be borrowed beside them.
+macro_rules! outlet {
+    ($connection:expr, $conn:expr, $cx:expr) => {
+        Outlet {
+            conn: $conn,
+            further: &mut $connection.further,
+            shared: &$cx.shared,
+            now_ms: $cx.elapsed(),
+            events: &mut $cx.events,
+            clocks: &mut $cx.clocks,
+        }
+    };
+}
 
 /// Whether the peer can be told something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +62,8 @@ pub(super) struct Connection {
     writing: Writing,
     interest: EventFlags,
     counters: Arc<Counters>,
+    /// Its publishes beyond the first.
+    further: Further,
     /// What it holds of its channel's budget, once it is accepted.
     share: Option<Share>,
     /// Nothing is left to do: the socket can go.
@@ -76,6 +93,7 @@ impl Connection {
             writing: Writing::Open,
             interest: EventFlags::empty(),
             counters,
+            further: Further::default(),
             share: None,
             gone: false,
         }
@@ -123,17 +141,23 @@ impl Connection {
         !std::mem::take(&mut self.light) && self.drain(cx)
     }
 
-    pub(super) fn accept(&mut self, budget: Option<Arc<Budget>>, cx: &mut Context) {
+    /// Its number, and those of its further publishes.
+    pub(super) fn numbers(&self) -> Vec<Number> {
+        [vec![self.number], self.further.numbers()].concat()
+    }
+
+    /// Lets what `conn` asked for go on. Its publishes are of one channel: all that they hold counts against the budget.
+    pub(super) fn accept(&mut self, conn: Number, budget: Option<Arc<Budget>>, cx: &mut Context) {
         self.share = budget.map(Share::new);
-        self.act(cx, |session, out| session.accept(out));
+        self.act_for(conn, cx, |session, out| session.accept(out));
         // A short body came along with its head or waits in the socket already.
         self.last_input = cx.now;
         self.state = self.session.as_ref().map_or(State::Closing, |session| session.state());
         self.drain(cx);
     }
 
-    pub(super) fn bind(&mut self, clock: u64, cx: &mut Context) {
-        self.act(cx, |session, out| session.bind(clock, out));
+    pub(super) fn bind(&mut self, conn: Number, clock: u64, cx: &mut Context) {
+        self.act_for(conn, cx, |session, out| session.bind(clock, out));
         self.last_input = cx.now;
     }
 
@@ -141,10 +165,16 @@ impl Connection {
         self.act(cx, |session, out| session.respond(answer, out));
     }
 
-    pub(super) fn refuse(&mut self, code: &str, description: &str) {
-        if let Some(session) = &mut self.session {
-            session.refuse(code, description);
+    pub(super) fn refuse(&mut self, conn: Number, code: &str, description: &str, cx: &mut Context) {
+        self.act_for(conn, cx, |session, out| session.refuse(code, description, out));
+    }
+
+    /// Ends what a number stands for in good order: a further publish, or the connection.
+    pub(super) fn leave(&mut self, conn: Number, cx: &mut Context) {
+        if conn == self.number {
+            return self.close(cx);
         }
+        self.act_for(conn, cx, |session, out| session.end(out));
     }
 
     pub(super) fn hold(&mut self, held: bool, cx: &Context) {
@@ -182,7 +212,9 @@ impl Connection {
             // Dropped without a call: it is the session that failed.
             drop(session);
             self.share = None;
-            self.report("INTERNAL", Cow::Borrowed("a fault in the session, reported on standard error"), cx);
+            let detail = Cow::Borrowed("a fault in the session, reported on standard error");
+            self.further.close_all(("INTERNAL", &detail), &cx.shared, &mut cx.events);
+            self.report("INTERNAL", detail, cx);
         }
     }
 
@@ -202,13 +234,13 @@ impl Connection {
     /// Sends its largest open fragment to the spill file.
     pub(super) fn spill(&mut self, cx: &mut Context) {
         let (Some(session), Some(share)) = (&mut self.session, &self.share) else { return };
-        let mut out = Outlet { conn: self.number, events: &mut cx.events, clocks: &mut cx.clocks };
+        let mut out = outlet!(self, self.number, cx);
         share.budget.count_spilled(session.spill(&mut cx.spill, &mut out));
         self.account(&cx.clocks);
     }
 
     fn account(&mut self, clocks: &Clocks) -> Held {
-        let held = self.session.as_ref().map_or_else(Held::default, |session| session.held(self.number, clocks));
+        let held = self.session.as_ref().map_or_else(Held::default, |session| session.held(clocks));
         if let Some(share) = &mut self.share {
             share.set(held.total);
         }
@@ -333,8 +365,17 @@ impl Connection {
     }
 
     fn act(&mut self, cx: &mut Context, call: impl FnOnce(&mut dyn Session, &mut Outlet<'_>) -> Result<()>) {
+        self.act_for(self.number, cx, call);
+    }
+
+    fn act_for(
+        &mut self,
+        conn: Number,
+        cx: &mut Context,
+        call: impl FnOnce(&mut dyn Session, &mut Outlet<'_>) -> Result<()>,
+    ) {
         let Some(session) = &mut self.session else { return };
-        let mut out = Outlet { conn: self.number, events: &mut cx.events, clocks: &mut cx.clocks };
+        let mut out = outlet!(self, conn, cx);
         if let Err(error) = call(session.as_mut(), &mut out) {
             self.fail(&error, cx);
         }
@@ -343,8 +384,9 @@ impl Connection {
 
     fn finish(&mut self, code: &'static str, detail: Cow<'static, str>, cx: &mut Context) {
         let Some(mut session) = self.session.take() else { return };
-        let mut out = Outlet { conn: self.number, events: &mut cx.events, clocks: &mut cx.clocks };
+        let mut out = outlet!(self, self.number, cx);
         session.detach(&mut out);
+        self.further.close_all((code, &detail), &cx.shared, &mut cx.events);
         let output = session.take_output();
         self.say(&output);
         if let Some(tls) = &mut self.tls {

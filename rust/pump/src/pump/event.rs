@@ -32,8 +32,10 @@ pub enum Event {
     },
     /// An RTMP publish; media waits for a decision.
     PublishRequested {
-        /// The connection.
+        /// The connection, or for a further publish of one a number of its own, which is a connection's in all that follows.
         conn: Number,
+        /// For a further publish, the connection whose socket it shares.
+        parent: Option<Number>,
         /// What is to be published.
         publish: Publish,
     },
@@ -85,6 +87,15 @@ pub enum Event {
         /// The connection.
         conn: Number,
     },
+    /// The first publish of an RTMP connection is over while the connection is not. Further publishes are [`Closed`](Self::Closed) then.
+    PublishEnded {
+        /// The connection.
+        conn: Number,
+        /// Stable code; empty for an orderly end.
+        code: &'static str,
+        /// For a person.
+        detail: Cow<'static, str>,
+    },
     /// A fault that did not end the connection.
     Warned {
         /// The connection.
@@ -100,7 +111,7 @@ pub enum Event {
         code: &'static str,
         /// For a person.
         detail: Cow<'static, str>,
-        /// Bytes received over its whole life.
+        /// Bytes received over its whole life; of a further publish those of its frames.
         bytes_received: u64,
     },
 }

@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::clocks::Clocks;
-use super::event::{Answer, Event, Number};
+use super::event::{Answer, Event};
 use super::session::{Held, Outlet, Session, State, spill_failed};
 use pypackager_core::demux::fmp4::{self, Fmp4Reader, Header, Limits};
 use pypackager_core::demux::http::{self, HttpSession};
@@ -157,12 +157,13 @@ impl Session for HttpConnection {
         self.feed(&[], out)
     }
 
-    fn refuse(&mut self, code: &str, description: &str) {
+    fn refuse(&mut self, code: &str, description: &str, _: &mut Outlet<'_>) -> Result<()> {
         let error = Error::new("REFUSED", 0, format!("{code}: {description}")).with_status(403);
         self.fail(&error);
+        Ok(())
     }
 
-    fn held(&self, _: Number, _: &Clocks) -> Held {
+    fn held(&self, _: &Clocks) -> Held {
         let bytes = self.session.held_media();
         Held { total: bytes, largest: bytes }
     }

@@ -20,6 +20,7 @@ mod clocks;
 mod connection;
 mod context;
 mod event;
+mod further;
 mod http;
 mod rtmp;
 mod run;
@@ -135,18 +136,18 @@ impl Pump {
         self.shared.command(Command::Respond { conn, answer });
     }
 
-    /// RTMP: refuses the publish with a code of the protocol.
+    /// RTMP: refuses or ends the publish with a code of the protocol; the connection goes on while others of it do.
     pub fn refuse(&self, conn: Number, code: &str, description: &str) {
         let (code, description) = (code.to_owned(), description.to_owned());
         self.shared.command(Command::Refuse { conn, code, description });
     }
 
-    /// Closes the connection once its output is sent.
+    /// Closes the connection once its output is sent; of a further publish that alone.
     pub fn close(&self, conn: Number) {
         self.shared.command(Command::Close(conn));
     }
 
-    /// Stops or resumes reading a connection.
+    /// Stops or resumes reading a connection; a further publish goes with its connection.
     pub fn hold(&self, conn: Number, held: bool) {
         self.shared.command(Command::Hold { conn, held });
     }

@@ -2,27 +2,46 @@
 //!
 //! Tracks are held back until the first frame says on which time they run and a clock is named; from then on frames go to the cutter of
 //! that clock, which all connections of one encoder share.
+//!
+//! A connection may have several publishes. The first has the connection's number, each further one a number of its own, under which it is
+//! asked about, bound, refused and closed; who decides sees connections. One question at a time is open, and the socket is not read meanwhile:
+//! what waits behind it is of one read, whatever publish it is of.
 
 use super::Options;
 use super::clocks::{Clocks, Jump};
 use super::event::{Event, Number};
+use super::located;
 use super::session::{Held, Outlet, Session, State};
-use pypackager_core::demux::rtmp::{self, Limits, RtmpSession};
+use pypackager_core::demux::rtmp::{self, Limits, Mark, RtmpSession};
 use pypackager_core::error::{Error, Result};
 use pypackager_core::media::{Frame, Track};
 use pypackager_core::payload::Spill;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One connection.
 pub(super) struct RtmpConnection {
+    conn: Number,
     session: RtmpSession,
-    stage: Stage,
+    /// The publishes that are asked about or run.
+    feeds: Vec<Feed>,
+    /// Where the last event went.
+    latest: usize,
+    /// Whether a publish was accepted.
+    begun: bool,
     /// What the session said and the clock has not been named for; no more than one read brings.
-    queue: VecDeque<rtmp::Event>,
+    queue: VecDeque<(Mark, rtmp::Event)>,
+    question: Option<(Number, Question)>,
+}
+
+/// One publish.
+struct Feed {
+    mark: Mark,
+    conn: Number,
+    accepted: bool,
     /// Tracks that wait for the clock.
     waiting: BTreeMap<u32, Track>,
     clock: Option<u64>,
-    question: Option<Question>,
 }
 
 /// What the clock was asked for.
@@ -32,17 +51,8 @@ enum Question {
     Jump { track: u32 },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Before the publish is accepted.
-    Open,
-    Publishing,
-    /// The encoder ended its publish.
-    Ended,
-}
-
 impl RtmpConnection {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(conn: Number, options: &Options) -> Self {
         let limits = Limits {
             max_unparsed: options.max_unparsed,
             max_message: options.max_fragment.min(Limits::default().max_message),
@@ -50,11 +60,12 @@ impl RtmpConnection {
             ..Limits::default()
         };
         Self {
+            conn,
             session: RtmpSession::new(limits),
-            stage: Stage::Open,
+            feeds: Vec::new(),
+            latest: 0,
+            begun: false,
             queue: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            clock: None,
             question: None,
         }
     }
@@ -62,52 +73,94 @@ impl RtmpConnection {
     /// Hands on what the session said, up to the next question.
     fn hand_on(&mut self, out: &mut Outlet<'_>) -> Result<()> {
         while self.question.is_none() {
-            let Some(event) = self.queue.pop_front() else { break };
+            let Some((mark, event)) = self.queue.pop_front() else { break };
             match event {
-                rtmp::Event::Connect(publish) => out.events.push(Event::ConnectRequested { conn: out.conn, publish }),
-                rtmp::Event::Publish(publish) => out.events.push(Event::PublishRequested { conn: out.conn, publish }),
-                rtmp::Event::Track(track) => self.track(track, out)?,
-                rtmp::Event::Frame(frame) => self.frame(frame, out)?,
-                rtmp::Event::Warning(error) => out.events.push(Event::Warned { conn: out.conn, error }),
+                rtmp::Event::Connect(publish) => {
+                    out.events.push(Event::ConnectRequested { conn: self.conn, publish });
+                }
+                rtmp::Event::Publish(publish) => {
+                    let parent = (mark > 0).then_some(self.conn);
+                    let conn = parent.map_or(self.conn, |parent| out.further.open(parent, out.shared));
+                    let waiting = BTreeMap::new();
+                    self.feeds.push(Feed { mark, conn, accepted: false, waiting, clock: None });
+                    out.events.push(Event::PublishRequested { conn, parent, publish });
+                }
+                rtmp::Event::Track(track) => {
+                    if let Some(feed) = self.feed_of(mark) {
+                        feed.track(track, out)?;
+                    }
+                }
+                rtmp::Event::Frame(frame) => self.frame(mark, frame, out)?,
+                rtmp::Event::Warning(error) => {
+                    let own = self.conn;
+                    let conn = self.feed_of(mark).map_or(own, |feed| feed.conn);
+                    out.events.push(Event::Warned { conn, error });
+                }
                 // What the metadata says is in the tracks already; data messages are of no use to the timeline yet.
                 rtmp::Event::Metadata(_) | rtmp::Event::Data { .. } => {}
-                rtmp::Event::End => {
-                    self.stage = Stage::Ended;
-                    out.clocks.leave(out.conn, out.events);
-                }
+                rtmp::Event::End => self.ended(mark, "", Cow::Borrowed(""), out),
+                rtmp::Event::Failed(error) => self.ended(mark, error.code, Cow::Owned(located(&error)), out),
             }
         }
         Ok(())
     }
 
+    /// The publish that an event is of, most often that of the last one.
+    fn feed_of(&mut self, mark: Mark) -> Option<&mut Feed> {
+        if self.feeds.get(self.latest).is_none_or(|latest| latest.mark != mark) {
+            self.latest = self.feeds.iter().position(|feed| feed.mark == mark)?;
+        }
+        self.feeds.get_mut(self.latest)
+    }
+
+    fn frame(&mut self, mark: Mark, frame: Frame, out: &mut Outlet<'_>) -> Result<()> {
+        let own = self.conn;
+        let Some(feed) = self.feed_of(mark) else { return Ok(()) };
+        let conn = feed.conn;
+        if let Some(clock) = feed.clock {
+            if conn != own {
+                out.further.count(conn, frame.data.len(), out.now_ms);
+            }
+            let jump = out.clocks.push(clock, conn, frame, out.events)?;
+            self.ask_after(jump, conn, out);
+            return Ok(());
+        }
+        let timescale = feed.waiting.get(&frame.track).map_or(MILLISECONDS, |track| track.timescale);
+        let (track, time) = (frame.track, frame.time);
+        out.events.push(Event::NeedClock { conn, track, time, timescale, jump: false });
+        self.question = Some((conn, Question::First));
+        self.queue.push_front((mark, rtmp::Event::Frame(frame)));
+        Ok(())
+    }
+
+    fn ask_after(&mut self, jump: Option<Jump>, conn: Number, out: &mut Outlet<'_>) {
+        if let Some(Jump { track, to_ms: time }) = jump {
+            let event = Event::NeedClock { conn, track, time, timescale: MILLISECONDS, jump: true };
+            out.events.push(event);
+            self.question = Some((conn, Question::Jump { track }));
+        }
+    }
+
+    /// The session ended a publish.
+    fn ended(&mut self, mark: Mark, code: &'static str, detail: Cow<'static, str>, out: &mut Outlet<'_>) {
+        let Some(index) = self.feeds.iter().position(|feed| feed.mark == mark) else { return };
+        let Feed { conn, .. } = self.feeds.remove(index);
+        out.clocks.leave(conn, out.events);
+        if conn == self.conn {
+            out.events.push(Event::PublishEnded { conn, code, detail });
+        } else {
+            out.further.close(conn, (code, detail), out.shared, out.events);
+        }
+    }
+}
+
+impl Feed {
     fn track(&mut self, track: Track, out: &mut Outlet<'_>) -> Result<()> {
         if let Some(clock) = self.clock {
-            return out.clocks.set_track(clock, out.conn, track, out.events);
+            return out.clocks.set_track(clock, self.conn, track, out.events);
         }
         self.waiting.insert(track.number, track);
         Ok(())
-    }
-
-    fn frame(&mut self, frame: Frame, out: &mut Outlet<'_>) -> Result<()> {
-        if let Some(clock) = self.clock {
-            let jump = out.clocks.push(clock, out.conn, frame, out.events)?;
-            self.ask_after(jump, out);
-            return Ok(());
-        }
-        let timescale = self.waiting.get(&frame.track).map_or(MILLISECONDS, |track| track.timescale);
-        let (track, time) = (frame.track, frame.time);
-        out.events.push(Event::NeedClock { conn: out.conn, track, time, timescale, jump: false });
-        self.question = Some(Question::First);
-        self.queue.push_front(rtmp::Event::Frame(frame));
-        Ok(())
-    }
-
-    fn ask_after(&mut self, jump: Option<Jump>, out: &mut Outlet<'_>) {
-        if let Some(Jump { track, to_ms: time }) = jump {
-            let event = Event::NeedClock { conn: out.conn, track, time, timescale: MILLISECONDS, jump: true };
-            out.events.push(event);
-            self.question = Some(Question::Jump { track });
-        }
     }
 }
 
@@ -122,70 +175,92 @@ impl Session for RtmpConnection {
     }
 
     fn accept(&mut self, out: &mut Outlet<'_>) -> Result<()> {
-        if self.stage != Stage::Open || !self.session.paused() {
-            return Ok(());
-        }
         if self.session.greeted() {
             self.session.accept_connect();
             return self.feed(&[], out);
         }
+        let Some(asked) = self.feeds.iter_mut().find(|feed| feed.conn == out.conn && !feed.accepted) else {
+            return Ok(());
+        };
+        asked.accepted = true;
+        self.begun = true;
         self.session.accept_publish();
-        self.stage = Stage::Publishing;
         self.feed(&[], out)
     }
 
     fn bind(&mut self, clock: u64, out: &mut Outlet<'_>) -> Result<()> {
-        let Some(question) = self.question.take() else { return Ok(()) };
-        self.clock = Some(clock);
+        let conn = out.conn;
+        let Some((_, question)) = self.question.take_if(|(asked, _)| *asked == conn) else { return Ok(()) };
+        let Some(feed) = self.feeds.iter_mut().find(|feed| feed.conn == conn) else { return Ok(()) };
+        feed.clock = Some(clock);
         match question {
             Question::First => {
-                for track in std::mem::take(&mut self.waiting).into_values() {
-                    out.clocks.set_track(clock, out.conn, track, out.events)?;
+                for track in std::mem::take(&mut feed.waiting).into_values() {
+                    out.clocks.set_track(clock, conn, track, out.events)?;
                 }
             }
             Question::Jump { track } => {
-                let jump = out.clocks.go_on(clock, out.conn, track, out.events)?;
-                self.ask_after(jump, out);
+                let jump = out.clocks.go_on(clock, conn, track, out.events)?;
+                self.ask_after(jump, conn, out);
             }
         }
         self.hand_on(out)
     }
 
-    fn refuse(&mut self, code: &str, description: &str) {
+    fn refuse(&mut self, code: &str, description: &str, out: &mut Outlet<'_>) -> Result<()> {
+        let conn = out.conn;
         if self.session.greeted() {
             self.session.refuse_connect(description);
-        } else {
-            self.session.refuse_publish(code, description);
+            return Ok(());
         }
+        let Some(index) = self.feeds.iter().position(|feed| feed.conn == conn) else { return Ok(()) };
+        let Feed { mark, .. } = self.feeds.remove(index);
+        self.session.refuse_publish(mark, code, description);
+        self.queue.retain(|(of, _)| *of != mark);
+        self.question.take_if(|(asked, _)| *asked == conn);
+        out.clocks.leave(conn, out.events);
+        out.further.close(conn, ("", Cow::Borrowed("")), out.shared, out.events);
+        // What others sent behind it was held.
+        self.feed(&[], out)
     }
 
-    fn held(&self, conn: Number, clocks: &Clocks) -> Held {
-        clocks.held(conn)
+    fn end(&mut self, out: &mut Outlet<'_>) -> Result<()> {
+        self.refuse("NetConnection.Connect.Closed", "the server ended the publish", out)
+    }
+
+    fn held(&self, clocks: &Clocks) -> Held {
+        self.feeds.iter().map(|feed| clocks.held(feed.conn)).fold(Held::default(), |sum, held| Held {
+            total: sum.total + held.total,
+            largest: sum.largest.max(held.largest),
+        })
     }
 
     fn spill(&mut self, spill: &mut dyn Spill, out: &mut Outlet<'_>) -> usize {
-        out.clocks.spill(out.conn, spill, out.events)
+        let largest = self.feeds.iter().map(|feed| feed.conn).max_by_key(|&conn| out.clocks.held(conn).largest);
+        largest.map_or(0, |conn| out.clocks.spill(conn, spill, out.events))
     }
 
     fn end_of_input(&mut self, _out: &mut Outlet<'_>) -> Result<()> {
-        match self.stage {
-            Stage::Publishing => {
-                let text = "the connection ended without the end of its publish";
-                Err(Error::new("PEER_CLOSED", self.session.bytes_received(), text))
-            }
-            Stage::Open | Stage::Ended => Ok(()),
+        if self.feeds.iter().any(|feed| feed.accepted) {
+            let text = "the connection ended without the end of its publish";
+            return Err(Error::new("PEER_CLOSED", self.session.bytes_received(), text));
         }
+        Ok(())
     }
 
     fn fail(&mut self, error: &Error) {
-        // Before the publish there is no stream to give a status of.
-        if self.stage != Stage::Open || self.session.paused() {
-            self.refuse("NetStream.Publish.Rejected", &error.to_string());
+        if self.session.greeted() {
+            self.session.refuse_connect(&error.to_string());
+        } else if self.begun || self.session.paused() {
+            // Before the publish there is no stream to give a status of.
+            self.session.refuse_all("NetStream.Publish.Rejected", &error.to_string());
         }
     }
 
     fn detach(&mut self, out: &mut Outlet<'_>) {
-        out.clocks.leave(out.conn, out.events);
+        for feed in &self.feeds {
+            out.clocks.leave(feed.conn, out.events);
+        }
     }
 
     fn take_output(&mut self) -> Vec<u8> {
@@ -197,12 +272,11 @@ impl Session for RtmpConnection {
             State::Closing
         } else if self.question.is_some() || self.session.paused() {
             State::Waiting
+        } else if self.feeds.iter().any(|feed| feed.accepted) {
+            State::Media
         } else {
-            match self.stage {
-                Stage::Open => State::Talking { quiet: false },
-                Stage::Publishing => State::Media,
-                Stage::Ended => State::Talking { quiet: true },
-            }
+            // After its publishes an encoder says good-bye.
+            State::Talking { quiet: self.begun }
         }
     }
 }

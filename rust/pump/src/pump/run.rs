@@ -122,15 +122,19 @@ impl Loop {
         for command in self.cx.shared.take_commands() {
             match command {
                 Command::Add { conn, socket, protocol, tls } => self.add(conn, socket, protocol, tls),
-                Command::Accept { conn, budget } => self.touch(conn, |connection, cx| connection.accept(budget, cx)),
-                Command::Bind { conn, clock } => self.touch(conn, |connection, cx| connection.bind(clock, cx)),
+                Command::Accept { conn, budget } => {
+                    self.touch_owner(conn, |connection, cx| connection.accept(conn, budget, cx));
+                }
+                Command::Bind { conn, clock } => {
+                    self.touch_owner(conn, |connection, cx| connection.bind(conn, clock, cx));
+                }
                 Command::Respond { conn, answer } => {
                     self.touch(conn, |connection, cx| connection.respond(&answer, cx));
                 }
                 Command::Refuse { conn, code, description } => {
-                    self.touch(conn, |connection, _| connection.refuse(&code, &description));
+                    self.touch_owner(conn, |connection, cx| connection.refuse(conn, &code, &description, cx));
                 }
-                Command::Close(conn) => self.touch(conn, Connection::close),
+                Command::Close(conn) => self.touch_owner(conn, |connection, cx| connection.leave(conn, cx)),
                 Command::Hold { conn, held } => self.touch(conn, |connection, cx| connection.hold(held, cx)),
                 Command::Stop => {
                     self.stopped = true;
@@ -154,7 +158,7 @@ impl Loop {
             return;
         };
         let session: Box<dyn Session> = match protocol {
-            Protocol::Rtmp => Box::new(RtmpConnection::new(&self.cx.options)),
+            Protocol::Rtmp => Box::new(RtmpConnection::new(number, &self.cx.options)),
             Protocol::Http => Box::new(HttpConnection::new(&self.cx.options)),
         };
         self.connections.insert(number, Connection::new(number, socket, tls, session, counters, self.cx.now));
@@ -162,6 +166,11 @@ impl Loop {
         self.touch(number, |connection, cx| {
             connection.drain(cx);
         });
+    }
+
+    /// [`touch`](Self::touch) for a number that may stand for a further publish.
+    fn touch_owner(&mut self, number: Number, act: impl FnOnce(&mut Connection, &mut Context)) {
+        self.touch(self.cx.shared.connection_of(number), act);
     }
 
     /// Lets one connection act, and brings its channel back under its budget.
@@ -198,7 +207,9 @@ impl Loop {
         }));
         let kept = kept.unwrap_or_else(|_| {
             cx.buffer.resize(cx.options.buffer_bytes, 0);
-            cx.clocks.evict(number, &mut cx.events);
+            for number in connection.numbers() {
+                cx.clocks.evict(number, &mut cx.events);
+            }
             connection.abandon(cx);
             connection.settle(cx)
         });
@@ -255,7 +266,9 @@ mod tests {
         fn accept(&mut self, _: &mut Outlet<'_>) -> Result<()> {
             Ok(())
         }
-        fn refuse(&mut self, _: &str, _: &str) {}
+        fn refuse(&mut self, _: &str, _: &str, _: &mut Outlet<'_>) -> Result<()> {
+            Ok(())
+        }
         fn end_of_input(&mut self, _: &mut Outlet<'_>) -> Result<()> {
             Ok(())
         }

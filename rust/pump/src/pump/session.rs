@@ -2,6 +2,8 @@
 
 use super::clocks::Clocks;
 use super::event::{Answer, Event, Number};
+use super::further::Further;
+use super::shared::Shared;
 use pypackager_core::error::{Error, Result};
 use pypackager_core::payload::Spill;
 use std::io;
@@ -32,7 +34,12 @@ pub(super) struct Held {
 /// The way out of a session.
 #[derive(Debug)]
 pub(super) struct Outlet<'a> {
+    /// Whom the call is about: the connection, or a further publish of it.
     pub(super) conn: Number,
+    pub(super) further: &'a mut Further,
+    pub(super) shared: &'a Shared,
+    /// Milliseconds since the pump started.
+    pub(super) now_ms: u64,
     pub(super) events: &'a mut Vec<Event>,
     pub(super) clocks: &'a mut Clocks,
 }
@@ -52,9 +59,13 @@ pub(super) trait Session: Send {
         Ok(())
     }
     /// Refuses in the words of the protocol.
-    fn refuse(&mut self, code: &str, description: &str);
+    fn refuse(&mut self, code: &str, description: &str, out: &mut Outlet<'_>) -> Result<()>;
+    /// Ends a further publish in good order.
+    fn end(&mut self, _out: &mut Outlet<'_>) -> Result<()> {
+        Ok(())
+    }
     /// Bytes of open fragments in memory: of all together and of the largest.
-    fn held(&self, _conn: Number, _clocks: &Clocks) -> Held {
+    fn held(&self, _clocks: &Clocks) -> Held {
         Held::default()
     }
     /// Stores the largest and gives the bytes stored; when that fails the fragment is given up with a warning, and the rest goes on.

@@ -18,6 +18,8 @@ pub(super) struct Shared {
     commands: Mutex<Vec<Command>>,
     waiting: Mutex<Waiting>,
     connections: Mutex<BTreeMap<Number, Arc<Counters>>>,
+    /// The connections of those numbers that stand for a further publish.
+    parents: Mutex<BTreeMap<Number, Number>>,
     last_number: AtomicU64,
 }
 
@@ -55,6 +57,7 @@ impl Shared {
             commands: Mutex::default(),
             waiting: Mutex::default(),
             connections: Mutex::default(),
+            parents: Mutex::default(),
             last_number: AtomicU64::new(0),
         })
     }
@@ -67,12 +70,25 @@ impl Shared {
         number
     }
 
+    /// A number for a further publish of a connection.
+    pub(super) fn enroll_under(&self, parent: Number) -> Number {
+        let number = self.enroll();
+        lock(&self.parents).insert(number, parent);
+        number
+    }
+
+    /// The number of the connection, which has the socket, that a number stands for.
+    pub(super) fn connection_of(&self, number: Number) -> Number {
+        lock(&self.parents).get(&number).copied().unwrap_or(number)
+    }
+
     pub(super) fn counters(&self, number: Number) -> Option<Arc<Counters>> {
         lock(&self.connections).get(&number).cloned()
     }
 
     pub(super) fn forget(&self, number: Number) {
         lock(&self.connections).remove(&number);
+        lock(&self.parents).remove(&number);
     }
 
     pub(super) fn stats(&self) -> Vec<Stats> {

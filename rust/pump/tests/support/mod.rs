@@ -133,6 +133,7 @@ fn owner(event: &Event) -> Number {
         | Event::SignalsFound { conn, .. }
         | Event::SignalReady { conn, .. }
         | Event::BodyEnd { conn }
+        | Event::PublishEnded { conn, .. }
         | Event::Warned { conn, .. }
         | Event::Closed { conn, .. } => *conn,
     }
@@ -155,6 +156,7 @@ fn describe(event: &Event) -> String {
         Event::SignalsFound { track, .. } => format!("signals {} {}", track.number, track.name),
         Event::SignalReady { signal, .. } => format!("signal {} {}", signal.track, signal.time),
         Event::BodyEnd { .. } => "end of body".to_owned(),
+        Event::PublishEnded { code, .. } => format!("publish ended {code}"),
         Event::Warned { error, .. } => format!("warning {}", error.code),
         Event::Closed { code, .. } => format!("closed {code}"),
     }

@@ -3,16 +3,19 @@
 //! In: message bodies with their 32-bit times. Out: [`Event`]s. Never: chunks, commands, snapping of times.
 
 use super::command::amf3_body;
-use super::{Event, Metadata, amf0, message};
+use super::{Event, Mark, Metadata, amf0, message};
 use crate::codec::{aac::AacConfig, avc::AvcConfig};
 use crate::demux::flv::{self, Tag};
 use crate::error::{Error, Result};
 use crate::media::{Codec, Frame, Track};
 use crate::time::Unwrapper;
+use crate::wire::Reader;
 
 /// The state that turns messages of one publish into frames.
 #[derive(Debug)]
 pub(super) struct MediaReader {
+    /// What its events are marked with.
+    mark: Mark,
     /// One unwrapper for both tracks, so that a wrap between their first frames cannot part them. It counts 31 bits: RTMP has 32, but ffmpeg
     /// sends only the lower 31 (FLV calls the field signed), and a 32-bit counter is a 31-bit one as well.
     clock: Unwrapper,
@@ -23,12 +26,12 @@ pub(super) struct MediaReader {
 }
 
 impl MediaReader {
-    pub(super) fn new() -> Self {
-        Self { clock: Unwrapper::new(31), metadata: None, video: None, audio: None, warned: false }
+    pub(super) fn new(mark: Mark) -> Self {
+        Self { mark, clock: Unwrapper::new(31), metadata: None, video: None, audio: None, warned: false }
     }
 
-    /// Reads a video message; an error ends the session, lesser faults are warnings.
-    pub(super) fn video(&mut self, body: Vec<u8>, time: u32, events: &mut Vec<Event>) -> Result<()> {
+    /// Reads a video message; an error ends the publish, lesser faults are warnings.
+    pub(super) fn video(&mut self, body: Vec<u8>, time: u32, events: &mut Vec<(Mark, Event)>) -> Result<()> {
         match flv::parse_video(&body) {
             Ok(Tag::Nothing) => {}
             Ok(Tag::Config { start }) => {
@@ -44,18 +47,21 @@ impl MediaReader {
                 match flv::avc_sample(body, start, config.source_length_size) {
                     Ok((data, idr)) => {
                         let time = self.clock.unwrap(u64::from(time));
-                        events.push(Event::Frame(Frame { track: VIDEO, time, composition, sync: key || idr, data }));
+                        events.push((
+                            self.mark,
+                            Event::Frame(Frame { track: VIDEO, time, composition, sync: key || idr, data }),
+                        ));
                     }
-                    Err(error) => events.push(Event::Warning(error)),
+                    Err(error) => events.push((self.mark, Event::Warning(error))),
                 }
             }
-            Err(error) => return fatal_or_warning(error, events),
+            Err(error) => return self.fatal_or_warning(error, events),
         }
         Ok(())
     }
 
     /// Reads an audio message.
-    pub(super) fn audio(&mut self, mut body: Vec<u8>, time: u32, events: &mut Vec<Event>) -> Result<()> {
+    pub(super) fn audio(&mut self, mut body: Vec<u8>, time: u32, events: &mut Vec<(Mark, Event)>) -> Result<()> {
         match flv::parse_audio(&body) {
             Ok(Tag::Nothing) => {}
             Ok(Tag::Config { start }) => {
@@ -66,25 +72,29 @@ impl MediaReader {
             Ok(Tag::Sample { start, .. }) if self.audio.is_some() => {
                 body.drain(..start);
                 let time = self.clock.unwrap(u64::from(time));
-                events.push(Event::Frame(Frame { track: AUDIO, time, composition: 0, sync: true, data: body }));
+                events.push((
+                    self.mark,
+                    Event::Frame(Frame { track: AUDIO, time, composition: 0, sync: true, data: body }),
+                ));
             }
             Ok(Tag::Sample { .. }) => self.without_header("audio", events),
-            Err(error) => return fatal_or_warning(error, events),
+            Err(error) => return self.fatal_or_warning(error, events),
         }
         Ok(())
     }
 
     /// Reads a data message; what cannot be read is a warning.
-    pub(super) fn data(&mut self, payload: &[u8], amf3: bool, time: u32, events: &mut Vec<Event>) {
+    pub(super) fn data(&mut self, payload: &[u8], amf3: bool, time: u32, events: &mut Vec<(Mark, Event)>) {
         let mut values = match amf0::parse_values(amf3_body(payload, amf3)) {
             Ok(values) => values,
-            Err(error) => return events.push(Event::Warning(error.within("data"))),
+            Err(error) => return events.push((self.mark, Event::Warning(error.within("data")))),
         };
         if values.first().and_then(amf0::Value::as_str) == Some("@setDataFrame") {
             values.remove(0);
         }
         let Some(name) = values.first().and_then(amf0::Value::as_str).map(str::to_owned) else {
-            return events.push(Event::Warning(Error::new("RTMP_DATA", 0, "a data message without a name")));
+            return events
+                .push((self.mark, Event::Warning(Error::new("RTMP_DATA", 0, "a data message without a name"))));
         };
         values.remove(0);
         if name == "onMetaData" {
@@ -92,16 +102,37 @@ impl MediaReader {
             // Some senders repeat it with every key frame.
             if self.metadata.as_ref() != Some(&metadata) {
                 self.metadata = Some(metadata.clone());
-                events.push(Event::Metadata(metadata));
+                events.push((self.mark, Event::Metadata(metadata)));
             }
         } else {
             // Looked up without moving the clock: senders stamp data with 0.
             let time = self.clock.clone().unwrap(u64::from(time));
-            events.push(Event::Data { name, time, values });
+            events.push((self.mark, Event::Data { name, time, values }));
         }
     }
 
-    fn configure(&mut self, codec: Codec, events: &mut Vec<Event>) {
+    /// An aggregate message (7.1.6): FLV tags whose times count from that of the first.
+    pub(super) fn aggregate(&mut self, payload: &[u8], timestamp: u32, events: &mut Vec<(Mark, Event)>) -> Result<()> {
+        let mut reader = Reader::new(payload);
+        let mut first = None;
+        while reader.remaining() > 0 {
+            let (kind, size, low, high) = (reader.u8()?, reader.u24()?, reader.u24()?, reader.u8()?);
+            reader.skip(3)?;
+            let body = reader.bytes(size as usize)?;
+            reader.skip(4)?;
+            let own = low | u32::from(high) << 24;
+            let time = timestamp.wrapping_add(own.wrapping_sub(*first.get_or_insert(own)));
+            match kind {
+                message::VIDEO => self.video(body.to_vec(), time, events)?,
+                message::AUDIO => self.audio(body.to_vec(), time, events)?,
+                message::DATA => self.data(body, false, time, events),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, codec: Codec, events: &mut Vec<(Mark, Event)>) {
         let metadata = self.metadata.clone().unwrap_or_default();
         let (slot, number, bitrate, frame_rate) = match &codec {
             Codec::Avc(config) => {
@@ -118,23 +149,23 @@ impl MediaReader {
         let language = if code { said.to_ascii_lowercase() } else { "und".to_owned() };
         let track = Track { number, timescale: 1000, codec, name: String::new(), language, bitrate, frame_rate };
         *slot = Some(track.clone());
-        events.push(Event::Track(track));
+        events.push((self.mark, Event::Track(track)));
     }
 
-    fn without_header(&mut self, element: &str, events: &mut Vec<Event>) {
+    fn without_header(&mut self, element: &str, events: &mut Vec<(Mark, Event)>) {
         if !std::mem::replace(&mut self.warned, true) {
             let error = Error::new("FLV_NO_SEQUENCE_HEADER", 0, "frames before the sequence header are dropped");
-            events.push(Event::Warning(error.within(element)));
+            events.push((self.mark, Event::Warning(error.within(element))));
         }
     }
-}
 
-fn fatal_or_warning(error: Error, events: &mut Vec<Event>) -> Result<()> {
-    if error.status == 415 {
-        return Err(error);
+    fn fatal_or_warning(&self, error: Error, events: &mut Vec<(Mark, Event)>) -> Result<()> {
+        if error.status == 415 {
+            return Err(error);
+        }
+        events.push((self.mark, Event::Warning(error)));
+        Ok(())
     }
-    events.push(Event::Warning(error));
-    Ok(())
 }
 
 const VIDEO: u32 = 1;

@@ -10,6 +10,10 @@
 //! [paused](RtmpSession::paused): bytes that come are held unparsed until [`RtmpSession::accept_publish`] or
 //! [`RtmpSession::refuse_publish`]; the next `feed` (also of an empty slice) then goes on with what was held. An error of `feed` ends the
 //! session; what [`RtmpSession::take_output`] still has tells the encoder why.
+//!
+//! An encoder may publish several streams over one connection, each on a message stream of its own (Flash Media Live Encoder's multi-bitrate
+//! output does). Each publish has a [`Mark`], and so have its events; it is asked about, refused and ended by itself, and what is wrong with
+//! its media ends it alone while others run. What is wrong with the connection (chunks, commands) ends all.
 
 pub mod amf0;
 pub mod chunk;
@@ -17,6 +21,7 @@ mod command;
 mod handshake;
 mod media;
 mod message;
+mod publishes;
 mod session;
 
 pub use amf0::Value;
@@ -24,6 +29,9 @@ pub use session::RtmpSession;
 
 use crate::error::Error;
 use crate::media::{Frame, Track};
+
+/// Which publish of its connection an event is of: 0 for the first and for what is of the connection itself, then 1, 2, …
+pub type Mark = u32;
 
 /// Bounds of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +42,8 @@ pub struct Limits {
     pub max_unparsed: usize,
     /// Chunk streams of one connection.
     pub max_chunk_streams: usize,
+    /// Publishes that one connection may have at a time.
+    pub max_publishes: usize,
     /// Bytes waiting for [`RtmpSession::take_output`].
     pub max_output: usize,
     /// Whether [`Event::Connect`] asks about the connection before its publish: users are asked for there. Else it is granted.
@@ -46,6 +56,7 @@ impl Default for Limits {
             max_message: 16 << 20,
             max_unparsed: 256 << 10,
             max_chunk_streams: 64,
+            max_publishes: 16,
             max_output: 64 << 10,
             ask_connect: false,
         }
@@ -76,9 +87,11 @@ pub enum Event {
     },
     /// Something was dropped; the session goes on.
     Warning(Error),
-    /// The encoder ended its publish: no track, frame or data follows. It closes the connection itself once it said good-bye; one that does
-    /// not is for the idle limit.
+    /// The encoder ended this publish: no track, frame or data of it follows. It closes the connection itself once it said good-bye; one that
+    /// does not is for the idle limit.
     End,
+    /// This publish ended for a fault of its own while others of its connection go on; the encoder was told.
+    Failed(Error),
 }
 
 /// The wish to publish. Names are as sent, but without surrounding slashes and without a query.

@@ -4,7 +4,8 @@ use super::chunk::{ChunkReader, Message, write_message};
 use super::command::{self, Command};
 use super::handshake::{self, PACKET};
 use super::media::MediaReader;
-use super::{Event, Limits, Publish, message};
+use super::publishes::{Publishes, Publishing};
+use super::{Event, Limits, Mark, Publish, message};
 use crate::error::{Error, Result};
 use crate::wire::{Reader, Writer};
 
@@ -26,9 +27,14 @@ pub struct RtmpSession {
     /// The transaction of the `connect` that waits for the decision.
     connect: f64,
     next_stream: u32,
-    /// Message stream of the publish.
+    /// Message stream of the newest publish: where what is of none of them is told.
     stream: u32,
-    media: MediaReader,
+    /// Publishes that were asked for so far.
+    begun: u32,
+    /// The publish that waits for the decision.
+    asked: Option<Publishing>,
+    publishes: Publishes,
+    strays_told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +45,11 @@ enum Phase {
     Echo,
     /// A connect waits for the decision.
     Greeted,
-    /// Commands before the publish.
+    /// Commands, and the media of the publishes that run. When none runs any more the encoder says good-bye: commands are answered, the rest
+    /// is ignored until it closes the connection.
     Open,
     /// A publish waits for the decision.
     Asked,
-    /// Media flows.
-    Publishing,
-    /// The encoder ended its publish and says good-bye: commands are answered, the rest is ignored until it closes the connection.
-    Ended,
     /// Nothing more is read.
     Closing,
 }
@@ -68,12 +71,15 @@ impl RtmpSession {
             connect: 0.0,
             next_stream: 1,
             stream: 0,
-            media: MediaReader::new(),
+            begun: 0,
+            asked: None,
+            publishes: Publishes::default(),
+            strays_told: false,
         }
     }
 
     /// Reads what came. An error ends the session; bytes after it are ignored.
-    pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<()> {
+    pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<(Mark, Event)>) -> Result<()> {
         self.received += bytes.len() as u64;
         let result = match self.phase {
             Phase::Closing => return Ok(()),
@@ -117,30 +123,46 @@ impl RtmpSession {
         if self.phase == Phase::Greeted {
             self.set_bounds();
             self.reply(&command::connect_refused(self.connect, description));
-            self.phase = Phase::Closing;
-            self.held = Vec::new();
+            self.close();
         }
     }
 
     /// Grants the publish that [`Event::Publish`] asked for; the next [`Self::feed`] reads what was held.
     pub fn accept_publish(&mut self) {
-        if self.phase != Phase::Asked {
-            return;
-        }
+        let Some(asked) = self.asked.take() else { return };
         let mut begin = Vec::new();
         begin.put_u16(message::STREAM_BEGIN);
-        begin.put_u32(self.stream);
+        begin.put_u32(asked.stream);
         self.send(CONTROL_CHUNKS, message::USER_CONTROL, 0, &begin);
-        self.on_status("status", "NetStream.Publish.Start", "Publishing.");
-        self.phase = Phase::Publishing;
+        self.on_status(asked.stream, "status", "NetStream.Publish.Start", "Publishing.");
+        self.publishes.add(asked);
+        self.phase = Phase::Open;
     }
 
-    /// Refuses or ends the publish with a code of the protocol (`NetStream.Publish.BadName`, …) and a reason for the operator of the encoder.
-    pub fn refuse_publish(&mut self, code: &str, description: &str) {
+    /// Refuses or ends one publish with a code of the protocol (`NetStream.Publish.BadName`, …) and a reason for the operator of the encoder.
+    /// The connection ends with it when nothing else of it publishes, or will: a refused encoder that has created further streams goes on.
+    pub fn refuse_publish(&mut self, mark: Mark, code: &str, description: &str) {
+        if let Some(asked) = self.asked.take_if(|asked| asked.id == mark) {
+            self.on_status(asked.stream, "error", code, description);
+            self.phase = Phase::Open;
+            if self.publishes.count() == 0 && self.next_stream <= self.begun.saturating_add(1) {
+                self.close();
+            }
+        } else if let Some(ended) = self.publishes.remove(mark) {
+            self.on_status(ended.stream, "error", code, description);
+            if self.publishes.count() == 0 && self.asked.is_none() {
+                self.close();
+            }
+        }
+    }
+
+    /// Refuses or ends all publishes alike, and the connection.
+    pub fn refuse_all(&mut self, code: &str, description: &str) {
         if self.phase != Phase::Closing {
-            self.on_status("error", code, description);
-            self.phase = Phase::Closing;
-            self.held = Vec::new();
+            for stream in self.told() {
+                self.on_status(stream, "error", code, description);
+            }
+            self.close();
         }
     }
 
@@ -164,18 +186,18 @@ impl RtmpSession {
         self.received
     }
 
-    fn parse(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<()> {
+    fn parse(&mut self, bytes: &[u8], events: &mut Vec<(Mark, Event)>) -> Result<()> {
         let mut input = bytes;
         while !input.is_empty() {
             match self.phase {
                 Phase::Hello | Phase::Echo => self.shake_hands(&mut input)?,
-                Phase::Open | Phase::Publishing | Phase::Ended => {
+                Phase::Open => {
                     let read = self.reader.next_message(&mut input);
                     let found = read.map_err(|error| error.at(self.offset()))?;
                     if let Some(found) = found {
                         // Exact where the message came in one chunk; else too late by the headers between.
                         let base = self.offset().saturating_sub(found.payload.len() as u64);
-                        self.message(found, events).map_err(|error| error.at(base))?;
+                        self.message(found, base, events)?;
                     }
                 }
                 Phase::Greeted | Phase::Asked => {
@@ -209,26 +231,55 @@ impl RtmpSession {
         Ok(())
     }
 
-    fn message(&mut self, found: Message, events: &mut Vec<Event>) -> Result<()> {
-        let publishing = self.phase == Phase::Publishing;
-        if self.phase == Phase::Open && found.payload.len() > self.limits.max_unparsed {
-            return Err(Error::new("RTMP_MESSAGE_TOO_LARGE", 0, "a message of this size needs an accepted publish"));
+    /// Acts on one message, which starts at byte `base` of the connection.
+    fn message(&mut self, found: Message, base: u64, events: &mut Vec<(Mark, Event)>) -> Result<()> {
+        if self.begun == 0 && found.payload.len() > self.limits.max_unparsed {
+            let error = Error::new("RTMP_MESSAGE_TOO_LARGE", 0, "a message of this size needs an accepted publish");
+            return Err(error.at(base));
         }
         let Message { kind, stream, timestamp, payload } = found;
-        match kind {
-            message::VIDEO if publishing => self.media.video(payload, timestamp, events),
-            message::AUDIO if publishing => self.media.audio(payload, timestamp, events),
-            message::AGGREGATE if publishing => self.aggregate(&payload, timestamp, events),
-            message::DATA | message::DATA_AMF3 if publishing => {
-                self.media.data(&payload, kind == message::DATA_AMF3, timestamp, events);
+        let done = match kind {
+            message::VIDEO | message::AUDIO | message::AGGREGATE | message::DATA | message::DATA_AMF3 => {
+                return self.media(Message { kind, stream, timestamp, payload }, base, events);
+            }
+            message::COMMAND | message::COMMAND_AMF3 => Command::parse(&payload, kind == message::COMMAND_AMF3)
+                .map_err(|error| error.within("command"))
+                .and_then(|command| self.command(&command, stream, events)),
+            _ => self.control(kind, &payload).map_err(|error| error.within("control")),
+        };
+        done.map_err(|error| error.at(base))
+    }
+
+    /// Gives a message to the publish that it belongs to. What is wrong with it ends that publish, and the connection where it is the only one.
+    fn media(&mut self, found: Message, base: u64, events: &mut Vec<(Mark, Event)>) -> Result<()> {
+        let Message { kind, stream, timestamp, payload } = found;
+        let others = self.publishes.count() > 1;
+        let Some(publish) = self.publishes.on(stream, (1..self.next_stream).contains(&stream)) else {
+            if self.publishes.count() > 0 && !std::mem::replace(&mut self.strays_told, true) {
+                let detail = format!("media on message stream {stream}, where nothing is published, is dropped");
+                events.push((0, Event::Warning(Error::new("RTMP_STREAM_UNKNOWN", base, detail))));
+            }
+            return Ok(());
+        };
+        let media = &mut publish.media;
+        let read = match kind {
+            message::VIDEO => media.video(payload, timestamp, events),
+            message::AUDIO => media.audio(payload, timestamp, events),
+            message::AGGREGATE => media.aggregate(&payload, timestamp, events),
+            _ => {
+                media.data(&payload, kind == message::DATA_AMF3, timestamp, events);
                 Ok(())
             }
-            message::COMMAND | message::COMMAND_AMF3 => {
-                let command = Command::parse(&payload, kind == message::COMMAND_AMF3);
-                self.command(&command.map_err(|error| error.within("command"))?, stream, events)
-            }
-            _ => self.control(kind, &payload).map_err(|error| error.within("control")),
+        };
+        let Err(error) = read.map_err(|error| error.at(base)) else { return Ok(()) };
+        if !others {
+            return Err(error);
         }
+        let (mark, stream) = (publish.id, publish.stream);
+        self.publishes.remove(mark);
+        self.on_status(stream, "error", "NetStream.Publish.Rejected", &error.to_string());
+        events.push((mark, Event::Failed(error)));
+        Ok(())
     }
 
     /// Protocol control and user control messages (5.4, 6.2); what is not known is ignored.
@@ -254,28 +305,7 @@ impl RtmpSession {
         Ok(())
     }
 
-    /// An aggregate message (7.1.6): FLV tags whose times count from that of the first.
-    fn aggregate(&mut self, payload: &[u8], timestamp: u32, events: &mut Vec<Event>) -> Result<()> {
-        let mut reader = Reader::new(payload);
-        let mut first = None;
-        while reader.remaining() > 0 {
-            let (kind, size, low, high) = (reader.u8()?, reader.u24()?, reader.u24()?, reader.u8()?);
-            reader.skip(3)?;
-            let body = reader.bytes(size as usize)?;
-            reader.skip(4)?;
-            let own = low | u32::from(high) << 24;
-            let time = timestamp.wrapping_add(own.wrapping_sub(*first.get_or_insert(own)));
-            match kind {
-                message::VIDEO => self.media.video(body.to_vec(), time, events)?,
-                message::AUDIO => self.media.audio(body.to_vec(), time, events)?,
-                message::DATA => self.media.data(body, false, time, events),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn command(&mut self, command: &Command, stream: u32, events: &mut Vec<Event>) -> Result<()> {
+    fn command(&mut self, command: &Command, stream: u32, events: &mut Vec<(Mark, Event)>) -> Result<()> {
         let id = command.transaction;
         match command.name.as_str() {
             "connect" => self.connect(command, events)?,
@@ -283,7 +313,9 @@ impl RtmpSession {
                 self.reply(&command::result(id, Some(f64::from(self.next_stream))));
                 self.next_stream = self.next_stream.saturating_add(1);
             }
-            "publish" if matches!(command.values.get(1), Some(super::Value::Boolean(false))) => self.end(events),
+            "publish" if matches!(command.values.get(1), Some(super::Value::Boolean(false))) => {
+                self.end(stream, events);
+            }
             "publish" => self.publish(command, stream, events)?,
             "FCPublish" => {
                 self.reply(&command::result(id, None));
@@ -295,19 +327,22 @@ impl RtmpSession {
                 self.reply(&command::result(id, None));
                 let name = command.text(0).unwrap_or_default();
                 self.reply(&command::status("onFCUnpublish", "status", "NetStream.Unpublish.Success", name));
-            }
-            "releaseStream" | "_checkbw" => self.reply(&command::result(id, None)),
-            "closeStream" => self.end(events),
-            "deleteStream" => {
-                let which = command.values.get(1).and_then(super::Value::as_number);
-                if which.is_none_or(|which| which as u32 == self.stream) {
-                    self.end(events);
+                if let Some(ended) = self.publishes.remove_named(name) {
+                    self.ended(&ended, events);
                 }
             }
+            "releaseStream" | "_checkbw" => self.reply(&command::result(id, None)),
+            "closeStream" => self.end(stream, events),
+            "deleteStream" => {
+                let which = command.values.get(1).and_then(super::Value::as_number);
+                self.end(which.map_or(stream, |which| which as u32), events);
+            }
             "play" | "play2" => {
-                self.stream = stream;
-                self.on_status("error", "NetStream.Play.Failed", "this server only takes publishers");
-                self.phase = Phase::Closing;
+                self.on_status(stream, "error", "NetStream.Play.Failed", "this server only takes publishers");
+                if self.publishes.count() > 0 {
+                    self.refuse_all("NetStream.Publish.Rejected", "the connection wants to play");
+                }
+                self.close();
                 return Err(Error::new("RTMP_PLAY_REFUSED", 0, "the peer wants to play").with_status(403));
             }
             // Answers to what the server never asked, and handlers such as onStatus, want no reply.
@@ -317,7 +352,7 @@ impl RtmpSession {
         Ok(())
     }
 
-    fn connect(&mut self, command: &Command, events: &mut Vec<Event>) -> Result<()> {
+    fn connect(&mut self, command: &Command, events: &mut Vec<(Mark, Event)>) -> Result<()> {
         if self.connection.is_some() {
             return Err(Error::new("RTMP_SEQUENCE", 0, "a second connect"));
         }
@@ -327,7 +362,7 @@ impl RtmpSession {
         self.connect = command.transaction;
         if self.limits.ask_connect {
             self.phase = Phase::Greeted;
-            events.push(Event::Connect(connection));
+            events.push((0, Event::Connect(connection)));
         } else {
             self.welcome();
         }
@@ -348,48 +383,68 @@ impl RtmpSession {
         self.send(CONTROL_CHUNKS, message::SET_CHUNK_SIZE, 0, &(OUT_CHUNK_SIZE as u32).to_be_bytes());
     }
 
-    fn publish(&mut self, command: &Command, stream: u32, events: &mut Vec<Event>) -> Result<()> {
+    fn publish(&mut self, command: &Command, stream: u32, events: &mut Vec<(Mark, Event)>) -> Result<()> {
         let Some(mut publish) = self.connection.clone() else {
             return Err(Error::new("RTMP_SEQUENCE", 0, "publish before connect"));
         };
-        if self.phase != Phase::Open {
-            let text = "one publish a connection: open another connection for this stream";
-            let refused = command::status("onStatus", "error", "NetStream.Publish.BadName", text);
-            self.send(STATUS_CHUNKS, message::COMMAND, stream, &refused);
-            events.push(Event::Warning(Error::new("RTMP_SECOND_PUBLISH", 0, text)));
+        let refusal = if self.publishes.runs_on(stream) {
+            Some(("RTMP_SECOND_PUBLISH", "this message stream publishes already: create another for each publish"))
+        } else if self.publishes.count() >= self.limits.max_publishes {
+            Some(("RTMP_TOO_MANY_PUBLISHES", "the connection has too many publishes: open another"))
+        } else {
+            None
+        };
+        if let Some((code, text)) = refusal {
+            self.on_status(stream, "error", "NetStream.Publish.BadName", text);
+            events.push((0, Event::Warning(Error::new(code, 0, text))));
             return Ok(());
         }
         self.stream = stream;
-        let (name, query) = command::split_query(command.text(0).unwrap_or_default());
+        let sent = command.text(0).unwrap_or_default();
+        let (name, query) = command::split_query(sent);
         check_length("stream name", name.len() + query.len())?;
         publish.stream = name;
         if !query.is_empty() {
             let joint = if publish.query.is_empty() { "" } else { "&" };
             publish.query = format!("{}{joint}{query}", publish.query);
         }
+        let id = self.begun;
+        self.begun += 1;
+        self.asked = Some(Publishing { id, stream, name: sent.to_owned(), media: MediaReader::new(id) });
         self.phase = Phase::Asked;
-        events.push(Event::Publish(publish));
+        events.push((id, Event::Publish(publish)));
         Ok(())
     }
 
-    fn end(&mut self, events: &mut Vec<Event>) {
-        if self.phase == Phase::Publishing {
-            self.on_status("status", "NetStream.Unpublish.Success", "Stopped publishing.");
-            self.phase = Phase::Ended;
-            events.push(Event::End);
+    /// The encoder ends what it publishes on a message stream.
+    fn end(&mut self, stream: u32, events: &mut Vec<(Mark, Event)>) {
+        let found = self.publishes.on(stream, (1..self.next_stream).contains(&stream)).map(|publish| publish.id);
+        if let Some(ended) = found.and_then(|id| self.publishes.remove(id)) {
+            self.ended(&ended, events);
         }
+    }
+
+    fn ended(&mut self, publish: &Publishing, events: &mut Vec<(Mark, Event)>) {
+        self.on_status(publish.stream, "status", "NetStream.Unpublish.Success", "Stopped publishing.");
+        events.push((publish.id, Event::End));
     }
 
     /// Tells the encoder what was wrong, where the protocol has a place for it, and reads no more.
     fn report(&mut self, error: &Error) {
-        let code = match self.phase {
-            Phase::Asked | Phase::Publishing | Phase::Ended => "NetStream.Publish.Rejected",
-            Phase::Greeted | Phase::Open => "NetConnection.Connect.Rejected",
-            Phase::Hello | Phase::Echo | Phase::Closing => "",
-        };
-        if !code.is_empty() {
-            self.on_status("error", code, &error.to_string());
+        match self.phase {
+            Phase::Hello | Phase::Echo | Phase::Closing => self.close(),
+            _ if self.begun > 0 => self.refuse_all("NetStream.Publish.Rejected", &error.to_string()),
+            _ => self.refuse_all("NetConnection.Connect.Rejected", &error.to_string()),
         }
+    }
+
+    /// Message streams on which something is, or was last.
+    fn told(&mut self) -> Vec<u32> {
+        let streams: Vec<u32> = self.publishes.drain().chain(self.asked.take()).map(|publish| publish.stream).collect();
+        if streams.is_empty() { vec![self.stream] } else { streams }
+    }
+
+    fn close(&mut self) {
         self.phase = Phase::Closing;
         self.held = Vec::new();
     }
@@ -408,9 +463,9 @@ impl RtmpSession {
         }
     }
 
-    fn on_status(&mut self, level: &str, code: &str, description: &str) {
+    fn on_status(&mut self, stream: u32, level: &str, code: &str, description: &str) {
         let body = command::status("onStatus", level, code, description);
-        self.send(STATUS_CHUNKS, message::COMMAND, self.stream, &body);
+        self.send(STATUS_CHUNKS, message::COMMAND, stream, &body);
     }
 
     fn reply(&mut self, body: &[u8]) {

@@ -89,9 +89,9 @@ fn decide(pump: &mut Loop, budget: &Arc<Budget>, event: &Event) {
     match *event {
         Event::Request { conn, .. } | Event::PublishRequested { conn, .. } => {
             let budget = Some(Arc::clone(budget));
-            pump.touch(conn, |connection, cx| connection.accept(budget, cx));
+            pump.touch(conn, |connection, cx| connection.accept(conn, budget, cx));
         }
-        Event::NeedClock { conn, .. } => pump.touch(conn, |connection, cx| connection.bind(conn, cx)),
+        Event::NeedClock { conn, .. } => pump.touch(conn, |connection, cx| connection.bind(conn, conn, cx)),
         _ => {}
     }
 }
