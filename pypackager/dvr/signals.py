@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from pypackager.model.presentation import TrackWindow
 from pypackager.model.records import SignalReceived, SignalsAdded
-from pypackager.model.signal import TIMESCALE, Signal, SignalInfo, SignalWindow
+from pypackager.model.signal import ANY, TIMESCALE, Signal, SignalInfo, SignalWindow
 
 NS = 1_000_000_000
 KEPT_BYTES = 4 << 20
@@ -132,13 +132,20 @@ class Signals:
         for line in self.lines.values():
             named = _named(tracks, line.info.parent)
             parent = named or next((track for track in tracks if track.info.kind == "video"), tracks[0])
-            newest = int(parent.time[-1]) * TIMESCALE // parent.info.timescale
+            newest = _newest(parent)
             windows.append(SignalWindow(line.info, named.info.number if named else None, tuple(line.between(first, newest))))
         return tuple(windows)
 
 
 def _named(tracks: Sequence[TrackWindow], name: str) -> TrackWindow | None:
+    if name == ANY:
+        # Pictures, where there are any; layers come and go.
+        return max(tracks, key=lambda track: (track.info.kind == "video", _newest(track)))
     return next((track for track in tracks if name and name in (track.info.name, track.info.id)), None)
+
+
+def _newest(track: TrackWindow) -> int:
+    return int(track.time[-1]) * TIMESCALE // track.info.timescale
 
 
 def _ticks(time_ns: int) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+ANY = "*"
+"""As a parent: no track in particular, so whichever is furthest. Data messages of RTMP come in every layer and belong to none."""
 TIMESCALE = 90_000
 """Ticks per second of stored signals: that of video, so that a signal at a picture's time is at its very tick."""
 
@@ -18,7 +20,7 @@ class SignalInfo(msgspec.Struct, frozen=True, array_like=True):
     name: str
     """`trackName` of the live manifest; else the stream's."""
     parent: str
-    """`parentTrackName`: name or id of the track whose fragments decide when a signal is shown; empty when none was named."""
+    """`parentTrackName`: name or id of the track whose fragments decide when a signal is shown; empty when none was named; or ANY."""
     output: bool
     """`manifestOutput`: payloads stand in manifests."""
     subtype: str

@@ -19,6 +19,8 @@ from pypackager.packaging.timing import NS, to_ns, utc_text
 
 BITRATE = 0
 """Of the one QualityLevel of a text stream: a signal takes no bandwidth that a client would plan for."""
+INSTANT = 1
+"""Ticks that a signal without a duration has in Smooth Streaming, where each chunk has one (MS-SSTR 2.2.2.6)."""
 UNNAMED = "urn:pypackager:signal:"
 """Before the id of a track whose encoder does not say what it carries: every format wants a name for that."""
 
@@ -63,7 +65,7 @@ def smooth_stream(window: SignalWindow, parent: str, until_ns: int, *, live: boo
     scheme = attributes(Name="Scheme", Value=scheme_of(info))
     text += f">\n<QualityLevel{level}><CustomAttributes><Attribute{scheme}/></CustomAttributes></QualityLevel>\n"
     for signal in available:
-        text += f'<c t="{signal.time}" d="{signal.duration}"><f>{_base64(signal)}</f></c>\n'
+        text += f'<c t="{signal.time}" d="{signal.duration or INSTANT}"><f>{_base64(signal)}</f></c>\n'
     return text + "</StreamIndex>\n"
 
 
@@ -80,7 +82,7 @@ def smooth_fragment(presentation: Presentation, name: str, time: int) -> Publish
     if signal is None:
         raise PackagerError("NO_SUCH_FRAGMENT", "no signal of the window is at this time", status=404, where=f"{name} {time}")
     number = window.info.number
-    body = signal_fragment(number, time // TIMESCALE % 0xFFFFFFFF + 1, time, signal.duration, signal.data)
+    body = signal_fragment(number, time // TIMESCALE % 0xFFFFFFFF + 1, time, signal.duration or INSTANT, signal.data)
     return Published(content_type="application/mp4", body=body, lifetime="immutable", etag=f'"signal-{number:x}-{time:x}"')
 
 

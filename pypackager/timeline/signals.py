@@ -17,7 +17,7 @@ import msgspec
 
 from pypackager._core import SignalReady, SignalsFound
 from pypackager.model.records import SignalReceived, SignalsAdded
-from pypackager.model.signal import TIMESCALE, Signal, SignalInfo
+from pypackager.model.signal import ANY, TIMESCALE, Signal, SignalInfo
 from pypackager.timeline.feeds import Clocks, Feed
 from pypackager.timeline.naming import clean
 from pypackager.timeline.ports import Alert
@@ -92,12 +92,14 @@ class Signals:
     def ready(self, feed: Feed, event: SignalReady, mono_ns: int) -> None:
         """A connection sent a signal of a track that it announced."""
         info = self._announced.get((feed.conn, event.track))
-        if info is None or not self._has_room(info, len(event.data), mono_ns):
+        if info is None:
             return
-        if info.parent and not self._known(info.parent) and self._clocks.all:
+        if info.parent not in ("", ANY) and not self._known(info.parent) and self._clocks.all:
             self._alert("SIGNALS_PARENT_UNKNOWN", f"no track is named {info.parent[:64]!r}", info.id)
         if (offset_s := self._offset_s(feed)) is not None:
-            self._keep(feed, info, event, offset_s)
+            self._keep(feed, info, event, offset_s, mono_ns)
+            return
+        if not self._has_room(info, len(event.data), mono_ns):
             return
         if sum(len(held.event.data) for held in self._held) + len(event.data) > HELD_BYTES:
             self._alert("SIGNALS_TOO_MANY", "too many came before any media: dropped", info.id)
@@ -113,7 +115,7 @@ class Signals:
             if (offset_s := self._offset_s(each.feed)) is None:
                 self._held.append(each)
                 continue
-            self._keep(each.feed, each.info, each.event, offset_s)
+            self._keep(each.feed, each.info, each.event, offset_s, None)
             each.feed.unwritten.discard(each.token)
 
     def written(self, ticket: int, errno: int) -> bool:
@@ -159,7 +161,8 @@ class Signals:
         clocks = self._clocks.by_side(feed.side)
         return next((clock.offset_s for clock in clocks if clock.feeds), clocks[0].offset_s if clocks else None)
 
-    def _keep(self, feed: Feed, info: SignalInfo, event: SignalReady, offset_s: int) -> None:
+    def _keep(self, feed: Feed, info: SignalInfo, event: SignalReady, offset_s: int, mono_ns: int | None) -> None:
+        """Journals a signal that is new. `mono_ns`: now, for one that does not count yet against what is taken in a time."""
         begin, end = (rescale(time, event.timescale, TIMESCALE) for time in (event.time, event.time + event.duration))
         time = begin + offset_s * TIMESCALE
         if time < 0:
@@ -174,6 +177,9 @@ class Signals:
                 return
         if (there := self._store.signal_at(info.number, time)) is not None:
             self._compare(info, there, record.signal)
+            return
+        # What each layer or encoder repeats takes no room.
+        if mono_ns is not None and not self._has_room(info, len(event.data), mono_ns):
             return
         ticket = self._store.append(record)
         self._underway[ticket] = (record, [feed])

@@ -325,3 +325,55 @@ def test_whenever_they_come_the_manifests_are_the_same(tmp_path: Path, seed: int
         texts.append({path: studio.text(path) for path in ("manifest", "hls/video.m3u8", "hls/audio.m3u8")} | {"mpd": studio.dash()})
     assert texts[0] == texts[1] == texts[2]
     assert len(texts[0]["mpd"]) == len({round(time * VIDEO) for time, _ in signals})
+
+
+def furthest() -> Found:
+    """What the pump says of a handler of RTMP's data messages."""
+    return Found(format="", name="onCuePoint", parent="*", scheme="urn:pypackager:rtmp:onCuePoint")
+
+
+def test_what_belongs_to_no_layer_is_shown_with_whichever_is_furthest(studio: Studio) -> None:
+    studio.channel.open_feed(1, "primary", "ladder")
+    studio.channel.track_found(1, cast(Any, Header(1, "video", name="video", codec_private=AVCC)))
+    studio.channel.track_found(1, cast(Any, Header(3, "video", name="low", codec_private=AVCC, width=320, height=180)))
+    studio.channel.admit(1)
+    # The sound is ahead of the pictures, but pictures count; the first layer ends early.
+    for start_s in range(START_S, START_S + 8, 2):
+        for track in (1, 3) if start_s < START_S + 4 else (3,):
+            studio.channel.chunk(1, cast(Any, Stored(track, start_s * VIDEO, 2 * VIDEO)))
+        studio.channel.advance()
+        studio.settle()
+        studio.wait(2)
+        studio.settle()
+    conn = studio.post((START_S + 1, TEXT), (START_S + 5, XML), (START_S + 9, BINARY), found=furthest())
+    studio.wait(30)
+    studio.channel.advance()
+    studio.settle()
+    assert studio.end(conn)
+    base = min(time for time, _ in studio.dash())
+    assert [(time - base, data) for time, data in studio.dash()] == [(0, TEXT), (4 * VIDEO, XML)]
+    # In Smooth Streaming the layers are one stream, which goes as far as the first.
+    assert studio.smooth() == {"oncuepoint": studio.dash()[:1]}
+    assert "SIGNALS" not in " ".join(studio.channel.alerts)
+
+
+def test_one_without_a_duration_has_a_tick_in_smooth_streaming(studio: Studio) -> None:
+    studio.go_live()
+    studio.media(START_S)
+    conn = studio.post(found=furthest())
+    studio.channel.signal(conn, cast(Any, Ready(conn, 3, (START_S + 1) * SMOOTH, 0, SMOOTH, TEXT)))
+    studio.media(START_S + 2, START_S + 4, START_S + 6)
+    assert f'<c t="{(START_S + 1) * VIDEO}" d="1">' in studio.text("manifest")
+    assert "DURATION" not in studio.hls()[0]
+    assert ' duration="' not in studio.text("manifest.mpd").partition("<Event ")[2].partition(">")[0]
+
+
+def test_what_each_layer_repeats_takes_no_room(studio: Studio) -> None:
+    studio.go_live()
+    studio.media(START_S, START_S + 2)
+    for layer in range(10):
+        for at in range(100):
+            studio.post((START_S + at / 100, b"%d" % at), found=furthest())
+        assert "SIGNALS_TOO_MANY" not in studio.channel.alerts, layer
+    studio.media(START_S + 4, START_S + 6)
+    assert len(studio.dash()) == 100

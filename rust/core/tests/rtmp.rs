@@ -7,7 +7,7 @@ mod client;
 
 use client::{AAC_HEADER, Run, audio, chunk, contains, number, object, publishing, run_pieces, string, timed_chunk};
 use proptest::prelude::*;
-use pypackager_core::demux::rtmp::{Event, Limits, RtmpSession, Value};
+use pypackager_core::demux::rtmp::{Event, Limits, RtmpSession};
 
 const FFMPEG: &[u8] = include_bytes!("data/rtmp_ffmpeg5_wrap.bin");
 const GSTREAMER: &[u8] = include_bytes!("data/rtmp_gstreamer.bin");
@@ -181,7 +181,7 @@ fn acknowledgements_and_pings_are_answered() {
 }
 
 #[test]
-fn metadata_reaches_the_tracks_and_other_data_passes() {
+fn metadata_reaches_the_tracks_and_other_data_becomes_signals() {
     let mut run = publishing();
     let fields = object(&[("audiodatarate", &number(96.0)), ("language", &string("DEU"))]);
     run.feed(&chunk(4, 18, 1, &[&string("@setDataFrame")[..], &string("onMetaData"), &fields].concat()));
@@ -196,8 +196,18 @@ fn metadata_reaches_the_tracks_and_other_data_passes() {
         .collect();
     assert_eq!(tracks.len(), 1, "an identical header is no new track");
     assert_eq!((tracks[0].bitrate, tracks[0].language.as_str()), (96_000, "deu"));
-    let data = Event::Data { name: "onAdCue".into(), time: 0, values: vec![Value::Number(1.0)] };
-    assert_eq!(run.events.last(), Some(&data));
+    let [.., Event::SignalTrack(track), Event::Signal(signal)] = &run.events[..] else { panic!("{:?}", run.events) };
+    assert_eq!((track.name.as_str(), track.number, signal.track), ("onAdCue", 3, 3));
+    assert_eq!((signal.time, signal.timescale, &signal.data[..]), (5000, 1000, &b"[1]"[..]), "0 is now");
+    run.feed(&timed_chunk(4, 18, 1, 6000, &[string("onAdCue"), number(2.0)].concat()));
+    assert!(
+        matches!(run.events.last(), Some(Event::Signal(signal)) if (signal.time, &signal.data[..]) == (6000, b"[2]"))
+    );
+    let count = run.events.len();
+    run.feed(&chunk(4, 18, 1, &string("@clearDataFrame")));
+    assert_eq!(run.events.len(), count, "of the protocol, and nothing to tell of");
+    run.feed(&chunk(4, 18, 1, &[string("|RtmpSampleAccess"), vec![1, 1]].concat()));
+    assert!(matches!(run.events.last(), Some(Event::Warning(error)) if error.code == "RTMP_DATA_DROPPED"));
     run.feed(&chunk(4, 8, 1, &[0xAF, 0, 0x12, 0x10]));
     assert!(matches!(run.events.last(), Some(Event::Track(_))), "a changed header is");
 }
@@ -279,7 +289,7 @@ fn aggregates_and_the_amf3_forms_are_read() {
     run.feed(&timed_chunk(4, 22, 1, 1000, &tags));
     assert_eq!(frame_times(&run.events, 2), [1000, 1021]);
     run.feed(&chunk(4, 15, 1, &[&[0][..], &string("onTextData"), &number(1.0)].concat()));
-    assert!(matches!(run.events.last(), Some(Event::Data { name, .. }) if name == "onTextData"));
+    assert!(matches!(&run.events[..], [.., Event::SignalTrack(track), Event::Signal(_)] if track.name == "onTextData"));
     run.output.clear();
     run.feed(&chunk(3, 17, 0, &[&[0][..], &string("_checkbw"), &number(9.0), &[5]].concat()));
     assert!(contains(&run.output, "_result"));

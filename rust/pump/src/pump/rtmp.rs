@@ -41,6 +41,8 @@ struct Feed {
     accepted: bool,
     /// Tracks that wait for the clock.
     waiting: BTreeMap<u32, Track>,
+    /// Tracks of signals and signals that do.
+    early: Vec<rtmp::Event>,
     clock: Option<u64>,
 }
 
@@ -82,7 +84,7 @@ impl RtmpConnection {
                     let parent = (mark > 0).then_some(self.conn);
                     let conn = parent.map_or(self.conn, |parent| out.further.open(parent, out.shared));
                     let waiting = BTreeMap::new();
-                    self.feeds.push(Feed { mark, conn, accepted: false, waiting, clock: None });
+                    self.feeds.push(Feed { mark, conn, accepted: false, waiting, early: Vec::new(), clock: None });
                     out.events.push(Event::PublishRequested { conn, parent, publish });
                 }
                 rtmp::Event::Track(track) => {
@@ -96,8 +98,13 @@ impl RtmpConnection {
                     let conn = self.feed_of(mark).map_or(own, |feed| feed.conn);
                     out.events.push(Event::Warned { conn, error });
                 }
-                // What the metadata says is in the tracks already; data messages are of no use to the timeline yet.
-                rtmp::Event::Metadata(_) | rtmp::Event::Data { .. } => {}
+                signal @ (rtmp::Event::SignalTrack(_) | rtmp::Event::Signal(_)) => {
+                    if let Some(feed) = self.feed_of(mark) {
+                        feed.signal(signal, out);
+                    }
+                }
+                // What the metadata says is in the tracks already.
+                rtmp::Event::Metadata(_) => {}
                 rtmp::Event::End => self.ended(mark, "", Cow::Borrowed(""), out),
                 rtmp::Event::Failed(error) => self.ended(mark, error.code, Cow::Owned(located(&error)), out),
             }
@@ -162,6 +169,21 @@ impl Feed {
         self.waiting.insert(track.number, track);
         Ok(())
     }
+
+    /// Hands a signal on, or its track, once it is known where times go: those of the clock before may be others.
+    fn signal(&mut self, event: rtmp::Event, out: &mut Outlet<'_>) {
+        let conn = self.conn;
+        match event {
+            _ if self.clock.is_none() && self.early.len() >= MAX_EARLY => {
+                let detail = "too many data messages before the first frame: dropped";
+                out.events.push(Event::Warned { conn, error: Error::new("SIGNALS_TOO_MANY", 0, detail) });
+            }
+            _ if self.clock.is_none() => self.early.push(event),
+            rtmp::Event::SignalTrack(track) => out.events.push(Event::SignalsFound { conn, track }),
+            rtmp::Event::Signal(signal) => out.events.push(Event::SignalReady { conn, signal }),
+            _ => {}
+        }
+    }
 }
 
 impl Session for RtmpConnection {
@@ -197,6 +219,9 @@ impl Session for RtmpConnection {
             Question::First => {
                 for track in std::mem::take(&mut feed.waiting).into_values() {
                     out.clocks.set_track(clock, conn, track, out.events)?;
+                }
+                for signal in std::mem::take(&mut feed.early) {
+                    feed.signal(signal, out);
                 }
             }
             Question::Jump { track } => {
@@ -281,5 +306,7 @@ impl Session for RtmpConnection {
     }
 }
 
+/// Data messages that wait for a first frame, 64 KiB each at most.
+const MAX_EARLY: usize = 32;
 /// RTMP's own timescale, and the cutters'.
 const MILLISECONDS: u32 = 1000;

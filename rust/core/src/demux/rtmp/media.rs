@@ -3,6 +3,7 @@
 //! In: message bodies with their 32-bit times. Out: [`Event`]s. Never: chunks, commands, snapping of times.
 
 use super::command::amf3_body;
+use super::signals::Handlers;
 use super::{Event, Mark, Metadata, amf0, message};
 use crate::codec::{aac::AacConfig, avc::AvcConfig};
 use crate::demux::flv::{self, Tag};
@@ -22,12 +23,16 @@ pub(super) struct MediaReader {
     metadata: Option<Metadata>,
     video: Option<Track>,
     audio: Option<Track>,
+    signals: Handlers,
+    /// Time of the last frame.
+    latest: i64,
     warned: bool,
 }
 
 impl MediaReader {
     pub(super) fn new(mark: Mark) -> Self {
-        Self { mark, clock: Unwrapper::new(31), metadata: None, video: None, audio: None, warned: false }
+        let (clock, signals) = (Unwrapper::new(31), Handlers::default());
+        Self { mark, clock, metadata: None, video: None, audio: None, signals, latest: 0, warned: false }
     }
 
     /// Reads a video message; an error ends the publish, lesser faults are warnings.
@@ -47,6 +52,7 @@ impl MediaReader {
                 match flv::avc_sample(body, start, config.source_length_size) {
                     Ok((data, idr)) => {
                         let time = self.clock.unwrap(u64::from(time));
+                        self.latest = time;
                         events.push((
                             self.mark,
                             Event::Frame(Frame { track: VIDEO, time, composition, sync: key || idr, data }),
@@ -72,6 +78,7 @@ impl MediaReader {
             Ok(Tag::Sample { start, .. }) if self.audio.is_some() => {
                 body.drain(..start);
                 let time = self.clock.unwrap(u64::from(time));
+                self.latest = time;
                 events.push((
                     self.mark,
                     Event::Frame(Frame { track: AUDIO, time, composition: 0, sync: true, data: body }),
@@ -104,10 +111,16 @@ impl MediaReader {
                 self.metadata = Some(metadata.clone());
                 events.push((self.mark, Event::Metadata(metadata)));
             }
-        } else {
-            // Looked up without moving the clock: senders stamp data with 0.
-            let time = self.clock.clone().unwrap(u64::from(time));
-            events.push((self.mark, Event::Data { name, time, values }));
+        } else if name != "@clearDataFrame" {
+            // Looked up without moving the clock: some senders stamp what belongs to the moment with 0.
+            let time = if time == 0 { self.latest } else { self.clock.clone().unwrap(u64::from(time)) };
+            match self.signals.take(&name, time, &values, TIMESCALE) {
+                Ok((track, signal)) => {
+                    events.extend(track.map(|track| (self.mark, Event::SignalTrack(track))));
+                    events.push((self.mark, Event::Signal(signal)));
+                }
+                Err(error) => events.push((self.mark, Event::Warning(error.within("data")))),
+            }
         }
     }
 
@@ -147,7 +160,7 @@ impl MediaReader {
         let said = metadata.language;
         let code = said.len() == 3 && said.bytes().all(|byte| byte.is_ascii_alphabetic());
         let language = if code { said.to_ascii_lowercase() } else { "und".to_owned() };
-        let track = Track { number, timescale: 1000, codec, name: String::new(), language, bitrate, frame_rate };
+        let track = Track { number, timescale: TIMESCALE, codec, name: String::new(), language, bitrate, frame_rate };
         *slot = Some(track.clone());
         events.push((self.mark, Event::Track(track)));
     }
@@ -168,5 +181,7 @@ impl MediaReader {
     }
 }
 
+/// RTMP counts milliseconds.
+const TIMESCALE: u32 = 1000;
 const VIDEO: u32 = 1;
 const AUDIO: u32 = 2;

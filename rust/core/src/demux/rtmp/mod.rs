@@ -23,12 +23,13 @@ mod media;
 mod message;
 mod publishes;
 mod session;
+mod signals;
 
 pub use amf0::Value;
 pub use session::RtmpSession;
 
 use crate::error::Error;
-use crate::media::{Frame, Track};
+use crate::media::{Frame, Signal, SignalTrack, Track};
 
 /// Which publish of its connection an event is of: 0 for the first and for what is of the connection itself, then 1, 2, …
 pub type Mark = u32;
@@ -76,15 +77,10 @@ pub enum Event {
     Frame(Frame),
     /// `onMetaData`.
     Metadata(Metadata),
-    /// Any other data message (`onAdCue`, `onTextData`, …).
-    Data {
-        /// Name of the handler.
-        name: String,
-        /// Milliseconds on the clock of the frames.
-        time: i64,
-        /// Its arguments.
-        values: Vec<Value>,
-    },
+    /// A handler of data messages other than `onMetaData` (`onAdCue`, `onTextData`, …) was called first.
+    SignalTrack(SignalTrack),
+    /// It was called: its arguments as JSON, on the clock of the frames.
+    Signal(Signal),
     /// Something was dropped; the session goes on.
     Warning(Error),
     /// The encoder ended this publish: no track, frame or data of it follows. It closes the connection itself once it said good-bye; one that
