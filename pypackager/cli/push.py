@@ -87,6 +87,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--resend", type=_fragments, default=2, metavar="N", help="fragments sent before that a new POST begins with (default: 2)"
     )
+    parser.add_argument(
+        "--sync", action="store_true", help="times are UTC: pushes of one recording send the same at the same time, whenever they begin"
+    )
     parser.add_argument("--rtmp-resend", action="store_true", help="RTMP too sends its last GOPs and all that followed on a new connection")
     parser.add_argument("--give-up", type=_duration, metavar="TIME", help="a stream that is tried in vain for so long has failed")
     parser.add_argument("--json", action="store_true", help="report in JSON, and nothing else on standard output")
@@ -96,6 +99,8 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Plays until the time is up or Ctrl-C; 1 when a stream failed."""
     console = Console(stderr=options.json)
+    if options.sync and (options.once or options.speed != 1):
+        raise PackagerError("CONFIG_PUSH_SYNC", "--sync goes by the clock: not with --once, and at no other --speed", fault="operator")
     ladder = load_ladder([synthetic_ladder()] if options.synthetic else options.ladder)
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     length = options.seconds or (max(part.track.seconds for part in ladder) if options.once else _DRAWN_WITHIN)
@@ -107,6 +112,7 @@ def run(options: argparse.Namespace) -> int:
         speed=options.speed,
         seconds=options.seconds,
         repeat=not options.once,
+        synchronised=options.sync,
         resend=0 if "no-resend" in plan.rules else options.resend,
         rtmp_keeps=options.rtmp_resend,
         give_up=0.0 if "no-retry" in plan.rules else options.give_up,

@@ -83,9 +83,10 @@ def fragment(source: Path, target: Path, *, by_key_frame: bool) -> None:
     Raises:
         PackagerError: PUSH_MATERIAL: ffmpeg can't; ENCODER_MISSING: there is none.
     """
-    border = ["-movflags", "frag_keyframe+empty_moov+default_base_moof"]
+    # With a moov that waits for the first fragment ffmpeg states the priming of sound in an edit list; else it draws out the first picture.
+    border = ["-movflags", "frag_keyframe+delay_moov+default_base_moof"]
     if not by_key_frame:
-        border = ["-movflags", "empty_moov+default_base_moof", "-frag_duration", "2000000"]
+        border = ["-movflags", "delay_moov+default_base_moof", "-frag_duration", "2000000"]
     command = [find_ffmpeg(), "-hide_banner", "-nostats", "-loglevel", "error", "-y", "-i", str(source), "-map", "0:v?", "-map", "0:a?"]
     result = subprocess.run(
         [*command, "-c", "copy", *border, "-f", "mp4", str(target)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False

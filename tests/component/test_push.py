@@ -93,6 +93,16 @@ def test_ladders_are_pushed_side_by_side_and_end_with_the_time() -> None:
     assert all(20 <= seconds < 22.1 for seconds in server.seconds.values())
 
 
+def test_synchronised_pushes_go_by_the_clock(capsys: pytest.CaptureFixture[str]) -> None:
+    recording = str(material(AUDIO_ONLY))
+    for wrong in (["--once"], ["--speed", "2"]):
+        assert main(["push", "--ladder", recording, "--to", "rtmp://127.0.0.1:1/news", "--sync", *wrong]) == 2
+        assert "CONFIG_PUSH_SYNC" in capsys.readouterr().err
+    with Server() as server:
+        assert main(["push", "--ladder", recording, "--to", f"rtmp://{server.address}/news", "--sync", "--for", "1s"]) == 0
+    assert set(server.seconds) == {"news/audio-eng"}
+
+
 def test_a_failed_stream_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -113,6 +123,11 @@ def test_urls_that_cannot_be_pushed_to_are_wrong_usage(capsys: pytest.CaptureFix
     for url, ladders in (("ftp://127.0.0.1/x", "1"), ("rtmp://127.0.0.1/news", "2")):
         assert main(["push", "--ladder", recording, "--to", url, "--ladders", ladders]) == 2
         assert "CONFIG_PUSH_URL" in capsys.readouterr().err
+
+
+def test_a_plain_recording_is_as_long_as_its_pictures() -> None:
+    lengths = {part.name: part.track.seconds for part in load_ladder([material(SINGLE)])}
+    assert lengths["video-1"] == 12.0, "a picture that is drawn out would be a step in every round"
 
 
 def test_names_go_where_the_protocol_has_them() -> None:

@@ -71,7 +71,7 @@ pub struct Replay(inner::Replay);
 #[pymethods]
 impl Replay {
     #[new]
-    #[pyo3(signature = (streams, *, speed=1.0, seconds=None, repeat=false, patience=10.0, give_up=None, resend=2, rtmp_keeps=false, seed=0, broken=Vec::new(), faults=Vec::new()))]
+    #[pyo3(signature = (streams, *, speed=1.0, seconds=None, repeat=false, patience=10.0, give_up=None, resend=2, synchronised=false, rtmp_keeps=false, seed=0, broken=Vec::new(), faults=Vec::new()))]
     #[allow(clippy::too_many_arguments, clippy::similar_names)] // keywords, each with its default
     fn new(
         py: Python<'_>,
@@ -82,6 +82,7 @@ impl Replay {
         patience: f64,
         give_up: Option<f64>,
         resend: usize,
+        synchronised: bool,
         rtmp_keeps: bool,
         seed: u64,
         broken: Vec<String>,
@@ -110,6 +111,7 @@ impl Replay {
             patience: duration_of(patience)?,
             give_up: give_up.map(duration_of).transpose()?,
             resend,
+            synchronised,
             rtmp_keeps,
             seed,
             broken: broken_rules(&broken)?,

@@ -28,7 +28,8 @@ pub(super) struct Feed {
 impl Feed {
     /// A feed that begins a new connection with the last `resend` fragments of the one before.
     pub(super) fn new(source: Source, resend: usize) -> Self {
-        Self { source, queue: VecDeque::new(), cursor: Cursor::default(), shift: 0, rolling: Rolling::new(resend) }
+        let cursor = source.first();
+        Self { source, queue: VecDeque::new(), cursor, shift: 0, rolling: Rolling::new(resend) }
     }
 
     /// The longest unit, in nanoseconds.

@@ -10,7 +10,8 @@
 //!    not hold the others. Without pace there is no clock but the streams: they keep within half a second of each other and of one that is away.
 //! 3. A connection that ends before its stream does is opened again, without limit, after a small growing pause. Fragmented MP4 goes on with
 //!    the header boxes, the two fragments that the other side's system acknowledged last, and all that followed. RTMP goes on live.
-//! 4. Faults that are asked for (`inject`) come at media times that the seed decides. They work on the session as the real thing would:
+//! 4. Synchronised streams count their rounds from 1970: what is sent is a function of the recording and of UTC, whoever sends it and since when.
+//! 5. Faults that are asked for (`inject`) come at media times that the seed decides. They work on the session as the real thing would:
 //!    what follows a fault is the same code that follows a lost network.
 
 mod answer;
@@ -68,6 +69,8 @@ pub struct Options {
     pub give_up: Option<Duration>,
     /// Acknowledged fragments that a new POST begins with; with 0 nothing is sent again.
     pub resend: usize,
+    /// Whether media time is UTC: whoever plays the same recording so sends the same at the same time. Each stream begins live.
+    pub synchronised: bool,
     /// Whether RTMP sends its last GOPs and all that followed on a new connection; else it goes on live at a key frame.
     pub rtmp_keeps: bool,
     /// Decides pauses, noise and drawn instants.
@@ -101,6 +104,7 @@ impl Default for Options {
             patience: Duration::from_secs(10),
             give_up: None,
             resend: 2,
+            synchronised: false,
             rtmp_keeps: false,
             seed: 0,
             broken: Broken::default(),

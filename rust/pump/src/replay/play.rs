@@ -155,7 +155,8 @@ impl Session {
             }
             What::Kill(outage) | What::Restart(outage) => {
                 self.live = Some(until(outage));
-                if matches!(what, What::Restart(_)) {
+                // One that keeps to UTC is told the time by somebody else.
+                if matches!(what, What::Restart(_)) && !self.options.synchronised {
                     self.feed.restart(until(outage));
                 }
                 // The system of a dead encoder still delivers what it took, and closes.

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Streams that are played together.
 #[derive(Debug)]
@@ -71,12 +71,16 @@ impl<'a> Player<'a> {
         epoll::add(&epoll, &replay.bell, EventData::new_u64(BELL), EventFlags::IN)?;
         let timeline = Timeline::of(replay.streams.iter().map(|stream| stream.track.as_ref()));
         let now = Instant::now();
+        let synchronised = replay.options.synchronised;
+        let timeline = if synchronised { timeline.synchronised(utc()) } else { timeline };
         let streams = replay.streams.iter().zip(&replay.counters).enumerate();
         let sessions = streams.map(|(number, (stream, counters))| {
             Session::new(number as u64, stream, timeline, replay.options, Arc::clone(counters), now)
         });
         let sessions = sessions.collect();
-        Ok(Self { replay, epoll, sessions, started: None, buffer: vec![0; 64 << 10] })
+        // The time of others does not wait for anybody's connections.
+        let started = synchronised.then_some(now);
+        Ok(Self { replay, epoll, sessions, started, buffer: vec![0; 64 << 10] })
     }
 
     fn turn(&mut self) -> io::Result<()> {
@@ -100,7 +104,7 @@ impl<'a> Player<'a> {
         if self.replay.stopped.load(Ordering::Acquire) {
             self.sessions.iter_mut().for_each(|session| session.stop(context));
         }
-        if self.sessions.iter().all(|session| session.phase != Phase::Opening) {
+        if self.started.is_some() || self.sessions.iter().all(|session| session.phase != Phase::Opening) {
             let started = *self.started.get_or_insert(context.now);
             play(&mut self.sessions, started, self.replay.options.speed, context);
         }
@@ -149,6 +153,12 @@ fn play(sessions: &mut [Session], started: Instant, speed: f64, context: Context
         // With a pace a second pass is only for those that wait for the end of all.
         moving = if paced { !ended && has_ended(sessions) } else { moving };
     }
+}
+
+/// Nanoseconds since 1970.
+fn utc() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 const BELL: u64 = u64::MAX;

@@ -98,7 +98,7 @@ impl Session {
             phase,
             attempts,
             begun: false,
-            live: late,
+            live: late.or(options.synchronised.then_some(0)),
             hold: late,
             slow: None,
             hangs_up: false,

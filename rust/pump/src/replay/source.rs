@@ -27,6 +27,8 @@ pub(super) struct Timeline {
     timescale: u32,
     /// Milliseconds added to every time, so that the priming of audio is not below zero, which RTMP cannot say.
     lift: i64,
+    /// Nanoseconds from the first round's beginning to media time zero.
+    base: i64,
 }
 
 impl Timeline {
@@ -37,7 +39,7 @@ impl Timeline {
             (track.header.codec.kind() == Kind::Video, nanoseconds(ticks, track.header.timescale))
         };
         let Some(leader) = tracks.clone().max_by_key(|track| length(track)) else {
-            return Self { origin: 0, period: 1, timescale: 1, lift: 0 };
+            return Self { origin: 0, period: 1, timescale: 1, lift: 0, base: 0 };
         };
         let (origin, timescale) = (leader.start(), leader.header.timescale);
         let early = tracks.map(|track| {
@@ -47,7 +49,19 @@ impl Timeline {
         // A track that starts much earlier was not recorded with the leader: its head is left out instead.
         let lift = early.max().unwrap_or(0).clamp(0, MAX_LIFT) / MILLISECOND;
         let lift = if lift > 0 { lift + 1 } else { 0 };
-        Self { origin, period: leader.end().saturating_sub(origin).max(1), timescale, lift }
+        Self { origin, period: leader.end().saturating_sub(origin).max(1), timescale, lift, base: 0 }
+    }
+
+    /// The same with rounds that are counted from 1970, when media time zero is so many nanoseconds later. No round is the first one, so nothing
+    /// lies before a beginning that would have to be lifted.
+    pub(super) fn synchronised(self, utc: i64) -> Self {
+        Self { lift: 0, base: utc, ..self }
+    }
+
+    /// The round that media time zero is in; the first one is played by nobody who is synchronised.
+    fn first_round(&self) -> i64 {
+        let length = (i128::from(self.period) * 1_000_000_000 / i128::from(self.timescale.max(1))).max(1);
+        i64::try_from(i128::from(self.base) / length).unwrap_or(0)
     }
 }
 
@@ -76,7 +90,7 @@ pub(super) struct Next<'a> {
 }
 
 /// A place in the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
     round: i64,
     position: usize,
@@ -123,10 +137,17 @@ impl Source {
         let long = if grid > 1 { short + grid } else { short };
         let other_rounds =
             [short, long].map(|end| if repeat { units(&track, grain, origin, 0..end) } else { Vec::new() });
+        let limit = limit.saturating_add(timeline.base);
         let ticks = (i128::from(limit) * i128::from(track.header.timescale) + 999_999_999) / 1_000_000_000;
         let limit_ticks = if limit == i64::MAX { limit } else { i64::try_from(ticks).unwrap_or(i64::MAX) };
         let latest = Cell::new(Round { number: 0, shift: lift, long: false });
+        let limit = limit.saturating_sub(timeline.base);
         Self { track, grain, timeline, first_round, other_rounds, grid, latest, limit, limit_ticks }
+    }
+
+    /// Where it begins.
+    pub(super) fn first(&self) -> Cursor {
+        Cursor { round: self.timeline.first_round(), position: 0 }
     }
 
     /// Duration of the longest unit.
@@ -212,6 +233,7 @@ impl Source {
 
     fn media_time(&self, ticks: i64, round: i64) -> i64 {
         nanoseconds(ticks.saturating_add(self.round(round).shift), self.track.header.timescale)
+            .saturating_sub(self.timeline.base)
     }
 
     fn round(&self, number: i64) -> Round {
