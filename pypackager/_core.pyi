@@ -756,7 +756,8 @@ class Replay:
         """A stream: (URL, track, track name for the live manifest). Speed 0 is as fast as the other side takes it; `seconds` is media time.
 
         `give_up`: seconds in vain after which a stream has failed, None: never. `resend`: fragments that a new POST begins with.
-        `synchronised`: media time is UTC, each stream begins live. `rtmp_keeps`: RTMP resends as well. `broken`: rules that are not kept: probe, headers, timeout, end, idle.
+        `synchronised`: media time is UTC, each stream begins live. `rtmp_keeps`: RTMP resends as well.
+        `broken`: rules that are not kept: probe, headers, timeout, end, idle.
         A fault: (position of its stream, name, number of the fault, whether streams draw apart, media seconds (from, within, every), value
         in seconds, bytes or a count).
 

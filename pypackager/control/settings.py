@@ -100,6 +100,9 @@ class ChannelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """Fragments of an HLS segment; default: 3 for key frame intervals up to 3 s, 2 up to 5 s, else 1."""
     reorder: Annotated[int, Meta(ge=0, le=8)] = 2
     """So many fragments late may a fragment of fragmented MP4 come on its connection; later ones are dropped. 0: none."""
+    merge_delay: str = "0s"
+    """How much longer than a fragment a hole waits for another source that may fill it, as far as the slower one of two encoders or paths
+    is behind the other; at most 60s. Without a hole nothing waits."""
     track: list[Track] = []
     """Tracks that need a name, a language or a role."""
 
@@ -196,6 +199,10 @@ def endpoint_faults(name: str, settings: EndpointSettings) -> Iterator[tuple[str
             yield key, error.detail
 
 
+LONGEST_MERGE_NS = 60_000_000_000
+"""No two encoders of one event are further apart."""
+
+
 def channel_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
     """What is impossible: (key, why)."""
     for key in ("ingest_allow", "preview_allow"):
@@ -210,6 +217,11 @@ def channel_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
                 yield key, f"{text!r} is no time at all"
         except PackagerError as error:
             yield key, error.detail
+    try:
+        if parse_duration(settings.merge_delay) > LONGEST_MERGE_NS:
+            yield "merge_delay", f"{settings.merge_delay!r} is more than 60s"
+    except PackagerError as error:
+        yield "merge_delay", error.detail
 
 
 def program_faults(settings: ProgramSettings) -> Iterator[tuple[str, str]]:

@@ -25,26 +25,34 @@ class Reserved:
         self.next_config = 1
         self.last_time = -1
         self.segment = -1
-        self.times: set[int] = set()
-        """Times of whole fragments on their way."""
+        self.times: dict[int, list[int]] = {}
+        """Durations of whole fragments on their way, by time: each longer than the one before."""
         self.halves: set[int] = set()
         """Times of those on their way that their source left unfinished."""
 
-    def may_put(self, time: int, *, partial: bool) -> bool:
-        """Whether a fragment at this time adds to what is on its way: a whole one replaces an unfinished one, since records go in order."""
-        return time not in self.times and not (partial and time in self.halves)
+    def may_put(self, time: int, duration: int, *, partial: bool) -> bool:
+        """Whether a fragment adds to what is on its way at its time: a whole one replaces what is unfinished or shorter."""
+        return all(duration > other for other in self.times.get(time, ())) and not (partial and self.on_its_way(time))
 
     def on_its_way(self, time: int) -> bool:
         """Whether a fragment at this time has been put and not answered for."""
         return time in self.times or time in self.halves
 
-    def put(self, time: int, *, partial: bool) -> None:
+    def put(self, time: int, duration: int, *, partial: bool) -> None:
         """A fragment at this time is on its way."""
-        (self.halves if partial else self.times).add(time)
+        if partial:
+            self.halves.add(time)
+        else:
+            self.times.setdefault(time, []).append(duration)
 
     def answered(self, time: int, *, partial: bool) -> None:
-        """The writer has answered for it."""
-        (self.halves if partial else self.times).discard(time)
+        """The writer has answered for it: for the first of those at this time."""
+        if partial:
+            self.halves.discard(time)
+        elif len(self.times.get(time, ())) > 1:
+            self.times[time].pop(0)
+        else:
+            self.times.pop(time, None)
 
 
 class Reservations:
@@ -92,16 +100,16 @@ class Reservations:
         reserved.configs[number] = value
         return number, True
 
-    def may_put(self, track: int, time: int, config: int, *, partial: bool) -> Reserved:
+    def may_put(self, track: int, time: int, duration: int, config: int, *, partial: bool) -> Reserved:
         """The track of a fragment that may be put.
 
         Raises:
-            PackagerError: TIME_USED when the track has, or had, something at that time; CONFIG_UNKNOWN, TRACK_UNKNOWN.
+            PackagerError: TIME_USED when the track has as much at that time, or had anything; CONFIG_UNKNOWN, TRACK_UNKNOWN.
         """
         reserved = self.track(track)
         if config not in reserved.configs:
             raise _misuse("CONFIG_UNKNOWN", f"track {track} has no configuration {config}")
-        if time <= reserved.last_time or not reserved.may_put(time, partial=partial) or self._has_whole(track, time):
+        if time <= reserved.last_time or not reserved.may_put(time, duration, partial=partial) or self._has_whole(track, time, duration):
             raise _misuse("TIME_USED", f"track {track} has something at {time} already")
         return reserved
 
@@ -143,9 +151,12 @@ class Reservations:
         known = self._ledger.tracks.get(track)
         return known is not None and time in known.pending
 
-    def _has_whole(self, track: int, time: int) -> bool:
-        # A fragment that its source left unfinished may be replaced until the edge has passed it.
-        return self._is_pending(track, time) and not self._ledger.tracks[track].pending[time].flags & FLAG_PARTIAL
+    def _has_whole(self, track: int, time: int, duration: int) -> bool:
+        # A fragment that its source left unfinished, or that is shorter, may be replaced until the edge has passed it.
+        if not self._is_pending(track, time):
+            return False
+        pending = self._ledger.tracks[track].pending[time]
+        return not pending.flags & FLAG_PARTIAL and pending.duration >= duration
 
 
 def _misuse(code: str, detail: str) -> PackagerError:

@@ -152,7 +152,7 @@ class ChannelStore:
         """Writes a fragment: bytes to the track's blob, then the record. It is pending in the ledger once that is done.
 
         Raises:
-            PackagerError: TIME_USED when the track has, or had, something at that time; CONFIG_UNKNOWN, TRACK_UNKNOWN; EDGE_STUCK (507)
+            PackagerError: TIME_USED when the track has, or had, as much at that time; CONFIG_UNKNOWN, TRACK_UNKNOWN; EDGE_STUCK (507)
                 while the disk does not take the published edge and no more rows may wait for it.
             OSError: a new blob can't be opened.
         """
@@ -160,12 +160,12 @@ class ChannelStore:
             detail = f"{MAX_ROWS} rows wait for a disk that takes nothing; fragments are dropped until it does"
             raise PackagerError("EDGE_STUCK", detail, status=507, where=str(self.directory), fault="operator")
         time, partial = fragment.time, bool(flags & FLAG_PARTIAL)
-        reserved = self._reserved.may_put(track, time, config, partial=partial)
+        reserved = self._reserved.may_put(track, time, fragment.duration, config, partial=partial)
         blob = self._files.open.get(track)
         if blob is None or blob.config != config:
             blob = self._open_blob(reserved.info, config, reserved.configs[config])
         offset = blob.reserve(fragment.size)
-        reserved.put(time, partial=partial)
+        reserved.put(time, fragment.duration, partial=partial)
         record = FragmentWritten(
             track, time, fragment.duration, blob.number, offset, fragment.size, config, flags, fragment.crc, fragment.samples, index
         )

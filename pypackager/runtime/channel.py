@@ -115,6 +115,7 @@ class LiveChannel:
             interval_ns=parse_duration(config.key_frame_interval) if config.key_frame_interval else None,
             fragments_per_segment=config.fragments_per_segment,
             reorder=config.reorder,
+            merge_ns=parse_duration(config.merge_delay),
             video_layers=self._tuning.video_layers,
             audio_tracks=self._tuning.audio_tracks,
             layer_bps=self._tuning.layer_bitrate,

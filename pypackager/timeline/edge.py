@@ -15,7 +15,7 @@ from itertools import takewhile
 import msgspec
 
 from pypackager.timeline.order import awaited_until_ns
-from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.pending import STUBBORN, Fragment, TrackLine
 from pypackager.timeline.periods import alike
 from pypackager.timeline.times import SECOND_NS
 
@@ -56,6 +56,7 @@ def next_slot(
     until_ns: int | None = None,
     *,
     reorder: int = 0,
+    merge_ns: int = 0,
     at_once: bool = False,
 ) -> Slot | Held | None:
     """The next slot to publish, or how long to wait for the tracks that are behind, or None when nothing waits.
@@ -67,6 +68,7 @@ def next_slot(
         last_ns: monotonic time of the last publication: a track that sends faster than real time does not use up the time of the others.
         until_ns: media time up to which is published now (pace.py); None: all of it.
         reorder: so many fragments late may one come that its connection has passed over.
+        merge_ns: how much longer than the deadline a hole waits for another source that may fill it.
         at_once: nobody waits for an encoder that is gone.
     """
     lines = list(lines)
@@ -92,6 +94,11 @@ def next_slot(
             if line is leader or _is_waited_for(line, lines, limit_ns):
                 held.append(grows_until)
             continue
+        if line.lacks(end_ns) and line.vain < STUBBORN:
+            if now_ns < deadline + merge_ns:
+                held.append(deadline + merge_ns)
+                continue
+            line.vain += 1
         if not _behind(line, start_ns, end_ns, now_ns, grace_ns if back_ns is None else max(grace_ns, RECONNECT_NS)):
             continue
         until = max(deadline, last_ns + 2 * grace_ns) if line.is_steady() else deadline
@@ -117,6 +124,8 @@ def next_slot(
         if inside:
             # Where the clock or the configuration changes inside the slot, the new part is the next slot's: a period may open between them.
             members[line.info.number] = alike(inside)
+            if not line.lacks(end_ns):
+                line.vain = 0
             if not all(fragment.partial for fragment in inside):
                 line.was_in_time()
         elif _misses(line, start_ns, end_ns):

@@ -33,24 +33,24 @@ def place(line: TrackLine, time: int, back_ns: int, most: int, stored: Callable[
     """
     if back_ns < -TOLERANCE_NS and taken:
         if line.skipped is None or (line.edge is not None and line.edge > line.skipped):
-            line.vain += 1
+            line.unfilled += 1
         line.skipped = time
     if back_ns <= TOLERANCE_NS:
         return "in order"
     behind = sum(fragment.time > time for fragment in line.waiting)
     if taken:
-        line.vain = 0
+        line.unfilled = 0
         return "late" if behind <= most else "too late"
     if any(abs(fragment.time - time) <= line.tolerance for fragment in line.waiting) or stored(line.info.number, time) is not None:
         # It is there: sent again.
         return "in order"
-    line.vain = 0
+    line.unfilled = 0
     return "too late"
 
 
 def awaited_until_ns(line: TrackLine, end_ns: int, most: int, grace_ns: int) -> int | None:
     """Until when (monotonic) a fragment before the end of a slot may come that its connection has passed over; None: none is missing."""
-    if line.skipped is None or line.vain > VAIN or not line.feeds or (line.edge is not None and line.edge > line.skipped):
+    if line.skipped is None or line.unfilled > VAIN or not line.feeds or (line.edge is not None and line.edge > line.skipped):
         return None
     reach = line.edge
     for number, fragment in enumerate(line.waiting):

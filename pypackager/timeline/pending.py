@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -18,8 +19,10 @@ TAKEN = ("new", "replaces")
 TOLERANCE_NS = 50_000_000
 """Times closer than this are one border: sources round differently, frames are at least a few ms long."""
 
+STUMP_NS = 100_000_000
+"""A fragment that is shorter than usual by so much, of a source that is gone, is what that one left of it."""
 ROUNDING_NS = 10_000_000
-"""Less than a frame: what sources with different timescales may differ by."""
+"""Less than a frame of sound: sources that count in other timescales, or in milliseconds, round by less."""
 REMEMBERED = 8
 """Of so many fragments of a track is it known what another source numbers them."""
 TRUSTED = 30
@@ -135,8 +138,27 @@ class TrackLine(msgspec.Struct):
     """Its source was gone when a period opened: no gaps are listed for it."""
     skipped: int | None = None
     """Start of the newest fragment that came in front of one that its connection has passed over (order.py)."""
-    vain: int = 0
+    unfilled: int = 0
     """How many such holes there were since a fragment last came late."""
+    vain: int = 0
+    """How many times in a row it was waited for a hole to be filled, and nobody did."""
+
+    def lacks(self, end_ns: int) -> bool:
+        """Whether frames are missing before the end of a slot that another source than the one that left them out may bring.
+
+        That is so before a fragment that does not join what was published or waits, and behind a stump at whose end its source left.
+        """
+        edge = self.edge if self.segment is not None and not self.gap else None
+        for fragment in self.waiting:
+            if self.ns(fragment.time) >= end_ns:
+                break
+            if edge is not None and self.ns(fragment.time - edge) > ROUNDING_NS and self.feeds - {fragment.conn}:
+                return True
+            edge = fragment.end
+        last = next((f for f in reversed(self.waiting) if self.ns(f.time) < end_ns), None)
+        if last is None or last is not self.waiting[-1] or self.usual_ns is None:
+            return False
+        return bool(self.feeds) and last.conn not in self.feeds and self.ns(last.duration) < self.usual_ns - STUMP_NS
 
     def ns(self, ticks: int) -> int:
         """Ticks of this track as nanoseconds."""
@@ -168,23 +190,38 @@ class TrackLine(msgspec.Struct):
         """How a fragment [time, time + duration) relates to what is there.
 
         First complete wins; a fragment that the source broke off, or that may still grow, is replaced by a whole one until it is published.
+        So are stumps of sound: a source that goes, or comes, within a fragment cuts there, and what another one has of it is whole.
         """
         slack = self.tolerance
         if time <= self.last_time or (self.edge is not None and time < self.edge - slack):
             return "late"
         there = self._there(time, duration)
+        over = [f for f in self.waiting if self._overlap(f, time, duration)]
+        inside = all(self._inside(f, time, duration) for f in over)
         if there is not None:
-            if not partial and (there.partial or there.lost or (there.held and there.duration < duration)):
+            if not partial and inside and (there.partial or there.lost or (there.held and there.duration < duration)):
                 return "replaces"
-            return "duplicate" if partial or abs(there.duration - duration) <= from_ns(ROUNDING_NS, self.info.timescale) else "differs"
-        return "overlaps" if any(self._overlap(f, time, duration) for f in self.waiting) else "new"
+            if not inside or not self._lacks(over, duration):
+                return "duplicate" if partial or abs(there.duration - duration) <= from_ns(ROUNDING_NS, self.info.timescale) else "differs"
+        if not over:
+            return "new"
+        return "replaces" if inside and self._lacks(over, duration) else "overlaps"
 
     def insert(self, fragment: Fragment) -> None:
-        """Puts a fragment in its place; one at the same time is replaced."""
+        """Puts a fragment in its place; one at the same time, and those that it holds, are replaced."""
         there = self._there(fragment.time, fragment.duration)
         if there is not None:
             self.remove(there)
+        for other in [f for f in self.waiting if self._overlap(f, fragment.time, fragment.duration)]:
+            self.remove(other)
         bisect.insort(self.waiting, fragment, key=lambda f: f.time)
+
+    def _lacks(self, over: Sequence[Fragment], duration: int) -> bool:
+        """Whether fragments of sound, all within one of a duration, have fewer frames than that."""
+        return self.info.kind == "audio" and self.ns(duration - sum(f.duration for f in over)) > ROUNDING_NS
+
+    def _inside(self, fragment: Fragment, time: int, duration: int) -> bool:
+        return time - self.tolerance <= fragment.time and fragment.end <= time + duration + self.tolerance
 
     def _overlap(self, fragment: Fragment, time: int, duration: int) -> bool:
         # Half of the shorter one at most: one of a few milliseconds within the tolerance would else be inside another.

@@ -106,6 +106,8 @@ class Options(msgspec.Struct, frozen=True):
     """Shortest deadline of the published edge."""
     reorder: int = 2
     """So many fragments late may a fragment of fragmented MP4 come on its connection."""
+    merge_ns: int = 0
+    """How much longer it waits for another source to fill a hole."""
     video_layers: int = 10
     audio_tracks: int = 5
     layer_bps: int = 10_000_000

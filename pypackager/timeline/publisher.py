@@ -72,8 +72,16 @@ class Publisher:
             # A fragment that broke off is short: the deadline is one usual fragment all the same.
             usual_ns = self.rhythm.rhythm.interval_ns if self.rhythm is not None else 0
             limit_ns = max(self._options.limit_ns, usual_ns)
-            most = self._options.reorder
-            slot = next_slot(self._lines.values(), now.mono_ns, limit_ns, self._last_ns, until_ns, reorder=most, at_once=at_once)
+            slot = next_slot(
+                self._lines.values(),
+                now.mono_ns,
+                limit_ns,
+                self._last_ns,
+                until_ns,
+                reorder=self._options.reorder,
+                merge_ns=self._options.merge_ns,
+                at_once=at_once,
+            )
             if not isinstance(slot, Slot):
                 return slot.until_ns if isinstance(slot, Held) else None
             # What is listed is written, and where that fails the slot is another one.

@@ -176,6 +176,8 @@ async def test_what_the_state_forbids_is_a_conflict_with_its_code(tmp_path: Path
         ("PATCH", "channels/ch", {"ingest_users": {"studio": "(set)"}}, 400, "INVALID"),
         ("PATCH", "channels/ch", {"ingest_users": {"a:b": "a-password"}}, 400, "INVALID"),
         ("PATCH", "channels/ch", {"key_frame_interval": "soon"}, 400, "INVALID"),
+        ("PATCH", "channels/ch", {"merge_delay": "soon"}, 400, "INVALID"),
+        ("PATCH", "channels/ch", {"merge_delay": "61s"}, 400, "INVALID"),
         ("PATCH", "channels/ch", {"fragments_per_segment": 21}, 400, "INVALID"),
         ("PATCH", "channels/ch/programs/show", {"archive_window": "26h"}, 400, "INVALID"),
         ("PATCH", "channels/ch/programs/show", {"asset": "other"}, 400, "INVALID"),

@@ -62,6 +62,22 @@ def test_a_partial_fragment_may_be_replaced_while_it_is_being_written(channel: C
     assert data_of(channel.store, 1) == [(0, b"whole")]
 
 
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_shorter_fragment_may_be_replaced_until_it_is_listed(channel: Channel, *, settled: bool) -> None:
+    for length in (90_000, 180_000):
+        channel.store.put_fragment(1, fragment(0, length, b"%d" % length), 1, FLAG_SYNC)
+        if settled:
+            channel.settle()
+        for other in (90_000, length):
+            with pytest.raises(PackagerError, match="TIME_USED"):
+                channel.store.put_fragment(1, fragment(0, other, b"no more"), 1, FLAG_SYNC)
+    channel.list(0, tracks=(VIDEO,))
+    channel.settle()
+    with pytest.raises(PackagerError, match="TIME_USED"):
+        channel.store.put_fragment(1, fragment(0, 270_000, b"too late"), 1, FLAG_SYNC)
+    assert data_of(channel.store, 1) == [(0, b"180000")]
+
+
 def test_the_edge_only_rises(channel: Channel) -> None:
     channel.run(0, 4)
     channel.write(4)

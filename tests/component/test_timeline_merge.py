@@ -1,0 +1,156 @@
+"""Two sources of one track, one of which breaks off or begins within a fragment: the whole one is listed, once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
+
+VIDEO, SOUND = 90_000, 48_000
+
+
+def frames(begin: int, end: int, *, partial: bool = False) -> Chunk:
+    """Sound from one frame to another, 1024 ticks each."""
+    return Chunk(2, begin * 1024, (end - begin) * 1024, timescale=SOUND, partial=partial)
+
+
+def picture(second: int) -> Chunk:
+    return Chunk(1, second * VIDEO, 2 * VIDEO)
+
+
+class Pair:
+    """Picture and sound over RTMP, a connection each, from an encoder on either side; fragments of two seconds."""
+
+    def __init__(self, **options: Any) -> None:
+        self.rig = Rig("rtmp", **options)
+        self.conns = {(side, kind): self.connect(side, kind) for side in ("primary", "secondary") for kind in ("video", "audio")}
+
+    def connect(self, side: str, kind: str, second: float = 100.0) -> int:
+        header = Header(1, "video") if kind == "video" else audio_header(2)
+        conn = self.rig.connect([header], stream=kind, side=side)
+        self.rig.timeline.place(conn, int(second * 1000), 1000, self.rig.now)
+        return conn
+
+    def send(self, side: str, kind: str, *chunks: Chunk) -> None:
+        self.rig.send(self.conns[side, kind], *chunks)
+
+    def both(self, second: int) -> None:
+        """Two seconds, whole, of both."""
+        for side in ("primary", "secondary"):
+            self.send(side, "video", picture(second))
+            self.send(side, "audio", whole(second))
+        self.rig.wait(2)
+
+    def sound(self) -> list[tuple[int, int]]:
+        """First and last frame of each row of sound."""
+        return [(row.time // 1024, (row.time + row.duration) // 1024) for row in self.rig.rows("audio")]
+
+
+def whole(second: int) -> Chunk:
+    return frames(border(second), border(second + 2))
+
+
+def border(second: int) -> int:
+    """The first frame of sound that starts no earlier."""
+    return -(-second * SOUND // 1024)
+
+
+def begun() -> Pair:
+    """Four seconds of both."""
+    pair = Pair()
+    for second in (100, 102):
+        pair.both(second)
+    return pair
+
+
+def assert_whole(pair: Pair, until: int) -> None:
+    """Sound from 100 s on, every frame once."""
+    rows = pair.sound()
+    assert (rows[0][0], rows[-1][1]) == (border(100), border(until)), rows
+    assert all(before[1] == after[0] for before, after in pairwise(rows)), rows
+    assert len(pair.rig.store.periods) == 1
+
+
+@pytest.mark.parametrize("partial", [True, False])
+@pytest.mark.parametrize("at", [0.3, 1.1, 1.9])
+def test_what_one_source_broke_off_comes_whole_from_the_other(at: float, *, partial: bool) -> None:
+    pair = begun()
+    cut = border(104) + int(at * SOUND / 1024)
+    # Where the picture's connection ends first the sound is cut there, and is no broken fragment.
+    pair.send("secondary", "audio", frames(border(104), cut, partial=partial))
+    for kind in ("video", "audio"):
+        pair.rig.disconnect(pair.conns["secondary", kind])
+    pair.send("primary", "video", picture(104))
+    pair.rig.wait(0.05)
+    pair.send("primary", "audio", whole(104))
+    pair.rig.wait(2)
+    for kind, chunk in (("video", picture(106)), ("audio", whole(106))):
+        pair.send("primary", kind, chunk)
+    pair.rig.wait(4)
+    assert_whole(pair, 108)
+
+
+@pytest.mark.parametrize("first", ["stump", "whole"])
+def test_a_source_that_comes_back_within_a_fragment_takes_nothing_from_the_other(first: str) -> None:
+    pair = begun()
+    cut = border(104) + 30
+    pair.send("secondary", "audio", frames(border(104), cut, partial=True))
+    pair.rig.disconnect(pair.conns["secondary", "audio"])
+    pair.conns["secondary", "audio"] = pair.connect("secondary", "audio", 104.7)
+    stump = ("secondary", frames(cut + 3, border(106)))
+    for side, chunk in (stump, ("primary", whole(104))) if first == "stump" else (("primary", whole(104)), stump):
+        pair.send(side, "audio", chunk)
+        pair.send(side, "video", picture(104))
+        pair.rig.wait(0.05)
+    pair.rig.wait(2)
+    pair.both(106)
+    pair.rig.wait(4)
+    assert_whole(pair, 108)
+
+
+def test_a_hole_in_all_that_one_source_sent_is_filled_by_the_slower_one() -> None:
+    pair = begun()
+    # The quick one leaves out two seconds, the other one is half a second behind it.
+    pair.rig.wait(2)
+    for kind, chunk in (("video", picture(106)), ("audio", whole(106))):
+        pair.send("primary", kind, chunk)
+    pair.rig.wait(0.5)
+    for second in (104, 106):
+        for kind, chunk in (("video", picture(second)), ("audio", whole(second))):
+            pair.send("secondary", kind, chunk)
+    pair.rig.wait(1.5)
+    pair.both(108)
+    pair.rig.wait(4)
+    assert_whole(pair, 110)
+
+
+@pytest.mark.parametrize(("merge_s", "whole_periods"), [(0, 2), (6, 1)])
+def test_merge_delay_is_how_far_behind_a_source_may_be(merge_s: int, whole_periods: int) -> None:
+    pair = Pair(merge_ns=merge_s * 1_000_000_000)
+    for second in range(100, 116, 2):
+        for kind, chunk in (("video", picture(second)), ("audio", whole(second))):
+            if second not in (106, 108):
+                pair.send("primary", kind, chunk)
+        if second >= 106:
+            # Six seconds behind.
+            for kind, chunk in (("video", picture(second - 6)), ("audio", whole(second - 6))):
+                pair.send("secondary", kind, chunk)
+        pair.rig.wait(2)
+    pair.rig.wait(20)
+    assert len(pair.rig.store.periods) == whole_periods
+
+
+def test_a_hole_that_nobody_fills_holds_the_edge_no_longer_than_a_fragment_and_not_for_ever() -> None:
+    pair = begun()
+    for second in range(104, 124, 2):
+        # Thirty milliseconds are missing before every fragment, on both.
+        for side in ("primary", "secondary"):
+            pair.send(side, "video", picture(second))
+            pair.send(side, "audio", frames(border(second) + 2, border(second + 2)))
+        pair.rig.wait(2)
+        behind = second + 2 - pair.sound()[-1][1] * 1024 / SOUND
+        assert behind < 4.1, (second, behind)
+    assert behind < 0.1, "after two waits in vain nobody waits for such a track"
