@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 _BEHIND_THE_BROWSER = 10
 """Niceness of a worker that drives no browser: pictures must be decoded in real time, all else can wait a moment."""

@@ -147,6 +147,16 @@ def rtmp_gone(node: Node) -> None:
         made.play(RTMP.read_bytes()[:-500], end="half", protocol="rtmp")
 
 
+def odd_data(node: Node) -> None:
+    sent = RTMP.read_bytes()
+    # Before the metadata, whose message has a header of twelve bytes and a string's head of three.
+    at = sent.index(b"@setDataFrame") - 15
+    name = b"\x02\x00\x03odd"
+    message = bytes.fromhex("04000000") + len(name).to_bytes(3, "big") + b"\x12" + bytes.fromhex("01000000") + name
+    with wire(node) as made:
+        made.play(sent[:at] + message + sent[at:], end="half", protocol="rtmp")
+
+
 def two_times(moof: bytes) -> bytes:
     """A fragment with a `tfdt` that says something else than its `tfxd`."""
     at = moof.index(b"tfhd") - 4
@@ -302,6 +312,7 @@ PASSING: dict[str, Callable[[Node], object]] = {
     "CONNECTION_LOST": lost,
     "IDLE_TIMEOUT": idle,
     "PEER_CLOSED": rtmp_gone,
+    "RTMP_DATA_DROPPED": odd_data,
     "HTTP_BODY_TRUNCATED": cut_body,
     "TRUNCATED_FRAGMENT": cut_fragment,
     "TIME_MISMATCH": changed(two_times),
@@ -334,7 +345,7 @@ LASTING: dict[str, Callable[[Node], Callable[[], object]]] = {
 
 @pytest.mark.parametrize("code", PASSING)
 def test_it_is_raised_by_its_cause_and_over_half_a_minute_later(code: str, tmp_path: Path) -> None:
-    node = Node(tmp_path, protocol="rtmp" if code == "PEER_CLOSED" else "fmp4")
+    node = Node(tmp_path, protocol="rtmp" if code in ("PEER_CLOSED", "RTMP_DATA_DROPPED") else "fmp4")
     PASSING[code](node)
     assert code in node.active_codes(), node.channel.alerts
     assert ("raised", code) in node.news
