@@ -88,10 +88,9 @@ class PlaneMachine(RuleBasedStateMachine):
 
     def command(self, asked: Asked, fate: Fate | None = None) -> None:
         """Gives a command; without a fate the process lives."""
-        wal = self.plane.wal_size()
         answer: str | None = NO_ANSWER
         try:
-            with dying(1 << 30 if fate is None else fate.calls, lambda write: self._write(write, wal, fate)):
+            with dying(1 << 30 if fate is None else fate.calls, lambda write: self._write(write, fate)):
                 try:
                     self.plane.do(asked.act)
                     answer = None
@@ -120,7 +119,9 @@ class PlaneMachine(RuleBasedStateMachine):
                     self.recordings[asked.deletes] = recorded
             self._back()
 
-    def _write(self, write: Callable[[], None], wal: int, fate: Fate | None) -> None:
+    def _write(self, write: Callable[[], None], fate: Fate | None) -> None:
+        # A command may have had others before: those are safe, and what was answered is.
+        wal = self.plane.wal_size()
         write()
         self.plane.tear(wal, fate.log if fate is not None else 0)
 
