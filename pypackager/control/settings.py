@@ -103,6 +103,9 @@ class ChannelSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     merge_delay: str = "0s"
     """How much longer than a fragment a hole waits for another source that may fill it, as far as the slower one of two encoders or paths
     is behind the other; at most 60s. Without a hole nothing waits."""
+    prefer_primary: bool = False
+    """Of two encoders that are not synchronised one is shown until it fails. true: the primary one is gone back to, with a discontinuity,
+    when it has delivered for five seconds."""
     track: list[Track] = []
     """Tracks that need a name, a language or a role."""
 

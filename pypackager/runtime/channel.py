@@ -116,6 +116,7 @@ class LiveChannel:
             fragments_per_segment=config.fragments_per_segment,
             reorder=config.reorder,
             merge_ns=parse_duration(config.merge_delay),
+            prefer_primary=config.prefer_primary,
             video_layers=self._tuning.video_layers,
             audio_tracks=self._tuning.audio_tracks,
             layer_bps=self._tuning.layer_bitrate,

@@ -41,6 +41,22 @@ class Clock(msgspec.Struct):
     """When (monotonic) it was placed; None when that was before a restart of the daemon."""
     left_ns: int | None = None
     """When (monotonic) the last connection that has gone delivered last."""
+    passive: bool = False
+    """Another encoder is active, and it is not synchronised with that: what comes on it is dropped (rivals.py)."""
+    proved: bool = False
+    """It is alone, or its pictures stand where another encoder's do."""
+    lagging: tuple[int, int] | None = None
+    """Since when (monotonic) it is far behind another encoder's, and from which output time on (nanoseconds)."""
+    steady_ns: int = 0
+    """Since when (monotonic) it has delivered without a break while it was passive."""
+    heard_ns: int = 0
+    """When (monotonic) a passive one delivered last."""
+    clashes: int = 0
+    """How often in a row its pictures were not what another encoder's were."""
+    agreed: int = 0
+    """How often in a row, while it was passive, they were."""
+    before: dict[tuple[int, int], tuple[int, int]] = msgspec.field(default_factory=dict)
+    """Where the last fragment stood of a passive one, by the active one's clock: by connection and track, in ticks."""
     feeds: dict[int, str] = msgspec.field(default_factory=dict)
     """Connections that run on it now, and their streams."""
     ends_ns: dict[str, int] = msgspec.field(default_factory=dict)

@@ -83,6 +83,8 @@ class Clocks:
     def __init__(self, mode: Mode, placed: Callable[[Clock], None]) -> None:
         self.mode: Mode = mode
         self.all: list[Clock] = []
+        self.contested = False
+        """Whether connections of both sides run on clocks of different offsets."""
         self._placed = placed
 
     def by_side(self, side: str) -> list[Clock]:
@@ -100,6 +102,7 @@ class Clocks:
             clock.began_ns, clock.left_ns = known.began_ns, known.left_ns
         clock.feeds[feed.conn] = feed.stream
         feed.clock = clock
+        self._look()
         return clock
 
     def leave(self, feed: Feed) -> None:
@@ -108,7 +111,12 @@ class Clocks:
             feed.clock.feeds.pop(feed.conn, None)
             feed.clock.left_ns = max(feed.clock.left_ns or 0, feed.delivered_ns)
             feed.clock = None
+            self._look()
         feed.ends_ns.clear()
+
+    def _look(self) -> None:
+        running = [clock for clock in self.all if clock.feeds]
+        self.contested = len({clock.side for clock in running}) > 1 and len({clock.offset_s for clock in running}) > 1
 
     def match(self, feed: Feed, source_ns: int, media_now_ns: int) -> Clock | None:
         """The clock of a frame-wise connection whose first frame is at `source_ns`, if it is one we know."""

@@ -108,6 +108,8 @@ class Options(msgspec.Struct, frozen=True):
     """So many fragments late may a fragment of fragmented MP4 come on its connection."""
     merge_ns: int = 0
     """How much longer it waits for another source to fill a hole."""
+    prefer_primary: bool = False
+    """Whether, of two encoders that are not synchronised, the primary one is gone back to."""
     video_layers: int = 10
     audio_tracks: int = 5
     layer_bps: int = 10_000_000

@@ -10,7 +10,7 @@ from pypackager.model.records import FLAG_GAP, Peak, Row, TargetRaised
 from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.pending import Fragment, TrackLine
-from pypackager.timeline.periods import held_back, hole_ns, opens_period
+from pypackager.timeline.periods import differ, held_back, hole_ns, opens_period
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.rhythm import UTC_NS, Segmenter, measure
 from pypackager.timeline.rows import flags_of, row_of, rows_of, turns
@@ -170,7 +170,8 @@ class Publisher:
         for line in self._lines.values():
             inside = slot.members.get(line.info.number, [])
             before = [f for f in inside if line.segment is not None and line.ns(f.time) < border_ns]
-            rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS]
+            # And what came by another clock.
+            rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS and not differ(f.offset_s, line.offset_s)]
             for fragment in rest:
                 rows.append(row_of(line, rhythm, line.period, fragment.time, fragment.duration, flags_of(fragment)))
                 line.published(fragment)

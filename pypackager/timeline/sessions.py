@@ -175,11 +175,16 @@ def stuck(clock: Clock, sight: Sight) -> bool:
     line, now_ns, out_ns = sight.line, sight.now.mono_ns, clock.out_ns(sight.start_ns)
     if line.stale is None or sight.lag_ns(clock) <= FAR_NS:
         return False
-    since_ns, from_ns = line.stale
-    passed_ns = now_ns - since_ns
+    verdict = falls_behind(line.stale, sight, out_ns)
+    if verdict is not None:
+        line.stale = now_ns, out_ns
+    return bool(verdict)
+
+
+def falls_behind(since: tuple[int, int], sight: Sight, out_ns: int) -> bool | None:
+    """Whether a source that was at an output time at an instant has not caught up since; None as long as that is too short to tell."""
+    began_ns, from_ns = since
+    passed_ns = sight.now.mono_ns - began_ns
     if passed_ns <= max(STUCK_NS, 3 * to_ns(sight.chunk.duration, sight.chunk.timescale)):
-        return False
-    if CATCHES_UP * (out_ns - from_ns - passed_ns) < passed_ns:
-        return True
-    line.stale = now_ns, out_ns
-    return False
+        return None
+    return CATCHES_UP * (out_ns - from_ns - passed_ns) < passed_ns

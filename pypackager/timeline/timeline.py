@@ -21,11 +21,15 @@ from pypackager.timeline.pace import Pace
 from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.publisher import Publisher
+from pypackager.timeline.rivals import Rivals
 from pypackager.timeline.sessions import Sight, check_times, goes_on, jumped, leaps, leaps_alone, stuck
 from pypackager.timeline.signals import Signals
 from pypackager.timeline.times import SECOND_NS, rescale, to_ns
 from pypackager.timeline.tracks import Tracks
 from pypackager.timeline.writing import Writing
+
+CLASHING = ("differs", "overlaps", "late")
+"""What a chunk may be that is not what another source sent."""
 
 
 class Timeline:
@@ -44,6 +48,8 @@ class Timeline:
         self.tracks = Tracks(options, store, alert)
         self._writing = Writing(store, alert, self.tracks, self.feeds, self._interval_ns)
         self.publisher = Publisher(options, store, alert, self.tracks.lines, self._writing.finish)
+        prefer = options.prefer_primary
+        self._rivals = Rivals(self.clocks, self.feeds, self.tracks.lines, alert, store.stored, prefer_primary=prefer)
         self.signals = Signals(store, alert, self.clocks, self.tracks.has)
         self._pace = Pace(alert)
         self.anchor_ns: int | None = None
@@ -160,6 +166,11 @@ class Timeline:
             return
         sight = Sight(feed, line, chunk, start_ns, end_ns, now, self.media_now_ns(now), self.reach_ns, self.feeds)
         clock = self._clock(sight)
+        if (clock.passive or self.clocks.contested or not clock.proved) and self._rivals.drops(clock, sight):
+            if self.options.protocol == "fmp4" and clock.passive and self._rivals.lags(clock, sight):
+                clock = self._place_anew(sight)
+            self._delivered(clock, sight)
+            return
         time, end = self._span(clock, sight)
         if not self.tracks.weigh(feed, line, chunk, (time, end), now):
             self._delivered(clock, sight)
@@ -168,9 +179,16 @@ class Timeline:
             self._alert("FRAGMENT_WITHOUT_DURATION", f"the fragment at {time} is dropped", line.info.id)
             return
         verdict, kin, before = self._judge(clock, sight, time, end)
-        if self.options.protocol == "fmp4" and verdict not in TAKEN and stuck(clock, sight):
-            clock = self._place_anew(sight)
-            time, end = self._span(clock, sight)
+        if self.options.protocol == "fmp4" and verdict not in TAKEN:
+            if verdict == "late" and self._rivals.lags(clock, sight):
+                # It is no spare: when it is placed anew it is seen that the encoders are not synchronised.
+                self._delivered(self._place_anew(sight), sight)
+                return
+            if stuck(clock, sight):
+                clock = self._place_anew(sight)
+                time, end = self._span(clock, sight)
+                verdict, kin, before = self._judge(clock, sight, time, end)
+        if verdict in CLASHING and self._rivals.clashes(clock, sight, verdict, end):
             verdict, kin, before = self._judge(clock, sight, time, end)
         before_ns = feed.ends_ns.get(chunk.track)
         self._delivered(clock, sight)
@@ -182,6 +200,8 @@ class Timeline:
             line.stale = None
             self._take(clock, header, sight, before, continues=kin == "continues")
             return
+        if verdict == "duplicate":
+            clock.clashes = 0
         if verdict == "blind":
             self._alert("NO_KEY_FRAME", f"the fragment at {time} goes on within a GOP behind a hole: dropped", line.info.id)
             return

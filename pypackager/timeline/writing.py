@@ -13,9 +13,9 @@ from pypackager.model.records import FLAG_PARTIAL, FLAG_SYNC
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.gops import is_grown, may_grow, was_continued
 from pypackager.timeline.indexes import index_of
-from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
 from pypackager.timeline.ports import Alert, Store
-from pypackager.timeline.times import sequence_of
+from pypackager.timeline.times import sequence_of, to_ns
 from pypackager.timeline.tracks import Tracks
 
 
@@ -84,10 +84,11 @@ class Writing:
 
         What may still grow may grow by either, if it is the same so far.
         """
-        what = (chunk.time, chunk.timescale, chunk.samples, chunk.size)
+        what, start_ns = (chunk.samples, chunk.size), to_ns(chunk.time, chunk.timescale)
         for fragment in line.waiting:
             if fragment.held and fragment.covers(time, line.tolerance):
-                same = any((c.time, c.timescale, c.samples, c.size) == what for c in fragment.held)
+                alike = (c for c in fragment.held if (c.samples, c.size) == what)
+                same = any(abs(to_ns(c.time, c.timescale) - start_ns) <= ROUNDING_NS for c in alike)
                 (fragment.peers if same else fragment.owed).add(feed.conn)
         feed.unwritten.update(t for t, (other, f) in self._tickets.items() if other is line and f.covers(time, line.tolerance))
 

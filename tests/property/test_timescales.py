@@ -1,6 +1,6 @@
 """Timescales that differ between tracks and between the encoders of one channel: exact rows, one order, no hole, no overlap, nothing twice.
 
-Encoder A says its times in one set of timescales (10 MHz, as `tfxd` of Smooth encoders), B in another (90 kHz, as `tfdt` of CMAF ones), each
+Encoder A says its times in one set of timescales (10 MHz, as `tfxd` of Smooth encoders), B in another (90 kHz, as CMAF ones), each
 rounded as its units demand. The media is the same; what a fragment is, frames say.
 """
 
@@ -88,7 +88,7 @@ def cases(draw: st.DrawFn) -> tuple[Media, Encoder, Encoder]:
 
 
 def assert_exact(rig: Rig, media: Media, senders: Sequence[Encoder], gops: range) -> None:
-    """Every row is where the media is, to what the coarsest sender rounds; neighbours join; all layers have the same borders and segments."""
+    """Every row is where the media is, to what the coarsest sender rounds; neighbours join; all layers have the same segments."""
     for info in rig.store.tracks:
         rows, scale = rig.rows(info.id), info.timescale
         assert len(rows) == len(gops), info.id
@@ -115,6 +115,10 @@ def assert_exact(rig: Rig, media: Media, senders: Sequence[Encoder], gops: range
     (Media(RATES[0], 60, 44_100, EPOCH), Encoder(10_000_000, 10_000_000, 10_000_000), Encoder(90_000, 30_000, 44_100)), ["both"] * GOPS
 )
 @example((Media(RATES[1], 120, 48_000, EPOCH), Encoder(1000, 1000, 1000), Encoder(60_000, 90_000, 48_000)), ["one", "other"] * (GOPS // 2))
+@example(
+    (Media(RATES[0], 120, 44_100, 100), Encoder(*[10_000_000] * 3), Encoder(10_000_000, 90_000, 10_000_000)),
+    ["both", "other"] * (GOPS // 2),
+)
 def test_two_encoders_that_say_the_same_media_in_other_units_are_one(case: tuple[Media, Encoder, Encoder], turns: Sequence[str]) -> None:
     media, *encoders = case
     rig = Rig()
