@@ -170,8 +170,10 @@ class Publisher:
         for line in self._lines.values():
             inside = slot.members.get(line.info.number, [])
             before = [f for f in inside if line.segment is not None and line.ns(f.time) < border_ns]
-            # And what came by another clock.
-            rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS and not differ(f.offset_s, line.offset_s)]
+            rest = [f for f in before if line.ns(f.end) <= slot.start_ns + MISALIGNED_NS]
+            # And what came by another clock, behind a hole, or of a track that the period before has nothing of.
+            if rest and (line.period != self.period or differ(rest[0].offset_s, line.offset_s) or not _joins(line, rest[0])):
+                rest = []
             for fragment in rest:
                 rows.append(row_of(line, rhythm, line.period, fragment.time, fragment.duration, flags_of(fragment)))
                 line.published(fragment)
@@ -234,3 +236,8 @@ class Publisher:
                 self._alert("TRACK_GAP", f"nothing at {row.time}, {row.duration / line.info.timescale:.3f} s", line.info.id)
             elif line.info.kind == "video" and abs(line.ns(row.time) - slot.start_ns) > MISALIGNED_NS:
                 self._alert("GOPS_MISALIGNED", f"key frame at {row.time} is off {slot.leader.info.id}'s", line.info.id)
+
+
+def _joins(line: TrackLine, fragment: Fragment) -> bool:
+    """Whether a fragment begins where what is published of its track ends."""
+    return line.edge is not None and line.ns(fragment.time) - line.ns(line.edge) < MISALIGNED_NS
