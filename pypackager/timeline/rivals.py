@@ -68,13 +68,8 @@ class Rivals:
                 return False
             if rival.offset_s != clock.offset_s:
                 self._decide(clock, rival, sight)
-            elif not clock.proved:
-                place = self._place(clock, sight)
-                clock.proved = place == "border" and sight.line.info.kind == "video"
-                if place == "inside" and sight.line.info.kind == "video":
-                    self._decide(clock, rival, sight)
-                elif place != "border":
-                    return True
+            elif not clock.proved and not self._proves(clock, rival, sight):
+                return True
             if not clock.passive:
                 return False
         if self._becomes_active(clock, sight):
@@ -125,6 +120,17 @@ class Rivals:
             if its is not None and its.side != clock.side and not its.passive and other.alive(sight.now.mono_ns):
                 return its
         return None
+
+    def _proves(self, clock: Clock, rival: Clock, sight: Sight) -> bool:
+        """Whether a chunk of a newcomer is looked at further: it begins at a border, or shows that the two are rivals."""
+        place = self._place(clock, sight)
+        if place == "border":
+            clock.proved = sight.line.info.kind == "video" or not sight.feed.has_video
+        elif place == "inside" and sight.line.info.kind == "video":
+            self._decide(clock, rival, sight)
+        elif place == "inside":
+            self._alert("ENCODERS_OUT_OF_SYNC", "its sound begins inside a fragment of the other encoder's: dropped", sight.line.info.id)
+        return place == "border" or clock.passive or rival.passive
 
     def _place(self, clock: Clock, sight: Sight) -> Literal["border", "inside", "ahead"]:
         """Where the first chunk of a clock stands in what another brings: at a border, inside a fragment, or ahead of it all."""

@@ -207,6 +207,23 @@ def test_sound_of_one_and_pictures_of_another_are_no_rivals() -> None:
     assert "ENCODERS_OUT_OF_SYNC" not in rig.codes()
 
 
+@pytest.mark.parametrize("shift_s", [0.0, 0.7])
+def test_sound_alone_of_two_encoders(shift_s: float) -> None:
+    rig = Rig()
+    conns = [rig.connect([audio_header(1, name="a")], side=side) for side in SIZES]
+    for slot in range(30):
+        rig.wait(2)
+        for conn, (side, size) in zip(conns, SIZES.items(), strict=True):
+            late_s = shift_s if side == "secondary" else 0
+            # The first one loses every fifth.
+            if side == "secondary" or shift_s or slot % 5:
+                rig.send(conn, Chunk(1, round((100 + 2 * slot + late_s) * 48_000), 96_000, 48_000, size=size))
+    rig.wait(10)
+    assert_true(rig, 0)
+    assert [count for side, count in shown(rig, "a") if side == "secondary"] == ([] if shift_s else [1] * 6)
+    assert ("ENCODERS_OUT_OF_SYNC" in rig.codes()) == bool(shift_s)
+
+
 def test_one_fragment_that_does_not_agree_makes_no_rival() -> None:
     rig = Rig()
     conns = [rig.connect(HEADERS, side=side) for side in SIZES]
