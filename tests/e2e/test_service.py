@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.test_gst_smooth import gst_launch, until_it_starts_again
 from tests.helpers.browser import assert_all_play, chromium, watch
 from tests.helpers.daemon import Channel, Daemon, running_daemon
-from tests.helpers.encoders import wait_until
-from tests.helpers.frames import read_file
+from tests.helpers.encoders import Encoder, wait_until
+from tests.helpers.frames import assert_same, counterpart, read_file
 from tests.helpers.media import EVENT, LADDER_SHORT, material
 from tests.helpers.outputs import assert_outputs
 from tests.helpers.presentation import OUTPUTS
@@ -96,6 +97,40 @@ def test_players_are_moved_in_mid_play(formats: tuple[str, ...], tmp_path: Path)
             assert daemon.running() == alive
         served = served_in_turn(service)
         assert served == [0, 1, 0, 1], served
+
+
+def test_gstreamer_is_moved_in_mid_play(tmp_path: Path) -> None:
+    """Smooth Streaming: `mssdemux` goes from fragment to fragment by what each names, whoever serves it."""
+    source, out = material(EVENT), tmp_path / "out.mkv"
+    with ExitStack() as stack:
+        daemons = [stack.enter_context(running_daemon(tmp_path / name, NEWS)) for name in "ab"]
+        began = border()
+        for daemon, name in zip(daemons, "ab", strict=True):
+            stack.enter_context(push_in_step(daemon.ingest("news"), source, tmp_path / f"{name}.log", began))
+        for daemon in daemons:
+            daemon.wait_for(daemon.presentation("news", "manifest"), 'Type="audio"', 40)
+        service = stack.enter_context(running_service(tmp_path / "service", *(daemon.port("origin") for daemon in daemons)))
+        time.sleep(6)
+        command = gst_launch(
+            f"souphttpsrc location={service.url('news/news.ism/manifest')} ! mssdemux name=smooth connection-speed=100000",
+            f"matroskamux name=mux streamable=true ! filesink location={out}",
+            "smooth.video_00 ! queue ! qtdemux ! h264parse ! mux.",
+            "smooth.audio_00 ! queue ! qtdemux ! aacparse ! mux.",
+        )
+        with Encoder(command, tmp_path / "player.log") as player:
+            for to in (1, 0):
+                time.sleep(8)
+                service.move(to)
+            time.sleep(8)
+            assert player.running(), player.log()[-3000:]
+        assert served_in_turn(service) == [0, 1, 0]
+    sent = read_file(source)
+    for track in read_file(out):
+        del track.frames[-2:]  # being written when the player was interrupted
+        track.frames = until_it_starts_again(track.frames)
+        assert_same(counterpart(sent, track), track, whole=False, coarser=1000)
+        played_s = track.seconds(track.frames[-1].pts - track.frames[0].pts)
+        assert played_s > 12, f"{track.label}: {float(played_s)} s"
 
 
 def served_in_turn(service: Service) -> list[int]:
