@@ -41,13 +41,14 @@ RTMP = Path(__file__).parents[2] / "rust" / "core" / "tests" / "data" / "rtmp_li
 class Node(Told, Studio):
     """A channel that is fed as `Rig` is."""
 
-    conn = 0
+    last = 0
 
-    def connect(self, headers: Any, stream: Any = "ladder", side: str = "primary") -> Any:
-        self.conn += 1
-        self.channel.open_feed(self.conn, side, stream)
-        self.announce(self.conn, headers)
-        return self.conn
+    def connect(self, conn: Any, stream: Any = "ladder", side: str = "primary") -> Any:
+        """As `Rig` does it: the first argument has the headers."""
+        self.last += 1
+        self.channel.open_feed(self.last, side, stream)
+        self.announce(self.last, conn)
+        return self.last
 
     def announce(self, conn: int, headers: Sequence[Header]) -> None:
         for each in headers:

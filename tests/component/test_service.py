@@ -106,7 +106,7 @@ class Site(ChannelNode):
         first = int(re.findall(r"MEDIA-SEQUENCE:(\d+)", text)[0])
         return dict(enumerate(found, first))
 
-    def times(self) -> dict[str, set[int]]:
+    def media_times(self) -> dict[str, set[int]]:
         """Times of the segments of each Representation."""
         found: dict[str, set[int]] = {}
         for one in etree.fromstring(self.text("manifest.mpd").encode()).iter(f"{DASH}Representation"):
@@ -178,8 +178,8 @@ def test_one_that_began_later_agrees_in_what_both_have(late: int, tmp_path: Path
         # A segment whose beginning one never had is another segment, by its name as well.
         whole = (START_S // GOP_S + late) % 3 == 0
         assert (theirs[first] == ours[first]) == whole, path
-    for name, times in there.times().items():
-        assert {time for time in here.times()[name] if time >= min(times)} == times
+    for name, times in there.media_times().items():
+        assert {time for time in here.media_times()[name] if time >= min(times)} == times
     # Once the window has left the beginning of both they say the very same; only DASH tells where a period began.
     for site in (here, there):
         site.push(range(40, 40 + 160))
@@ -187,7 +187,7 @@ def test_one_that_began_later_agrees_in_what_both_have(late: int, tmp_path: Path
     assert there.said(paths) == here.said(paths)
     starts = [re.findall(r'availabilityStartTime="\S+" publishTime="\S+"', site.text("manifest.mpd")) for site in (here, there)]
     assert starts[0] == starts[1]
-    assert there.times() == here.times()
+    assert there.media_times() == here.media_times()
 
 
 @pytest.mark.parametrize("per_segment", [1, 3])
@@ -215,8 +215,8 @@ def test_numbers_agree_again_behind_what_one_has_lost(lost: range, per_segment: 
             assert not gap or (length, name) == ours[number][1:], path
         assert max(float(length) for _, length, _ in theirs.values()) <= per_segment * GOP_S
         assert there.text(path).count("#EXT-X-DISCONTINUITY\n") == 1
-    for name, times in there.times().items():
-        assert here.times()[name] > times
+    for name, times in there.media_times().items():
+        assert here.media_times()[name] > times
 
 
 def test_two_texts_never_have_one_tag(tmp_path: Path) -> None:
