@@ -752,12 +752,17 @@ class Replay:
         seed: int = 0,
         broken: list[str] = ...,
         faults: list[tuple[int, str, int, bool, tuple[float, float, float], float]] = ...,
+        ca: str | PathLike[str] | None = None,
+        insecure: bool = False,
+        identity: tuple[str | PathLike[str], str | PathLike[str]] | None = None,
     ) -> Self:
         """A stream: (URL, track, track name for the live manifest). Speed 0 is as fast as the other side takes it; `seconds` is media time.
 
         `give_up`: seconds in vain after which a stream has failed, None: never. `resend`: fragments that a new POST begins with.
         `synchronised`: media time is UTC, each stream begins live. `rtmp_keeps`: RTMP resends as well.
         `broken`: rules that are not kept: probe, headers, timeout, end, idle.
+        `ca`: PEM file of who has to vouch for the other side over TLS, in place of the system's authorities; `insecure`: nobody has to;
+        `identity`: PEM files of the encoder's own certificate and key. A URL may have a user and a password.
         A fault: (position of its stream, name, number of the fault, whether streams draw apart, media seconds (from, within, every), value
         in seconds, bytes or a count).
 

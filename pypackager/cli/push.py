@@ -74,7 +74,7 @@ def add_to(commands: Any) -> None:
         required=True,
         action="append",
         metavar="URL",
-        help="rtmp://HOST/CHANNEL or http://HOST/CHANNEL/ingest.isml; a second one is the secondary, pushed to at the same time",
+        help="rtmp[s]://[USER:PASSWORD@]HOST/CHANNEL or http[s]://…/CHANNEL/ingest.isml; a second one is the secondary",
     )
     parser.add_argument("--ladders", type=_count, default=1, metavar="N", help="push the ladder N times at once; the URL needs {ladder}")
     parser.add_argument(
@@ -92,6 +92,10 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--rtmp-resend", action="store_true", help="RTMP too sends its last GOPs and all that followed on a new connection")
     parser.add_argument("--give-up", type=_duration, metavar="TIME", help="a stream that is tried in vain for so long has failed")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="who has to vouch for the other side over TLS (PEM; default: the system's)")
+    parser.add_argument("--insecure", action="store_true", help="take any certificate of the other side")
+    parser.add_argument("--cert", type=Path, metavar="FILE", help="a certificate of the encoder's own (PEM), with --key")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="the key of --cert")
     parser.add_argument("--json", action="store_true", help="report in JSON, and nothing else on standard output")
     parser.set_defaults(run=run)
 
@@ -102,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
     if options.sync and (options.once or options.speed != 1):
         raise PackagerError("CONFIG_PUSH_SYNC", "--sync goes by the clock: not with --once, and at no other --speed", fault="operator")
     ladder = load_ladder([synthetic_ladder()] if options.synthetic else options.ladder)
+    if (options.cert is None) != (options.key is None):
+        raise PackagerError("CONFIG_PUSH_URL", "--cert and --key go together", fault="operator")
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     length = options.seconds or (max(part.track.seconds for part in ladder) if options.once else _DRAWN_WITHIN)
     plan = parse_faults(options.fault, length)
@@ -116,6 +122,9 @@ def run(options: argparse.Namespace) -> int:
         resend=0 if "no-resend" in plan.rules else options.resend,
         rtmp_keeps=options.rtmp_resend,
         give_up=0.0 if "no-retry" in plan.rules else options.give_up,
+        ca=options.ca,
+        insecure=options.insecure,
+        identity=(options.cert, options.key) if options.cert else None,
     )
     player = threading.Thread(target=replay.run, name="replay")
     player.start()

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from pypackager.cli.main import main
+from tests.helpers.certificates import Authority
 from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.media import AUDIO_ONLY, SINGLE, material
 
@@ -39,13 +40,21 @@ def published(daemon: Daemon, channel: str) -> dict[str, list[tuple[str, bytes]]
     return found
 
 
-def test_a_daemon_has_every_fragment_once_whatever_ends_the_connections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with running_daemon(tmp_path, Channel("whole"), Channel("torn"), unjudged=EMPTY) as daemon:
+@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "tls"])
+def test_a_daemon_has_every_fragment_once_whatever_ends_the_connections(
+    sealed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = Authority(tmp_path)
+    trust = ["--ca", str(authority.path)] if sealed else []
+    settings = 'ingest_users = { studio = "first-word" }' if sealed else ""
+    channels = [Channel(name, settings=settings) for name in ("whole", "torn")]
+    with running_daemon(tmp_path, *channels, unjudged=EMPTY, tls=authority.issue("server") if sealed else None) as daemon:
         ladder = str(material(SINGLE))
-        url = {name: f"http://127.0.0.1:{daemon.port('ingest')}/{name}/ingest.isml" for name in ("whole", "torn")}
-        assert push(capsys, ladder, "--to", url["whole"])[0] == 0
+        root = f"https://studio:first-word@127.0.0.1:{daemon.port('ingest_tls')}" if sealed else f"http://127.0.0.1:{daemon.port('ingest')}"
+        url = {name: f"{root}/{name}/ingest.isml" for name in ("whole", "torn")}
+        assert push(capsys, ladder, *trust, "--to", url["whole"])[0] == 0
         faults = "cut@3s,truncate[video-1]@5s,hangup[audio-eng]@6s,vanish@7s,cut[video-1]@9s"
-        code, report = push(capsys, ladder, "--to", url["torn"], "--fault", faults)
+        code, report = push(capsys, ladder, *trust, "--to", url["torn"], "--fault", faults)
         assert code == 0
         assert {one["url"].rpartition("(")[2]: one["reconnects"] for one in report["streams"]} == {"video-1)": 4, "audio-eng)": 3}
         for name in url:

@@ -73,6 +73,8 @@ class Daemon:
         self._tables: Sequence[Table] = self.channels
         self.tuning = tuning
         self.tls = tls
+        self.client_ca: Path | None = None
+        """Who has to vouch for encoders over TLS."""
         self.prune = False
         """Whether what is gone from the file is deleted."""
         self.addresses: dict[str, list[str]] = {}
@@ -266,6 +268,7 @@ class Daemon:
             listeners = ("rtmp", "ingest", "control", "origin", *(("rtmps", "ingest_tls") if self.tls else ()))
             self.addresses = {listener: [f"127.0.0.1:{free_port()}"] for listener in listeners}
         listen = "".join(f"{listener} = {json.dumps(places)}\n" for listener, places in self.addresses.items())
+        listen += f"ingest_client_ca = {json.dumps(str(self.client_ca))}\n" if self.client_ca else ""
         prune = str(self.prune).lower()
         pair = f'[[tls]]\ncertificate = "{self.tls.certificate}"\nkey = "{self.tls.key}"\n\n' if self.tls else ""
         head = f'data_dir = "{self.data}"\nlog = "json"\nprune = {prune}\n\n[listen]\n{listen}\n[tuning]\n{self.tuning}\n\n'
@@ -287,7 +290,7 @@ def assert_published(daemon: Daemon, breaches: Collection[str] = (), broken: str
 @contextmanager
 def running_daemon(
     directory: Path, *channels: Channel, tuning: str = "", breaches: Collection[str] = (), broken: str = "", unjudged: str = "",
-    tls: Tls | None = None,
+    tls: Tls | None = None, client_ca: Path | None = None,
 ) -> Iterator[Daemon]:  # fmt: skip
     """A daemon that runs, and is ended and judged at the end: its exit, its log, and by the strict judge all that it publishes.
 
@@ -299,9 +302,11 @@ def running_daemon(
         broken: A pattern of the tracks that the test broke on purpose: what the judge says of these is passed over.
         unjudged: Why what it publishes at the end is not judged, if it isn't.
         tls: A certificate, with which encoders may come over TLS too.
+        client_ca: Who has to vouch for these then.
     """
     directory.mkdir(parents=True, exist_ok=True)
     daemon = Daemon(directory, channels, tuning, tls)
+    daemon.client_ca = client_ca
     judge = False
     try:
         daemon.start()

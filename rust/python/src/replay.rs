@@ -6,7 +6,7 @@ use crate::replay_stats::StreamStats;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pypackager_pump::replay::{
-    self as inner, Broken, Injection, MaterialError, Options, Stream, Target, What, read_tracks,
+    self as inner, Broken, Injection, MaterialError, Options, Stream, Target, Trust, What, read_tracks,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub struct Replay(inner::Replay);
 #[pymethods]
 impl Replay {
     #[new]
-    #[pyo3(signature = (streams, *, speed=1.0, seconds=None, repeat=false, patience=10.0, give_up=None, resend=2, synchronised=false, rtmp_keeps=false, seed=0, broken=Vec::new(), faults=Vec::new()))]
+    #[pyo3(signature = (streams, *, speed=1.0, seconds=None, repeat=false, patience=10.0, give_up=None, resend=2, synchronised=false, rtmp_keeps=false, seed=0, broken=Vec::new(), faults=Vec::new(), ca=None, insecure=false, identity=None))]
     #[allow(clippy::too_many_arguments, clippy::similar_names)] // keywords, each with its default
     fn new(
         py: Python<'_>,
@@ -87,15 +87,19 @@ impl Replay {
         seed: u64,
         broken: Vec<String>,
         faults: Vec<Stated>,
+        ca: Option<PathBuf>,
+        insecure: bool,
+        identity: Option<(PathBuf, PathBuf)>,
     ) -> PyResult<Self> {
         if !speed.is_finite() || speed < 0.0 {
             return Err(PyValueError::new_err(format!("speed {speed} is not a number from 0 on")));
         }
         let streams: Vec<_> =
             streams.into_iter().map(|(url, track, name)| (url, Arc::clone(&track.get().0), name)).collect();
+        let trust = Trust::new(ca, insecure, identity);
         let streams = py.detach(|| {
             let resolve = |(url, track, name): (String, _, _)| {
-                Target::parse(&url).map(|target| Stream { target, track, name, faults: Vec::new() })
+                Target::parse_trusting(&url, &trust).map(|target| Stream { target, track, name, faults: Vec::new() })
             };
             streams.into_iter().map(resolve).collect::<Result<Vec<_>, _>>()
         });

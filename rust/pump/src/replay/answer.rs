@@ -13,6 +13,8 @@ pub(super) struct Answer {
     pub(super) closes: bool,
     /// `Retry-After`.
     pub(super) pause: Option<Duration>,
+    /// `WWW-Authenticate`.
+    pub(super) challenges: Vec<String>,
 }
 
 impl Answer {
@@ -55,13 +57,11 @@ impl Answers {
                 self.0.drain(..end + 4);
                 continue;
             }
-            let field = |name: &str| {
-                head.lines()
-                    .skip(1)
-                    .filter_map(|line| line.split_once(':'))
-                    .find(|(field, _)| field.eq_ignore_ascii_case(name))
-                    .map(|(_, value)| value.trim())
+            let fields = |name: &'static str| {
+                let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+                lines.filter(move |(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
             };
+            let field = |name| fields(name).next();
             let length = field("content-length").and_then(|text| text.parse::<usize>().ok());
             let rest = self.0.len() - end - 4;
             let size = match length {
@@ -72,9 +72,10 @@ impl Answers {
             let closes =
                 length.is_none() || field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
             let pause = field("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+            let challenges = fields("www-authenticate").map(str::to_owned).collect();
             let body = String::from_utf8_lossy(&self.0[end + 4..end + 4 + size]).into_owned();
             self.0.drain(..end + 4 + size);
-            return Some(Answer { status, body, closes, pause });
+            return Some(Answer { status, body, closes, pause, challenges });
         }
     }
 }

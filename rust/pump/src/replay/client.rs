@@ -32,6 +32,9 @@ pub(super) trait Client {
     /// Whether the other side said its last word after [`Self::close`].
     fn is_done(&self) -> bool;
 
+    /// Whether the other side asked who pushes, and a new connection can say so.
+    fn wants_login(&self) -> bool;
+
     /// What the other side answered since the last call, for a person.
     fn answer(&mut self) -> Option<String>;
 }
@@ -43,4 +46,6 @@ pub(super) enum Ending {
     Done,
     /// The hello was taken; the stream wants a connection of its own.
     Probed,
+    /// The other side wants to know who pushes: a new connection says so.
+    Challenged,
 }

@@ -3,6 +3,7 @@
 use super::answer::{Answer, Answers};
 use super::client::{Client, Ending};
 use super::isml_headers::write_headers;
+use super::login::Login;
 use super::material::Track;
 use super::source::Next;
 use super::stats::Fault;
@@ -13,6 +14,7 @@ use pypackager_core::bmff::tfxd::Tfxd;
 use pypackager_core::bmff::trun::{self, Columns, SYNC_FLAGS};
 use pypackager_core::media::{Kind, Track as Header};
 use pypackager_core::wire::Writer;
+use std::sync::Arc;
 
 /// One connection: the empty POST and the long one, or the long one alone.
 #[derive(Debug)]
@@ -20,6 +22,10 @@ pub(super) struct IsmlClient {
     header: Header,
     /// Request line and the fields that all requests have.
     request: String,
+    /// Target of the request.
+    target: String,
+    login: Option<Arc<Login>>,
+    wants_login: bool,
     /// Header boxes; empty when they are left out.
     boxes: Vec<u8>,
     step: Step,
@@ -40,11 +46,14 @@ enum Step {
 impl IsmlClient {
     /// A client that begins with the empty POST if it `probes`, and sends header boxes unless they are left out.
     pub(super) fn new(target: &Target, track: &Track, name: &str, probes: bool, headers: bool) -> Self {
-        let request =
-            format!("POST /{} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {AGENT}\r\n", target.path, target.authority);
+        let path = format!("/{}", target.path);
+        let request = format!("POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {AGENT}\r\n", target.authority);
         Self {
             header: track.header.clone(),
             request,
+            target: path,
+            login: target.login.clone(),
+            wants_login: false,
             boxes: if headers { write_headers(&track.header, name) } else { Vec::new() },
             step: if probes { Step::Probing } else { Step::Streaming },
             answers: Answers::default(),
@@ -52,15 +61,31 @@ impl IsmlClient {
         }
     }
 
+    /// The head of a request but for what is its own.
+    fn head(&self, out: &mut Vec<u8>) {
+        out.put(self.request.as_bytes());
+        if let Some(who) = self.login.as_ref().and_then(|login| login.authorization("POST", &self.target)) {
+            out.put(format!("Authorization: {who}\r\n").as_bytes());
+        }
+    }
+
     fn begin(&mut self, out: &mut Vec<u8>) {
         self.step = Step::Streaming;
-        out.put(self.request.as_bytes());
+        self.head(out);
         out.put(b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
         put_chunk(out, &self.boxes);
     }
 
     fn answered(&mut self, answer: Answer, out: &mut Vec<u8>) -> Result<(), Fault> {
         let (good, closes, fault) = (answer.is_good(), answer.closes, answer.fault());
+        if let Some(login) = &self.login {
+            if good {
+                login.taken();
+            } else if answer.status == 401 && login.challenged(&answer.challenges) {
+                self.wants_login = true;
+                return Ok(());
+            }
+        }
         self.last = Some(answer);
         match self.step {
             Step::Probing if good && closes => self.step = Step::Probed,
@@ -76,7 +101,7 @@ impl IsmlClient {
 impl Client for IsmlClient {
     fn open(&mut self, out: &mut Vec<u8>) {
         if self.step == Step::Probing {
-            out.put(self.request.as_bytes());
+            self.head(out);
             out.put(b"Content-Length: 0\r\n\r\n");
         } else {
             self.begin(out);
@@ -151,6 +176,9 @@ impl Client for IsmlClient {
         if let Some(answer) = self.answers.next(true) {
             self.answered(answer, &mut Vec::new())?;
         }
+        if self.wants_login {
+            return Ok(Ending::Challenged);
+        }
         match self.step {
             Step::Probed => Ok(Ending::Probed),
             Step::Done => Ok(Ending::Done),
@@ -160,6 +188,10 @@ impl Client for IsmlClient {
 
     fn is_done(&self) -> bool {
         self.step == Step::Done
+    }
+
+    fn wants_login(&self) -> bool {
+        self.wants_login
     }
 
     fn answer(&mut self) -> Option<String> {

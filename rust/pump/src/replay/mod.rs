@@ -21,15 +21,18 @@ mod feed;
 mod inject;
 mod isml;
 mod isml_headers;
+mod login;
 mod material;
 mod play;
 mod rolling;
 mod rtmp;
 mod run;
+mod seal;
 mod session;
 mod source;
 mod stats;
 mod target;
+mod trust;
 mod wire;
 
 pub use inject::{Injection, What};
@@ -37,6 +40,7 @@ pub use material::{MaterialError, Track, read_tracks, tracks_of};
 pub use run::Replay;
 pub use stats::{Fault, Injected, Phase, Said, StreamStats};
 pub use target::{Protocol, Target, TargetError};
+pub use trust::Trust;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -117,11 +117,8 @@ impl Session {
     }
 
     fn send(&mut self, late: i64, due: i64, context: Context<'_>) {
-        if let (Protocol::Http, Some(timeout)) = (self.stream.target.protocol, self.send_timeout()) {
-            // The kernel's queue takes many fragments that nobody reads.
-            if self.wire.as_mut().is_some_and(|wire| wire.stuck(context.now) >= timeout) {
-                return self.give_up("nothing was acknowledged", context);
-            }
+        if self.stream.target.protocol == Protocol::Http {
+            self.look(context);
         }
         let (Some((item, next)), Some(wire)) = (self.feed.next(), &mut self.wire) else { return };
         let samples = next.samples.len();
@@ -160,7 +157,7 @@ impl Session {
                     self.feed.restart(until(outage));
                 }
                 // The system of a dead encoder still delivers what it took, and closes.
-                self.interrupt(until(outage), at, context, |wire| wire.hang_up());
+                self.interrupt(until(outage), at, context, |wire| wire.shut());
             }
             What::Stall(pause) => self.hold = Some(until(pause)),
             What::Slow(duration) => self.slow = Some((until(duration), context.now)),

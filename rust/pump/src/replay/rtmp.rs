@@ -1,6 +1,7 @@
 //! A publisher's side of RTMP 1.0: simple handshake, the commands as ffmpeg sends them, FLV tag bodies.
 
 use super::client::{Client, Ending};
+use super::login::Login;
 use super::material::Track;
 use super::source::Next;
 use super::stats::Fault;
@@ -11,6 +12,7 @@ use pypackager_core::demux::rtmp::chunk::{ChunkReader, Message, write_message};
 use pypackager_core::media::{Codec, Track as Header};
 use pypackager_core::time::rescale;
 use pypackager_core::wire::Writer;
+use std::sync::Arc;
 
 /// One publish.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(super) struct RtmpClient {
     app: String,
     stream: String,
     tc_url: String,
+    login: Option<Arc<Login>>,
+    wants_login: bool,
     phase: Phase,
     /// S0, S1 and S2 until they are whole.
     hello: Vec<u8>,
@@ -47,11 +51,15 @@ enum Phase {
 impl RtmpClient {
     pub(super) fn new(target: &Target, track: &Track) -> Self {
         let (app, stream) = target.app_and_stream();
+        let app = format!("{app}{}", target.login.as_ref().map(|login| login.query()).unwrap_or_default());
+        let scheme = if target.tls.is_some() { "rtmps" } else { "rtmp" };
         Self {
             header: track.header.clone(),
-            app: app.to_owned(),
+            tc_url: format!("{scheme}://{}/{app}", target.authority),
+            app,
             stream: stream.to_owned(),
-            tc_url: format!("rtmp://{}/{app}", target.authority),
+            login: target.login.clone(),
+            wants_login: false,
             phase: Phase::Handshake,
             hello: Vec::new(),
             reader: ChunkReader::new(Limits::default()),
@@ -89,6 +97,13 @@ impl RtmpClient {
         let text =
             |field: &str| values.get(3).and_then(|info| info.get(field)).and_then(Value::as_str).unwrap_or_default();
         let ours = transaction == CONNECT || transaction == CREATE;
+        if name == "_error"
+            && transaction == CONNECT
+            && self.login.as_ref().is_some_and(|l| l.asked(text("description")))
+        {
+            self.wants_login = true;
+            return Ok(());
+        }
         if name == "_error" && ours || name == "onStatus" && text("level") == "error" {
             let said = format!("{}: {}", text("code"), text("description"));
             self.answer = Some(said.clone());
@@ -111,6 +126,7 @@ impl RtmpClient {
             self.phase = Phase::Publishing;
         } else if name == "onStatus" && self.phase == Phase::Publishing && text("code") == "NetStream.Publish.Start" {
             self.phase = Phase::Open;
+            self.login.iter().for_each(|login| login.taken());
             self.answer = Some(text("code").to_owned());
             self.announce(out);
         }
@@ -275,6 +291,7 @@ impl Client for RtmpClient {
 
     fn ended(&mut self) -> Result<Ending, Fault> {
         match self.phase {
+            _ if self.wants_login => Ok(Ending::Challenged),
             Phase::Closed => Ok(Ending::Done),
             _ => Err(Fault::new("CONNECTION_LOST", "the other side closed the connection")),
         }
@@ -283,6 +300,10 @@ impl Client for RtmpClient {
     /// Nobody answers the good-bye: the end of the connection does.
     fn is_done(&self) -> bool {
         false
+    }
+
+    fn wants_login(&self) -> bool {
+        self.wants_login
     }
 
     fn answer(&mut self) -> Option<String> {

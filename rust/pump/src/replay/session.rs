@@ -124,7 +124,9 @@ impl Session {
             _ => None,
         };
         let slow = self.slow.filter(|_| !wire.out.is_empty()).map(|(_, last)| last + SLOW_STEP);
-        waits.and_then(|patience| wire.moved().checked_add(patience)).into_iter().chain(slow).min()
+        let looks = self.send_timeout().filter(|_| self.watches_acknowledgements() && wire.owes());
+        let looks = looks.map(|timeout| wire.looked() + timeout / LOOKS);
+        waits.and_then(|patience| wire.moved().checked_add(patience)).into_iter().chain(slow).chain(looks).min()
     }
 
     /// Does what the time asks for: another attempt, a step of a slow connection, an end of patience.
@@ -132,10 +134,16 @@ impl Session {
         if self.deadline().is_none_or(|deadline| deadline > context.now) {
             return;
         }
-        let Some(wire) = &mut self.wire else { return self.connect(context, true) };
+        if self.wire.is_none() {
+            return self.connect(context, true);
+        }
         if self.slow.is_some() {
             return self.flush(context);
         }
+        if self.watches_acknowledgements() {
+            return self.look(context);
+        }
+        let Some(wire) = &mut self.wire else { return };
         let what = match (self.phase, wire.is_connected()) {
             (Phase::Opening | Phase::Away, false) => "no connection",
             (Phase::Opening | Phase::Away, true) => "no permission to publish",
@@ -145,6 +153,21 @@ impl Session {
             _ => "no byte was taken",
         };
         self.give_up(what, context);
+    }
+
+    /// Whether media flows whose acknowledgement is watched. The kernel's queue takes many fragments that nobody reads.
+    fn watches_acknowledgements(&self) -> bool {
+        self.phase == Phase::Playing && self.stream.target.protocol == Protocol::Http
+    }
+
+    /// Leaves an other side that has acknowledged nothing for too long.
+    pub(super) fn look(&mut self, context: Context<'_>) {
+        let (Some(timeout), Some(wire)) = (self.send_timeout(), &mut self.wire) else { return };
+        if wire.stuck(context.now) >= timeout {
+            self.give_up("nothing was acknowledged", context);
+        } else {
+            wire.wait(context.now);
+        }
     }
 
     /// The other side does nothing: another connection.
@@ -204,10 +227,13 @@ impl Session {
             let result = match wire.read(buffer) {
                 Ok(None) => return,
                 Ok(Some(0)) => self.client.ended().map(Some),
-                Ok(Some(count)) => self.client.read(&buffer[..count], &mut wire.out).map(|()| None),
+                Ok(Some(count)) => {
+                    let read = self.client.read(&buffer[..count], &mut wire.out);
+                    read.map(|()| self.client.wants_login().then_some(Ending::Challenged))
+                }
                 // After our good-bye a reset says no more than an end.
                 Err(_) if self.phase == Phase::Closing && self.client.ended().is_ok() => Ok(Some(Ending::Done)),
-                Err(error) => Err(Fault::new("CONNECTION_LOST", error.to_string())),
+                Err(error) => Err(wire.fault(&error)),
             };
             if let Some(answer) = self.client.answer() {
                 self.counters.said(answer);
@@ -216,6 +242,7 @@ impl Session {
                 Ok(None) => {}
                 Ok(Some(Ending::Done)) => return self.finish(),
                 Ok(Some(Ending::Probed)) => return self.connect(context, false),
+                Ok(Some(Ending::Challenged)) => return self.connect(context, true),
                 Err(fault) => return self.lose(fault, context),
             }
         }
@@ -235,7 +262,7 @@ impl Session {
             Ok(()) => {}
         }
         if self.hangs_up {
-            self.disconnect(context.now, |wire| wire.hang_up());
+            self.disconnect(context.now, |mut wire| wire.hang_up());
             self.attempts.set(self.hold.is_none().then_some(context.now));
         } else if self.phase == Phase::Closing {
             if self.client.is_done() {
@@ -333,3 +360,5 @@ fn new_client(stream: &Stream, probes: bool, headers: bool) -> Box<dyn Client> {
 
 /// How often a slow connection takes something.
 const SLOW_STEP: Duration = Duration::from_millis(50);
+/// How often within the send timeout it is looked whether anything was acknowledged: a sign of life is known to this part of it.
+const LOOKS: u32 = 8;

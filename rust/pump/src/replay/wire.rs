@@ -1,5 +1,7 @@
 //! A socket that never blocks, what is queued for it, and what of that has arrived.
 
+use super::seal::Seal;
+use super::stats::Fault;
 use super::target::Target;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
@@ -14,19 +16,22 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Wire {
     socket: TcpStream,
+    /// Where TLS is spoken.
+    seal: Option<Box<Seal>>,
     /// What epoll tells its events under.
     number: u64,
     watching: EventFlags,
     connected: bool,
-    /// Bytes for the kernel, and how many of them it took.
+    /// Bytes for the kernel, and how many of them it took, or with TLS were sealed. While sealed ones wait they are not cleared.
     pub(super) out: Vec<u8>,
     taken: usize,
-    /// Bytes that the kernel took since the connection began.
+    /// Those since the connection began.
     total: u64,
     /// When it last took any.
     moved: Instant,
     /// Bytes that had arrived when it was looked at last, and when that was news.
     arrived: (u64, Instant),
+    looked: Instant,
 }
 
 impl Wire {
@@ -44,7 +49,23 @@ impl Wire {
         let watching = EventFlags::OUT;
         epoll::add(epoll, &socket, EventData::new_u64(number), watching)?;
         let (out, taken, total, arrived) = (Vec::new(), 0, 0, (0, now));
-        Ok(Self { socket, number, watching, connected: false, out, taken, total, moved: now, arrived })
+        let seal = match &target.tls {
+            Some((config, host)) => Some(Box::new(Seal::new(config, host.clone())?)),
+            None => None,
+        };
+        Ok(Self {
+            socket,
+            seal,
+            number,
+            watching,
+            connected: false,
+            out,
+            taken,
+            total,
+            moved: now,
+            arrived,
+            looked: now,
+        })
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -63,7 +84,11 @@ impl Wire {
     /// Bytes that came; `None`: no more for now; 0: the other side closed.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
-            match self.socket.read(buffer) {
+            let read = match &mut self.seal {
+                Some(seal) => seal.read(&mut self.socket, buffer),
+                None => self.socket.read(buffer),
+            };
+            match read {
                 Ok(count) => return Ok(Some(count)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -76,6 +101,10 @@ impl Wire {
     pub(super) fn flush(&mut self, most: usize, now: Instant) -> io::Result<usize> {
         let before = self.total;
         let end = self.out.len().min(self.taken.saturating_add(most));
+        if self.seal.is_some() {
+            self.flush_sealed(end, now)?;
+            return Ok((self.total - before) as usize);
+        }
         while self.taken < end {
             match self.socket.write(&self.out[self.taken..end]) {
                 Ok(count) => {
@@ -95,9 +124,42 @@ impl Wire {
         Ok((self.total - before) as usize)
     }
 
+    /// A piece is sealed when the one before it is with the kernel: what is queued stays where it can be counted.
+    fn flush_sealed(&mut self, end: usize, now: Instant) -> io::Result<()> {
+        let arrived = self.arrived();
+        let Some(seal) = &mut self.seal else { return Ok(()) };
+        seal.forget(arrived);
+        loop {
+            let before = seal.total();
+            let through = seal.push(&mut self.socket)?;
+            if seal.total() > before {
+                self.moved = now;
+            }
+            if !through {
+                return Ok(());
+            }
+            let count = if self.taken < end { seal.seal(&self.out[self.taken..end])? } else { 0 };
+            if count == 0 {
+                break;
+            }
+            self.taken += count;
+            self.total += count as u64;
+        }
+        if self.taken == self.out.len() {
+            self.out.clear();
+            self.taken = 0;
+        }
+        Ok(())
+    }
+
     /// Watches for what comes, and for room when something is queued that may go.
     pub(super) fn watch(&mut self, epoll: BorrowedFd<'_>, writes: bool) -> io::Result<()> {
-        let wanted = if writes && !self.out.is_empty() { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+        // In a handshake there may be nothing to send but what waits for its end.
+        let waits = match &self.seal {
+            Some(seal) => seal.is_waiting() || writes && !seal.is_shaking() && !self.out.is_empty(),
+            None => writes && !self.out.is_empty(),
+        };
+        let wanted = if waits { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
         if self.connected && wanted != self.watching {
             self.watching = wanted;
             epoll::modify(epoll, self.socket.as_fd(), EventData::new_u64(self.number), wanted)?;
@@ -110,23 +172,45 @@ impl Wire {
         self.total + (self.out.len() - self.taken) as u64
     }
 
-    /// Bytes that the other side's system has acknowledged.
+    /// Bytes of the stream that the other side's system has acknowledged.
     pub(super) fn acknowledged(&self) -> u64 {
+        let arrived = self.arrived();
+        self.seal.as_ref().map_or(arrived, |seal| seal.stands_for(arrived))
+    }
+
+    /// Bytes that the kernel took.
+    fn handed(&self) -> u64 {
+        self.seal.as_ref().map_or(self.total, |seal| seal.total())
+    }
+
+    /// Those of them that the other side's system has acknowledged.
+    fn arrived(&self) -> u64 {
         let mut queued: libc::c_int = 0;
         // SAFETY: the descriptor is ours and open, and TIOCOUTQ (tcp(7): SIOCOUTQ) writes one int.
         #[allow(unsafe_code)]
         let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut queued) };
         // Nothing is known of a socket that can not say: all is taken for lost.
-        if result == 0 { self.total.saturating_sub(queued.unsigned_abs().into()) } else { 0 }
+        if result == 0 { self.handed().saturating_sub(queued.unsigned_abs().into()) } else { 0 }
     }
 
     /// For how long the other side's system has acknowledged nothing of what the kernel has for it, as far as was looked.
     pub(super) fn stuck(&mut self, now: Instant) -> Duration {
-        let arrived = self.acknowledged();
-        if arrived > self.arrived.0 || arrived == self.total {
+        let arrived = self.arrived();
+        if arrived > self.arrived.0 || arrived == self.handed() {
             self.arrived = (arrived, now);
         }
+        self.looked = now;
         now.saturating_duration_since(self.arrived.1)
+    }
+
+    /// When that was last looked at.
+    pub(super) fn looked(&self) -> Instant {
+        self.looked
+    }
+
+    /// Whether the kernel has taken more than was acknowledged then.
+    pub(super) fn owes(&self) -> bool {
+        self.arrived.0 < self.handed()
     }
 
     /// When the kernel last took anything.
@@ -139,8 +223,31 @@ impl Wire {
         self.moved = now;
     }
 
-    /// Our side ends; what is on its way arrives.
-    pub(super) fn hang_up(&self) {
+    /// What an error of reading is called.
+    pub(super) fn fault(&self, error: &io::Error) -> Fault {
+        let shaking = self.seal.as_ref().is_some_and(|seal| seal.is_shaking());
+        match error.kind() {
+            // Only a person can mend it: another authority, another port.
+            ErrorKind::InvalidData if shaking => {
+                Fault { lasting: true, ..Fault::new("TLS_HANDSHAKE", error.to_string()) }
+            }
+            ErrorKind::InvalidData => Fault::new("TLS_RECORD", error.to_string()),
+            _ => Fault::new("CONNECTION_LOST", error.to_string()),
+        }
+    }
+
+    /// Our side ends in good order; what is on its way arrives.
+    pub(super) fn hang_up(&mut self) {
+        if let Some(seal) = &mut self.seal {
+            seal.farewell();
+            // It says no more than the end of the socket does.
+            let _ = seal.push(&mut self.socket);
+        }
+        self.shut();
+    }
+
+    /// Our side ends without a word; what is on its way arrives.
+    pub(super) fn shut(&self) {
         // A connection that is gone already shows so when it is read.
         let _ = self.socket.shutdown(Shutdown::Write);
     }
