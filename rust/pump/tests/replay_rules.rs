@@ -7,7 +7,7 @@ mod intake;
 mod recording;
 
 use intake::Intake;
-use pypackager_core::media::Kind;
+use pypackager_core::media::{Chunk, Kind};
 use pypackager_pump::replay::{Broken, Injection, Options, Phase, Replay, Stream, StreamStats, Target, Track, What};
 use recording::material;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
@@ -90,7 +90,7 @@ fn deaf(speed: f64, timeout: bool, patience: Duration) -> Option<Duration> {
 #[test]
 fn a_server_that_reads_nothing_is_left_between_one_and_two_fragments_later() {
     let track = heavy();
-    let ticks = track.chunks.iter().map(|chunk| chunk.duration()).max().unwrap();
+    let ticks = track.chunks.iter().map(Chunk::duration).max().unwrap();
     let fragment = Duration::from_secs_f64(ticks as f64 / f64::from(track.header.timescale));
     let speed = fragment.as_secs_f64() / 2.0; // fragments of two seconds
     let patient = thread::spawn(move || deaf(speed, true, Duration::from_secs(8)));
