@@ -123,6 +123,13 @@ class Chunk:
             CoreError: FRAGMENT_INVALID when they are no consecutive chunks of one track.
         """
 
+    def within(self, begin: int, end: int) -> Chunk | None:
+        """The samples that start in [begin, end), ticks of the chunk, their bytes copied; None when there are none. Of sound alone.
+
+        Raises:
+            OSError: what waits in a file cannot be read.
+        """
+
     def mux(self, track_id: int, sequence: int, timescale: int, offset: int) -> MuxedFragment:
         """As a CMAF fragment: absolute times converted to `timescale`, then `offset` ticks (of `timescale`) added.
 

@@ -199,6 +199,9 @@ class Publisher:
         longest = min(max(line.ns(f.duration) for f in line.waiting) for line in video or lines)
         arrived = min(line.waiting[0].arrived_ns for line in lines)
         patience = 2 * max(longest, self._options.limit_ns)
+        if not video and any(feed.has_video for feed in feeds):
+            # Sound comes at once, pictures begin at their next key frame: sound alone is no measure of the rhythm.
+            patience = max(patience, SECOND_FRAGMENT_NS)
         until = arrived + (patience if measurable else max(patience, SECOND_FRAGMENT_NS))
         if feeds:
             return until

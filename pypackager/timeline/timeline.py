@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from pypackager._core import Chunk, SignalReady, SignalsFound, TrackHeader
 from pypackager.model.records import Anchored, ClockPlaced
 from pypackager.timeline.clocks import Clock, anchor_ns
 from pypackager.timeline.feeds import Clocks, Feed, Now
+from pypackager.timeline.fitting import fitted
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
 from pypackager.timeline.indexes import contradiction
 from pypackager.timeline.order import place
@@ -178,23 +181,26 @@ class Timeline:
         if end <= time:
             self._alert("FRAGMENT_WITHOUT_DURATION", f"the fragment at {time} is dropped", line.info.id)
             return
+        whole, span = sight, (time, end)
+        sight = self._fit(sight, time, end)
+        time, end = self._span(clock, sight)
         verdict, kin, before = self._judge(clock, sight, time, end)
         if self.options.protocol == "fmp4" and verdict not in TAKEN:
-            if verdict == "late" and self._rivals.lags(clock, sight):
+            if verdict == "late" and self._rivals.lags(clock, whole):
                 # It is no spare: when it is placed anew it is seen that the encoders are not synchronised.
-                self._delivered(self._place_anew(sight), sight)
+                self._delivered(self._place_anew(whole), whole)
                 return
-            if stuck(clock, sight):
-                clock = self._place_anew(sight)
-                time, end = self._span(clock, sight)
+            if stuck(clock, whole):
+                sight, clock = whole, self._place_anew(whole)
+                time, end = span = self._span(clock, sight)
                 verdict, kin, before = self._judge(clock, sight, time, end)
         if verdict in CLASHING and self._rivals.clashes(clock, sight, verdict, end):
             verdict, kin, before = self._judge(clock, sight, time, end)
         before_ns = feed.ends_ns.get(chunk.track)
-        self._delivered(clock, sight)
-        if before_ns is not None and before_ns != start_ns and self._comes_too_late(sight, time, before_ns, taken=verdict in TAKEN):
+        self._delivered(clock, whole)
+        if before_ns is not None and before_ns != start_ns and self._comes_too_late(whole, span[0], before_ns, taken=verdict in TAKEN):
             return
-        if chunk.index is not None and (wrong := contradiction(line, time, end, chunk.index)) is not None:
+        if chunk.index is not None and (wrong := contradiction(line, *span, chunk.index)) is not None:
             self._alert("INDEX_MISMATCH", wrong, line.info.id)
         if verdict in TAKEN:
             line.stale = None
@@ -277,6 +283,18 @@ class Timeline:
             if goes_on(clock, sight, self._store.stored):
                 return self.clocks.join(feed, clock)
         return self._new_clock(sight.feed, sight.start_ns, sight.end_ns, sight.now)
+
+    def _fit(self, sight: Sight, time: int, end: int) -> Sight:
+        """The part of a chunk of sound that is not there yet, in its place."""
+        try:
+            chunk = fitted(sight.line, sight.chunk, time, end)
+        except OSError as error:
+            self._alert("DISK_WRITE_FAILED", f"fragment at {time} cannot be read back: {error}", sight.line.info.id)
+            return sight
+        if chunk is sight.chunk:
+            return sight
+        start_ns, end_ns = check_times(chunk)
+        return structs.replace(sight, chunk=chunk, start_ns=start_ns, end_ns=end_ns)
 
     def _place_anew(self, sight: Sight) -> Clock:
         """The clock of a source that was misjudged: one on which it goes on, which its other connections may have, else a new one."""

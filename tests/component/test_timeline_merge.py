@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pypackager.model.records import Measured
 from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 
 VIDEO, SOUND = 90_000, 48_000
@@ -14,7 +15,7 @@ VIDEO, SOUND = 90_000, 48_000
 
 def frames(begin: int, end: int, *, partial: bool = False) -> Chunk:
     """Sound from one frame to another, 1024 ticks each."""
-    return Chunk(2, begin * 1024, (end - begin) * 1024, timescale=SOUND, partial=partial)
+    return Chunk(2, begin * 1024, (end - begin) * 1024, timescale=SOUND, samples=end - begin, partial=partial)
 
 
 def picture(second: int) -> Chunk:
@@ -154,3 +155,55 @@ def test_a_hole_that_nobody_fills_holds_the_edge_no_longer_than_a_fragment_and_n
         behind = second + 2 - pair.sound()[-1][1] * 1024 / SOUND
         assert behind < 4.1, (second, behind)
     assert behind < 0.1, "after two waits in vain nobody waits for such a track"
+
+
+@pytest.mark.parametrize("more", [-2, -1, 1, 2])
+@pytest.mark.parametrize("quick", ["primary", "secondary"])
+def test_sound_that_is_cut_a_frame_or_two_apart_is_listed_by_the_frame(more: int, quick: str) -> None:
+    pair = begun()
+    slow = "secondary" if quick == "primary" else "primary"
+    # Each of them sends alone for a while: the other one's borders are where they were.
+    for second, sides in ((104, (quick, slow)), (106, (slow,)), (108, (slow, quick)), (110, (quick,)), (112, (quick, slow))):
+        for side in sides:
+            off = more if side == slow else 0
+            first = border(second) + (off if second > 104 else 0)
+            pair.send(side, "video", picture(second))
+            pair.send(side, "audio", frames(first, border(second + 2) + off))
+            pair.rig.wait(0.05)
+        pair.rig.wait(2)
+    pair.rig.wait(4)
+    rows = pair.sound()
+    assert rows[-1][1] in (border(114), border(114) + more)
+    assert all(before[1] == after[0] for before, after in pairwise(rows)), rows
+    assert len(pair.rig.store.periods) == 1
+
+
+def test_what_stands_behind_a_stump_that_is_listed_is_not_lost() -> None:
+    pair = begun()
+    stump = border(104) + 40
+    pair.send("secondary", "audio", frames(border(104), stump))
+    pair.send("secondary", "video", picture(104))
+    pair.send("primary", "video", picture(104))
+    # Longer than anyone waits.
+    pair.rig.wait(5)
+    assert pair.sound()[-1] == (border(104), stump)
+    pair.send("primary", "audio", whole(104))
+    pair.both(106)
+    pair.rig.wait(4)
+    rows = pair.sound()
+    assert rows[-1][1] == border(108)
+
+
+def test_sound_that_comes_two_seconds_before_the_first_key_frame_does_not_open_the_channel_alone() -> None:
+    pair = Pair()
+    lead = frames(border(100) - 40, border(100))
+    pair.send("primary", "audio", lead)
+    pair.rig.wait(2.1)
+    pair.send("primary", "video", picture(100))
+    pair.send("primary", "audio", whole(100))
+    pair.rig.wait(2)
+    pair.both(102)
+    pair.rig.wait(4)
+    measured = next(record for record in pair.rig.store.records if isinstance(record, Measured))
+    assert measured.interval_ns == 2_000_000_000
+    assert "KEY_FRAME_INTERVAL_TOO_LONG" not in pair.rig.codes()

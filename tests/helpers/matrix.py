@@ -32,6 +32,10 @@ REDUNDANT = replace(LADDER, name="redundant", layers=LADDER.layers[:2], audio=LA
 """Two layers and a language, 64 s, so that rounds have no seam."""
 OPENING_S = 3.0
 """By then the first frame is there: a connection, the next key frame."""
+AWAY_S = 6.0
+"""A daemon that is restarted is back, and its encoders with it."""
+LANES = 16
+"""Runs of the whole matrix that go on at once."""
 QUICK = "fragments_per_segment = 1\n"
 
 

@@ -19,6 +19,10 @@ RECOVERY_S = 7.0
 """What a path needs behind an outage: another connection, its next key frame, a fragment to its end."""
 QUIET_S = 6.0
 """No fault comes so near to the end."""
+GOP_S = 2.0
+"""Of the recording."""
+AGAIN_S = 1.5
+"""What another connection takes of itself, pauses between attempts included."""
 PAIRED_S = 5.0
 """The second fault of a pair comes within so long behind the first."""
 
@@ -205,5 +209,18 @@ def succeeded(name: str, protocol: Protocol) -> Plan:
     return plan
 
 
-GOP_S = 2.0
-"""Of the recording."""
+def alone(name: str, protocol: Protocol, cases: Iterable[Sequence[str]], chance: random.Random) -> Plan:
+    """One encoder, one path. Fragments that are sent again lose nothing; a break of RTMP, or an encoder that was away, is one gap."""
+    plan = drawn(name, SINGLE, protocol, cases, chance)
+    outages = [hit.value if KINDS[hit.kind].lasts else 0.0 for hit in plan.hits if protocol == "rtmp" or KINDS[hit.kind].whole]
+    plan.longest_gap = max(outages) + GOP_S + AGAIN_S if outages else 0.0
+    return plan
+
+
+def lanes(
+    name: str, set_up: SetUp, protocol: Protocol, cases: Sequence[Sequence[str]], count: int, chance: random.Random
+) -> list[Plan]:  # fmt: skip
+    """The cases dealt to so many runs that go on at once."""
+    dealt = list(cases)
+    chance.shuffle(dealt)
+    return [drawn(f"{name}-{n}", set_up, protocol, dealt[n::count], chance) for n in range(count) if dealt[n::count]]

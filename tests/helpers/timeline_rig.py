@@ -88,6 +88,14 @@ class Chunk(msgspec.Struct):
         total = {name: sum(getattr(c, name) for c in [self, *others]) for name in ("duration", "size", "samples")}
         return msgspec.structs.replace(self, **total)
 
+    def within(self, begin: int, end: int) -> Chunk | None:
+        frame = self.duration // self.samples
+        inside = [time for time in range(self.time, self.time + frame * self.samples, frame) if begin <= time < end]
+        if not inside:
+            return None
+        values = {"time": inside[0], "duration": frame * len(inside), "samples": len(inside)}
+        return msgspec.structs.replace(self, **values, size=self.size * len(inside) // self.samples)
+
     def mux(self, track_id: int, sequence: int, timescale: int, offset: int) -> Muxed:
         begin = rescale(self.time, self.timescale, timescale) + offset
         if begin < 0:

@@ -178,6 +178,30 @@ impl Chunk {
         Ok(Self { samples, payload: Payload::new(parts), partial, ..*first })
     }
 
+    /// The samples that start within `[begin, end)`, ticks of the chunk, as a chunk of their own, whose bytes are copied; `None`: there are none.
+    /// Of sound alone: pictures need those before them.
+    ///
+    /// # Errors
+    /// What was spilled cannot be read.
+    pub fn within(&self, begin: i64, end: i64) -> std::io::Result<Option<Self>> {
+        let (mut time, mut byte) = (self.time, 0);
+        let mut found: Option<(i64, usize)> = None;
+        let (mut samples, mut bytes_end) = (Vec::new(), 0);
+        for sample in &self.samples {
+            let next = byte + sample.size as usize;
+            if (begin..end).contains(&time) {
+                found.get_or_insert((time, byte));
+                samples.push(*sample);
+                bytes_end = next;
+            }
+            (time, byte) = (time.saturating_add(i64::from(sample.duration)), next);
+        }
+        let Some((time, first)) = found else { return Ok(None) };
+        let bytes = self.payload.bytes()?;
+        let payload = bytes.get(first..bytes_end).unwrap_or_default().to_vec().into();
+        Ok(Some(Self { time, samples, payload, ..*self }))
+    }
+
     /// First tick after it.
     fn end(&self) -> i128 {
         i128::from(self.time) + i128::from(self.duration())

@@ -78,6 +78,11 @@ impl Chunk {
         Ok(Self::new(Arc::new(joined.map_err(|error| core_error(&error))?), self.kind))
     }
 
+    fn within(&self, py: Python<'_>, begin: i64, end: i64) -> PyResult<Option<Self>> {
+        let part = py.detach(|| self.inner.within(begin, end))?;
+        Ok(part.map(|part| Self::new(Arc::new(part), self.kind)))
+    }
+
     fn mux(
         &self,
         py: Python<'_>,
