@@ -82,7 +82,8 @@ def _page(presentation: Presentation) -> Page:
             timeShiftBufferDepth=duration_text(presentation.window_ns) if live else None,
             suggestedPresentationDelay=duration_text(DELAY_INTERVALS * interval) if live else None,
             mediaPresentationDuration=None if live else duration_text(_end_ns(presentation)),
-            maxSegmentDuration=duration_text(target_duration_s(presentation) * NS),
+            # HLS rounds a segment's length to its target duration (RFC 8216bis 4.4.3.1); here no segment may be longer.
+            maxSegmentDuration=duration_text(target_duration_s(presentation) * NS + NS // 2),
             minBufferTime=duration_text(interval),
         )
         + ">\n"

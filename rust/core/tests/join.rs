@@ -64,3 +64,28 @@ fn what_does_not_follow_is_refused_by_name() {
         assert_eq!(Chunk::joined(chunks).unwrap_err().code, "FRAGMENT_INVALID");
     }
 }
+
+proptest! {
+    #[test]
+    fn a_part_has_the_samples_that_start_in_it_and_their_bytes(
+        time in -1_000_000i64..1_000_000_000_000,
+        durations in prop::collection::vec(1u32..10_000, 1..40),
+        begin in -5_000i64..100_000,
+        length in 0i64..200_000,
+    ) {
+        let whole = chunk(time, &durations, true);
+        let (begin, end) = (time + begin, time + begin + length);
+        let bytes = whole.payload.bytes().unwrap();
+        let starts: Vec<i64> = durations.iter().scan(time, |at, &duration| { let start = *at; *at += i64::from(duration); Some(start) }).collect();
+        let inside: Vec<usize> = (0..starts.len()).filter(|&index| (begin..end).contains(&starts[index])).collect();
+        match whole.within(begin, end).unwrap() {
+            None => prop_assert!(inside.is_empty()),
+            Some(part) => {
+                prop_assert_eq!(part.time, starts[inside[0]]);
+                prop_assert_eq!(&part.samples[..], &whole.samples[inside[0]..=inside[inside.len() - 1]]);
+                prop_assert_eq!(&part.payload.bytes().unwrap()[..], &bytes[3 * inside[0]..3 * (inside[inside.len() - 1] + 1)]);
+                prop_assert_eq!((part.track, part.timescale, part.index, part.partial), (1, 90_000, Some(7), false));
+            }
+        }
+    }
+}
