@@ -9,16 +9,24 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.helpers import matrix, matrix_report
-from tests.helpers.daemon import Daemon
+from tests.helpers.daemon import Channel, Daemon, running_daemon
+from tests.helpers.encoders import Encoder
+from tests.helpers.frames import read_file
+from tests.helpers.looped import Loop, follow
+from tests.helpers.matrix_ffmpeg import Pair, push
 from tests.helpers.matrix_plan import GOP_S, SET_UPS, SINGLE, Plan, Protocol, alone, drawn, faults_of, lanes, succeeded, swapped
+from tests.helpers.media import material
 from tests.helpers.netns import allowed
+from tests.helpers.presentation import OUTPUTS, read_hls
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -27,6 +35,8 @@ HARMLESS = ("cut", "hangup", "truncate", "vanish", "stall", "slow", "garbage", "
 """What costs a sender of fragments nothing that sends again."""
 BREAKS = ("cut", "hangup", "truncate", "vanish", "garbage", "kill")
 """What costs RTMP a gap each."""
+EVENT_S = 40.0
+"""How long real encoders play."""
 
 
 def seed_of(usual: int | None) -> int:
@@ -115,6 +125,31 @@ def test_the_daemon_itself_dies_and_is_restarted(tmp_path: Path) -> None:
         outcomes = matrix.run(daemon, plans, seed, during=restarts(daemon))
         told = matrix.report(outcomes, seed)
         assert not told, f"{told}\n{daemon.tail()}"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_real_encoders_that_are_killed_frozen_and_started_again(protocol: Protocol, tmp_path: Path) -> None:
+    seed = seed_of(19)
+    source, origin = material(matrix.REDUNDANT), int(time.time())
+    loops = [Loop(track, matrix.REDUNDANT.seconds) for track in read_file(source)]
+    with running_daemon(tmp_path, Channel("news", protocol=protocol, settings=matrix.QUICK)) as daemon:
+
+        def start(side: str, at: float) -> Encoder:
+            url = f"{daemon.rtmp('news', side)}/main" if protocol == "rtmp" else daemon.ingest("news", "main", side)
+            return push(url, protocol, source, tmp_path / f"{side or 'primary'}-{at:.0f}.log", origin, at)
+
+        encoders = Pair([partial(start, side) for side in ("", "secondary")], random.Random(seed))
+        encoders.play(EVENT_S, ["kill", "freeze", "kill"])
+        daemon.end_program("news")
+        tracks = read_hls(daemon.fetch, daemon.presentation("news", OUTPUTS["hls"].manifest))
+        # An RTMP publish carries one layer.
+        stories = follow(loops if protocol == "fmp4" else [loops[0], loops[2]], tracks)
+    told = [f"{story.label}: {fault}" for story in stories for fault in [*story.faults, *story.holes]]
+    assert not told, (seed, encoders.story, told)
+    for story in stories:
+        length = matrix.REDUNDANT.seconds
+        assert story.begin % length < GOP_S, (seed, encoders.story, story)
+        assert story.end % length > EVENT_S - GOP_S, (seed, encoders.story, story)
 
 
 @pytest.mark.soak

@@ -34,7 +34,7 @@ OPENING_S = 3.0
 """By then the first frame is there: a connection, the next key frame."""
 AWAY_S = 6.0
 """A daemon that is restarted is back, and its encoders with it."""
-LANES = 16
+LANES = 32
 """Runs of the whole matrix that go on at once."""
 QUICK = "fragments_per_segment = 1\n"
 

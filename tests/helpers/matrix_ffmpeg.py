@@ -1,7 +1,7 @@
-"""Synchronised encoders that are real processes: ffmpeg on one recording with times by the clock, killed, frozen and started again from outside.
+"""Synchronised encoders that are real processes: ffmpeg, with times by the clock, killed, frozen and started again from outside.
 
-In: where to push, a seed. Out: what was done to whom; one encoder is whole at every instant. They send the recording once, from the beginning
-of the event on: one that is started later begins where the recording is by then, with the same times.
+In: where to push, a seed. Out: what was done to whom; one encoder is whole at every instant. They send the recording once, from the
+beginning of the event on: one that is started later begins where the recording is by then, with the same times.
 """
 
 from __future__ import annotations
