@@ -94,11 +94,12 @@ def next_slot(
             if line is leader or _is_waited_for(line, lines, limit_ns):
                 held.append(grows_until)
             continue
-        if line.lacks(end_ns) and line.vain < STUBBORN:
-            if now_ns < deadline + merge_ns:
-                held.append(deadline + merge_ns)
+        if line.vain < STUBBORN and (since_ns := line.lacks_ns(end_ns)) is not None:
+            until = since_ns + grace_ns + merge_ns
+            if now_ns < until:
+                held.append(until)
                 continue
-            line.vain += 1
+            line.waited_in_vain(since_ns)
         if not _behind(line, start_ns, end_ns, now_ns, grace_ns if back_ns is None else max(grace_ns, RECONNECT_NS)):
             continue
         until = max(deadline, last_ns + 2 * grace_ns) if line.is_steady() else deadline
@@ -124,7 +125,7 @@ def next_slot(
         if inside:
             # Where the clock or the configuration changes inside the slot, the new part is the next slot's: a period may open between them.
             members[line.info.number] = alike(inside)
-            if not line.lacks(end_ns):
+            if line.lacks_ns(end_ns) is None:
                 line.vain = 0
             if not all(fragment.partial for fragment in inside):
                 line.was_in_time()

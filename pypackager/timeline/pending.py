@@ -141,24 +141,32 @@ class TrackLine(msgspec.Struct):
     unfilled: int = 0
     """How many such holes there were since a fragment last came late."""
     vain: int = 0
-    """How many times in a row it was waited for a hole to be filled, and nobody did."""
+    """How many holes in a row were waited for to be filled, and nobody did."""
+    vain_ns: int | None = None
+    """When the last of them showed."""
 
-    def lacks(self, end_ns: int) -> bool:
-        """Whether frames are missing before the end of a slot that another source than the one that left them out may bring.
+    def lacks_ns(self, end_ns: int) -> int | None:
+        """Since when it shows that frames are missing before the end of a slot that another source than the one without them may bring.
 
         That is so before a fragment that does not join what was published or waits, and behind a stump at whose end its source left.
         """
         edge = self.edge if self.segment is not None and not self.gap else None
+        last: Fragment | None = None
         for fragment in self.waiting:
             if self.ns(fragment.time) >= end_ns:
                 break
             if edge is not None and self.ns(fragment.time - edge) > ROUNDING_NS and self.feeds - {fragment.conn}:
-                return True
-            edge = fragment.end
-        last = next((f for f in reversed(self.waiting) if self.ns(f.time) < end_ns), None)
+                return fragment.arrived_ns
+            edge, last = fragment.end, fragment
         if last is None or last is not self.waiting[-1] or self.usual_ns is None:
-            return False
-        return bool(self.feeds) and last.conn not in self.feeds and self.ns(last.duration) < self.usual_ns - STUMP_NS
+            return None
+        stump = bool(self.feeds) and last.conn not in self.feeds and self.ns(last.duration) < self.usual_ns - STUMP_NS
+        return last.arrived_ns if stump else None
+
+    def waited_in_vain(self, since_ns: int) -> None:
+        """Nobody filled the hole that showed then."""
+        self.vain += self.vain_ns != since_ns
+        self.vain_ns = since_ns
 
     def ns(self, ticks: int) -> int:
         """Ticks of this track as nanoseconds."""

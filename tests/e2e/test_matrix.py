@@ -161,8 +161,10 @@ def test_the_whole_matrix(tmp_path: Path) -> None:
     told: list[str] = []
     done: list[matrix.Outcome] = []
     only = os.environ.get("PYPACKAGER_MATRIX_ONLY", "")
-    for protocol in PROTOCOLS:
-        for name, set_up in SET_UPS.items():
+    held = matrix_report.storm(lambda plans: daemon_for(tmp_path / "storm", plans), seed)
+    print(f"matrix: {held:.0f} reconnects a second held", flush=True)
+    for name, set_up in SET_UPS.items():
+        for protocol in PROTOCOLS:
             if only not in f"{name}-{protocol}":
                 continue
             kinds = faults_of(set_up, protocol, networks=allowed())
@@ -173,9 +175,8 @@ def test_the_whole_matrix(tmp_path: Path) -> None:
                 outcomes = matrix.run(daemon, plans, seed)
             done += outcomes
             told += [fault] if (fault := matrix.report(outcomes, seed)) else []
-            print(f"matrix: {matrix_report.line(name, protocol, outcomes)}", flush=True)
-    held = matrix_report.storm(lambda plans: daemon_for(tmp_path / "storm", plans), seed)
-    print(f"matrix: {held:.0f} reconnects a second held", flush=True)
-    if not only:
-        matrix_report.write(done, held, seed)
+            print(f"matrix: {matrix_report.line(name, protocol, outcomes)}\n{fault}", flush=True)
+            # What is done is on the page, whatever comes of the rest.
+            if not only:
+                matrix_report.write(done, held, seed)
     assert not told, "\n".join(told)
