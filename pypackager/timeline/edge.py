@@ -95,7 +95,8 @@ def next_slot(
                 held.append(grows_until)
             continue
         if line.vain < STUBBORN and (since_ns := line.lacks_ns(end_ns)) is not None:
-            until = since_ns + grace_ns + merge_ns
+            # What showed it may have waited for this slot itself.
+            until = max(since_ns, head.arrived_ns) + grace_ns + merge_ns
             if now_ns < until:
                 held.append(until)
                 continue

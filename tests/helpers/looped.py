@@ -69,7 +69,7 @@ class Loop:
         first = next(frame for frame in track.frames if frame.digest in self._unique)
         time, place = float(track.seconds(first.dts)), self._unique[first.digest]
         shift = time - place - self.length * round((time - place) / self.length)
-        story = Story(track.label, self.kind, shift, 0.0, 0.0)
+        story = Story(track.label, track.kind, shift, 0.0, 0.0)
         last: int | None = None
         for frame in track.frames:
             utc = float(track.seconds(frame.dts)) - shift

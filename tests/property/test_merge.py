@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ gone = st.tuples(st.sampled_from((104, 106, 108, 110)), st.integers(0, 93), st.i
 """(second, frame at which a source breaks off, frame at which it is back, which source, whether what it broke off is told to be broken)."""
 
 
-def cut(second: int, side: str, off: dict[str, list[int]]) -> tuple[int, int]:
+def cut(second: int, side: str, off: Mapping[str, list[int]]) -> tuple[int, int]:
     """The frames of a source's fragment."""
     numbers = off[side]
     first, last = ((second + n - FIRST) // 2 for n in (0, 2))
@@ -28,7 +29,8 @@ def cut(second: int, side: str, off: dict[str, list[int]]) -> tuple[int, int]:
 @settings(max_examples=150, deadline=None)
 @given(one=offs, other=offs, outages=st.lists(gone, max_size=3), order=st.lists(st.booleans(), min_size=12, max_size=12))
 def test_every_frame_once(one: list[int], other: list[int], outages: list[tuple[int, int, int, str, bool]], order: list[bool]) -> None:
-    pair, off = Pair(), dict(zip(SIDES, (one, other), strict=True))
+    pair = Pair()
+    off: dict[str, list[int]] = dict(zip(SIDES, (one, other), strict=True))
     # At the beginning both are there and agree.
     for second in (FIRST, FIRST + 2):
         pair.both(second)
