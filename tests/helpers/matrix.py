@@ -136,7 +136,8 @@ def run(daemon: Daemon, plans: Sequence[Plan], seed: int, *, during: Sequence[tu
             if not during:
                 _sample(daemon, outcomes, now)
             time.sleep(0.2)
-    daemon.wait_for_encoders()
+    # What a pulled cable left half open is closed after `ingest_idle`, a minute.
+    daemon.wait_for_encoders(75.0)
     daemon.configure([replace(channel, program="stopped") for channel in daemon.channels])
     for plan in plans:
         outcome = outcomes[plan.name]
