@@ -120,11 +120,12 @@ def _segment(playlist: _Playlist, start: int, stop: int, *, head: bool = False) 
     media = first_media(track, start, stop)
     text = ""
     apart = head or int(track.discontinuity[start]) != int(track.discontinuity[start - 1])
-    if not head:
-        text += _left_out(playlist, start)
     if apart and not head:
         # One tag for each number, also when a whole period left no segment in this track: the renditions keep the same count.
         text += "#EXT-X-DISCONTINUITY\n" * max(1, int(track.discontinuity[start]) - int(track.discontinuity[start - 1]))
+    if not head:
+        # Behind the tag: their dates are no continuation of those before.
+        text += _left_out(playlist, start)
     if playlist.flavour == "cmaf" and media is not None and (head or _new_map(track, start - 1, media)):
         text += f'#EXT-X-MAP:URI="../{build(Init(track.info.id, config_at(track, media).hash))}"\n'
     if apart or time != end_time(track, start - 1):

@@ -203,7 +203,7 @@ class TrackLine(msgspec.Struct):
         slack = self.tolerance
         if time <= self.last_time or (self.edge is not None and time < self.edge - slack):
             return "late"
-        if self.info.kind == "audio" and self.edge is not None and self.ns(time + duration - self.edge) <= FRAME_NS:
+        if self.info.kind == "audio" and self.edge is not None and self.ns(time + duration - self.edge) <= ROUNDING_NS:
             return "late"
         there = self._there(time, duration)
         over = [f for f in self.waiting if self._overlap(f, time, duration)]

@@ -291,7 +291,8 @@ class Timeline:
         except OSError as error:
             self._alert("DISK_WRITE_FAILED", f"fragment at {time} cannot be read back: {error}", sight.line.info.id)
             return sight
-        if chunk is sight.chunk:
+        # Sound of encoders that are not synchronised would bridge the hole that tells of the turn.
+        if chunk is sight.chunk or any(clock.passive for clock in self.clocks.all):
             return sight
         start_ns, end_ns = check_times(chunk)
         return structs.replace(sight, chunk=chunk, start_ns=start_ns, end_ns=end_ns)

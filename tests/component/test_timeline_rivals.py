@@ -47,7 +47,7 @@ class Encoder:
 
 def run(rig: Rig, encoders: list[Encoder], until_s: float, seed: int | None = None) -> Rig:
     """Sends what each encoder has, when it has ended, with some jitter."""
-    chance = random.Random(seed)
+    chance = random.Random(str(seed))
     events: list[tuple[float, int, int]] = []
     for which, encoder in enumerate(encoders):
         number = 0
@@ -112,7 +112,9 @@ def assert_true(rig: Rig, switches: int, missing_s: float = 0) -> None:
         for before, after in pairwise(rows):
             hole_s = (after.time - before.time - before.duration) / scale
             assert -0.05 <= hole_s <= (0.05 if not after.flags & FLAG_PERIOD else 2 * GOP_S + missing_s), (track, hole_s)
-        assert sum(row.duration for row in rows if row.flags & FLAG_GAP) / scale <= GOP_S * switches
+        # Sound that a half-open encoder may still fill is waited for, and listed as a gap in the end: a fragment more.
+        gaps_s = sum(row.duration for row in rows if row.flags & FLAG_GAP) / scale
+        assert gaps_s <= GOP_S * switches * (2 if missing_s > 4 else 1)
 
 
 KINDS: dict[str, tuple[dict[str, Any], float, float, float]] = {
