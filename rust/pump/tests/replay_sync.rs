@@ -109,7 +109,7 @@ fn rtmp_sends_the_milliseconds_of_utc_in_32_bits() {
         Stream { target: Target::parse(&url).unwrap(), track: layer(), name: "v1".to_owned(), faults: Vec::new() };
     let now = (utc() * 1000.0) as i64;
     Replay::new(vec![stream], options(Duration::from_secs(6))).unwrap().run().unwrap();
-    let frames = server.join().unwrap().into_iter().filter_map(|event| match event {
+    let frames = server.join().unwrap().into_iter().filter_map(|(_, event)| match event {
         rtmp::Event::Frame(frame) => Some(frame),
         _ => None,
     });

@@ -72,7 +72,7 @@ pub struct Replay(inner::Replay);
 impl Replay {
     #[new]
     #[pyo3(signature = (streams, *, speed=1.0, seconds=None, repeat=false, patience=10.0, give_up=None, resend=2, synchronised=false, rtmp_keeps=false, seed=0, broken=Vec::new(), faults=Vec::new(), ca=None, insecure=false, identity=None))]
-    #[allow(clippy::too_many_arguments, clippy::similar_names)] // keywords, each with its default
+    #[allow(clippy::too_many_arguments, clippy::similar_names, clippy::fn_params_excessive_bools)] // keywords, each with its default
     fn new(
         py: Python<'_>,
         streams: Vec<(String, Py<RecordedTrack>, String)>,
