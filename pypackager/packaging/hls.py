@@ -35,6 +35,9 @@ from pypackager.packaging.window import (
 
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
 
+_FRAME_NS = 100_000_000
+"""Longer than a frame of sound."""
+
 VERSIONS: dict[Flavour, int] = {"cmaf": 7, "ts": 4, "ts3": 3}
 """EXT-X-MAP in a playlist of fragmented MP4 takes 7, EXT-X-MEDIA takes 4, decimal durations take 3 (RFC 8216 7)."""
 
@@ -150,6 +153,9 @@ def _left_out(playlist: _Playlist, start: int) -> str:
     start_ns = to_ns(int(track.time[start]), scale)
     end_ns = stop * length_ns if abs(start_ns - stop * length_ns) < length_ns else start_ns
     borders = [end_ns - (stop - number) * length_ns for number in range(first, stop + 1)]
+    if abs(start_ns - borders[-1]) <= _FRAME_NS:
+        # Sound has frames where pictures have borders; dates and durations have to agree.
+        borders[-1] = start_ns
     text = f"#EXT-X-PROGRAM-DATE-TIME:{utc_text(presentation.anchor_ns + borders[0])}\n"
     for begin, end in pairwise(from_ns(border, scale) for border in borders):
         text += f"#EXT-X-GAP\n#EXTINF:{extinf(begin, end, scale)},\n../{_uri(playlist, begin, count)}\n"

@@ -63,7 +63,11 @@ def test_bytes_names_and_tags_are_equal(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(200)
 @pytest.mark.xdist_group("browser")
-@pytest.mark.parametrize("formats", [("hls", "dash", "smooth"), ("ts", "ts3", "shaka-dash", "shaka-hls")], ids="+".join)
+@pytest.mark.parametrize(
+    "formats",
+    [("hls", "dash", "smooth"), pytest.param(("ts", "ts3", "shaka-dash", "shaka-hls"), marks=pytest.mark.soak)],
+    ids="+".join,
+)
 def test_players_are_moved_in_mid_play(formats: tuple[str, ...], tmp_path: Path) -> None:
     """To the other data centre, back, and away again because the first one dies."""
     source = material(EVENT)
