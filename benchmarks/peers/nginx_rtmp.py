@@ -32,11 +32,11 @@ rtmp {{
 
 _PACKAGING = """\
             hls on;
-            hls_path {work}/hls;
+            hls_path {work}/hls/{name};
             hls_fragment 6s;
             hls_playlist_length 60s;
             dash on;
-            dash_path {work}/dash;
+            dash_path {work}/dash/{name};
             dash_fragment 2s;
             dash_playlist_length 60s;
 """
@@ -63,9 +63,10 @@ class NginxRtmp:
         for folder in ("hls", "dash"):
             (work / folder).mkdir()
         config = work / "nginx.conf"
-        doing = _PACKAGING.format(work=work) if self.packaging else ""
         names = ["bench", *(f"bench{n}" for n in range(1, LADDERS + 1))]
-        applications = "\n".join(f"        application {name} {{\n            live on;\n{doing}        }}" for name in names)
+        # nginx-rtmp lets no two applications write to one folder.
+        doing = {name: _PACKAGING.format(work=work, name=name) if self.packaging else "" for name in names}
+        applications = "\n".join(f"        application {name} {{\n            live on;\n{doing[name]}        }}" for name in names)
         config.write_text(_CONFIG.format(module=self._module(), work=work, port=port, applications=applications))
         nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin") or "nginx"
         process = subprocess.Popen([nginx, "-c", str(config), "-p", str(work)], stdin=subprocess.DEVNULL)
