@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from pypackager._core import Chunk
 from pypackager.timeline.times import SECOND_NS
 
 Mode = Literal["utc", "source"]
@@ -57,6 +58,8 @@ class Clock(msgspec.Struct):
     """How often in a row, while it was passive, they were."""
     before: dict[tuple[int, int], tuple[int, int]] = msgspec.field(default_factory=dict)
     """Where the last fragment stood of a passive one, by the active one's clock: by connection and track, in ticks."""
+    sounds: dict[tuple[int, int], Chunk] = msgspec.field(default_factory=dict)
+    """The newest sound that was dropped of a passive one, by connection and track."""
     feeds: dict[int, str] = msgspec.field(default_factory=dict)
     """Connections that run on it now, and their streams."""
     ends_ns: dict[str, int] = msgspec.field(default_factory=dict)

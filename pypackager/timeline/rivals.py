@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from pypackager._core import Chunk
 from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Clocks, Feed
 from pypackager.timeline.pending import ROUNDING_NS, TrackLine
 from pypackager.timeline.ports import Alert
 from pypackager.timeline.sessions import FAR_NS, Sight, Stored, falls_behind
-from pypackager.timeline.times import SECOND_NS, from_ns, rescale
+from pypackager.timeline.times import SECOND_NS, from_ns, rescale, to_ns
 
 CLASHES = 2
 """So often in a row do the pictures of two sources have to clash: one fragment alone may have broken off."""
@@ -75,10 +76,18 @@ class Rivals:
         if self._becomes_active(clock, sight):
             return False
         sight.line.feeds.discard(sight.feed.conn)
+        if sight.line.info.kind == "audio":
+            clock.sounds[sight.feed.conn, sight.chunk.track] = sight.chunk
         self._agrees(clock, sight)
         detail = f"the {clock.side} encoder is not synchronised with the other one: what it sends is dropped as long as that delivers"
         self._alert("ENCODERS_OUT_OF_SYNC", detail, sight.line.info.id)
         return True
+
+    def sounds(self, clock: Clock, sight: Sight) -> list[tuple[int, Chunk]]:
+        """What was dropped of a clock that is active now and goes with its key frame: sound may come before its pictures."""
+        held = [(conn, chunk) for (conn, _), chunk in clock.sounds.items() if conn in self._feeds]
+        clock.sounds = {}
+        return [(conn, chunk) for conn, chunk in held if to_ns(chunk.time + chunk.duration, chunk.timescale) > sight.start_ns]
 
     def clashes(self, clock: Clock, sight: Sight, verdict: str, end: int) -> bool:
         """Takes note that a chunk that ends at `end` is not what its track has; whether another has become passive by it."""

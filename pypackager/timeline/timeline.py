@@ -174,6 +174,9 @@ class Timeline:
                 clock = self._place_anew(sight)
             self._delivered(clock, sight)
             return
+        if clock.sounds:
+            for number, sound in self._rivals.sounds(clock, sight):
+                self.chunk(number, sound, now)
         time, end = self._span(clock, sight)
         if not self.tracks.weigh(feed, line, chunk, (time, end), now):
             self._delivered(clock, sight)
@@ -286,13 +289,15 @@ class Timeline:
 
     def _fit(self, sight: Sight, time: int, end: int) -> Sight:
         """The part of a chunk of sound that is not there yet, in its place."""
+        # Sound of encoders that are not synchronised would bridge the hole that tells of the turn.
+        if any(clock.passive for clock in self.clocks.all):
+            return sight
         try:
             chunk = fitted(sight.line, sight.chunk, time, end)
         except OSError as error:
             self._alert("DISK_WRITE_FAILED", f"fragment at {time} cannot be read back: {error}", sight.line.info.id)
             return sight
-        # Sound of encoders that are not synchronised would bridge the hole that tells of the turn.
-        if chunk is sight.chunk or any(clock.passive for clock in self.clocks.all):
+        if chunk is sight.chunk:
             return sight
         start_ns, end_ns = check_times(chunk)
         return structs.replace(sight, chunk=chunk, start_ns=start_ns, end_ns=end_ns)
