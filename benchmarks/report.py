@@ -23,7 +23,20 @@ def write_section(name: str, title: str, body: str) -> None:
     RESULTS.write_text(text)
 
 
+def read_section(name: str) -> str:
+    """The text of a section under its heading; empty when there is none."""
+    text = RESULTS.read_text() if RESULTS.exists() else ""
+    found = re.search(rf"<!-- {name} -->\n## [^\n]*\n[^\n]*\n\n(.*?)\n<!-- /{name} -->\n", text, re.DOTALL)
+    return found[1] if found else ""
+
+
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; all but the first column right-aligned."""
     lines = [" | ".join(heading), " | ".join(["---", *["---:"] * (len(heading) - 1)]), *(" | ".join(row) for row in rows)]
     return "".join(f"| {line} |\n" for line in lines)
+
+
+def read_table(text: str) -> list[dict[str, str]]:
+    """The rows of the first Markdown table in a text, cells by their column's heading."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.MULTILINE)]
+    return [dict(zip(lines[0], cells, strict=True)) for cells in lines[2:]]

@@ -155,7 +155,7 @@ def _stop(encoders: Mapping[str, Sequence[_Encoder]]) -> None:
 
 def _cables(plans: Sequence[Plan], stack: ExitStack) -> Mapping[tuple[str, int], Network]:
     pulled = sorted({(plan.name, hit.encoder) for plan in plans for hit in plan.hits if hit.kind == "down"})
-    return {who: stack.enter_context(network(number)) for number, who in enumerate(pulled, 1)}
+    return {who: stack.enter_context(network()) for who in pulled}
 
 
 def _url(daemon: Daemon, plan: Plan, side: str, cable: Network | None) -> str:
@@ -165,16 +165,15 @@ def _url(daemon: Daemon, plan: Plan, side: str, cable: Network | None) -> str:
 
 
 def _sample(daemon: Daemon, outcomes: Mapping[str, Outcome], now: float) -> None:
-    """Takes the lag of one channel after the other: a question each time."""
+    """Takes the lag of one channel after the other: a question each time for each set-up, so that they are asked at the same instants."""
     running = [one for one in outcomes.values() if OPENING_S + 5 < now < one.plan.seconds]
-    if not running:
-        return
-    outcome = min(running, key=lambda one: len(one.lags))
-    url = daemon.presentation(outcome.plan.name, "manifest(format=mpd-time-cmaf)")
-    answer = daemon.client.get(url)
-    ends = _listed_ends(answer.text) if answer.status_code == 200 else []
-    if ends:
-        outcome.lags.append(time.time() - max(ends))
+    for set_up in {one.plan.set_up.name: None for one in running}:
+        outcome = min((one for one in running if one.plan.set_up.name == set_up), key=lambda one: len(one.lags))
+        url = daemon.presentation(outcome.plan.name, "manifest(format=mpd-time-cmaf)")
+        answer = daemon.client.get(url)
+        ends = _listed_ends(answer.text) if answer.status_code == 200 else []
+        if ends:
+            outcome.lags.append(time.time() - max(ends))
 
 
 def _listed_ends(text: str) -> list[float]:

@@ -1,58 +1,114 @@
-"""What the whole fault matrix came to, for benchmarks/RESULTS.md: faults survived, the longest gap, latency, reconnects held.
+"""What the whole fault matrix came to, for benchmarks/RESULTS.md: faults survived, the longest gap, added latency, reconnects held.
 
-In: outcomes of runs. Out: a line for a person, a section of the page. Never: a verdict; the runs have theirs.
+In: outcomes of runs. Out: a line for a person, a section of the page, in which each set-up owns a row. Never: a verdict; the runs have
+theirs.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from benchmarks.report import table, write_section
+from benchmarks.report import read_section, read_table, table, write_section
 from tests.helpers import matrix
 from tests.helpers.daemon import Daemon
-from tests.helpers.matrix_plan import SET_UPS, Hit, Plan
+from tests.helpers.matrix_plan import SET_UPS, SINGLE, Hit, Plan, Protocol
 
 STORM_S = 30.0
 STORMED = 8
 """Channels."""
 EVERY_S = 0.5
 """So often each connection of one path is cut."""
+LONE = 4
+"""Channels with one encoder on one path, which a row is compared with."""
+UNMEASURED = "-"
+
+_SET_UP, _PROTOCOL = "set-up", "protocol"
+_HEADING = (
+    _SET_UP, _PROTOCOL, "faults survived", "longest gap", "lag, median", "lag, most", "one path, median", "one path, most",
+    "added, median", "added, most", "reconnects", "seed",
+)  # fmt: skip
+_HELD = re.compile(r"^Reconnects held: .*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
-def line(name: str, protocol: str, outcomes: Sequence[matrix.Outcome]) -> str:
+def line(name: str, protocol: str, outcomes: Sequence[matrix.Outcome], seed: int) -> str:
     """A set-up's outcome."""
-    return f"{name} over {protocol}: " + ", ".join(f"{head} {text}" for head, text in zip(_HEADING[2:], _row(outcomes), strict=True))
+    cells = list(_row(name, protocol, outcomes, seed).items())[2:]
+    return f"{name} over {protocol}: " + ", ".join(f"{head} {text}" for head, text in cells)
 
 
-def write(outcomes: Sequence[matrix.Outcome], held: float, seed: int) -> None:
-    """Puts the section into the page."""
-    groups: dict[tuple[str, str], list[matrix.Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault((outcome.plan.set_up.name, outcome.plan.protocol), []).append(outcome)
-    rows = [[name, protocol, *_row(group)] for (name, protocol), group in groups.items()]
-    told = f"""\
-Written by `make soak` (tests/e2e/test_matrix.py): every single fault and every pair of faults at drawn instants, and every frame of
-the archive compared with what was sent. Seed {seed}. a: one encoder, both URLs; b: an encoder for each; c: two encoders, both URLs
-each; active: two encoders on one URL. Lag: how far the newest listed fragment of 2 s was behind the clock, sampled through the runs.
+def write_row(name: str, protocol: Protocol, outcomes: Sequence[matrix.Outcome], seed: int) -> None:
+    """Puts a set-up's row into the page, in place of the one that it has; all others stay.
 
-{table(_HEADING, rows)}
+    Args:
+        name: of the set-up.
+        protocol: what its encoders spoke.
+        outcomes: its runs, and those of one encoder on one path without faults at the same time: what it adds in latency is the difference.
+        seed: of the run.
+    """
+    rows = _rows()
+    rows[name, protocol] = _row(name, protocol, outcomes, seed)
+    _write(rows, _held())
+
+
+def write_held(held: float, seed: int) -> None:
+    """Puts into the page how many reconnects a second were held."""
+    text = f"""\
 Reconnects held: **{held:.0f} a second**, with the other path whole and not a frame lost ({STORMED} channels, both layers and the
-sound of one path cut every {EVERY_S} s)."""
+sound of one path cut every {EVERY_S} s; seed {seed})."""
+    _write(_rows(), text)
+
+
+def _rows() -> dict[tuple[str, str], dict[str, str]]:
+    return {(row[_SET_UP], row[_PROTOCOL]): row for row in read_table(read_section("matrix"))}
+
+
+def _held() -> str:
+    found = _HELD.search(read_section("matrix"))
+    return found[0] if found else ""
+
+
+def _write(rows: Mapping[tuple[str, str], Mapping[str, str]], held: str) -> None:
+    order = {name: number for number, name in enumerate(SET_UPS)}
+    ordered = sorted(rows.items(), key=lambda item: (item[0][1], order.get(item[0][0], len(order)), item[0][0]))
+    told = f"""\
+Written by `make soak` (tests/e2e/test_matrix.py), each row by a run of its own: every single fault and every pair of faults at drawn
+instants, and every frame of the archive compared with what was sent. a: one encoder, both URLs; b: an encoder for each; c: two encoders,
+both URLs each; active: two encoders on one URL. Lag: how far the newest listed fragment of 2 s was behind the clock, sampled through the
+runs, faults included. One path: the same of {LONE} channels with one encoder on one URL and without faults, sampled at the same instants
+of the same daemon. Added: the difference, which is what redundancy and the faults cost. Reconnects: of all encoders of the run.
+
+{table(_HEADING, [[row.get(head, UNMEASURED) for head in _HEADING] for _, row in ordered])}
+{held}"""
     write_section("matrix", "Faults of ingest redundancy", told)
 
 
-_HEADING = ["set-up", "protocol", "faults survived", "longest gap", "lag, median", "lag, most"]
+def _row(name: str, protocol: str, outcomes: Sequence[matrix.Outcome], seed: int) -> dict[str, str]:
+    hit = [outcome for outcome in outcomes if outcome.plan.set_up is not SINGLE]
+    injected = sum(len(outcome.plan.hits) for outcome in hit)
+    survived = sum(len(outcome.plan.hits) for outcome in hit if not outcome.faults)
+    longest = max(outcome.longest_hole for outcome in hit)
+    mine, lone = (_lags([one for one in outcomes if (one.plan.set_up is SINGLE) == single]) for single in (False, True))
+    added = tuple(one - other for one, other in zip(mine, lone, strict=False))
+    lags = [f"{lag[n]:.2f} s" if lag else UNMEASURED for lag in (mine, lone, added) for n in (0, 1)]
+    reconnects = sum(outcome.reconnects for outcome in hit)
+    cells = [name, protocol, f"{survived} / {injected}", f"{longest:.2f} s", *lags, str(reconnects), str(seed)]
+    return dict(zip(_HEADING, cells, strict=True))
 
 
-def _row(outcomes: Sequence[matrix.Outcome]) -> list[str]:
-    injected = sum(len(outcome.plan.hits) for outcome in outcomes)
-    survived = sum(len(outcome.plan.hits) for outcome in outcomes if not outcome.faults)
-    lags = [lag for outcome in outcomes for lag in outcome.lags] or [0.0]
-    longest = max(outcome.longest_hole for outcome in outcomes)
-    return [f"{survived} / {injected}", f"{longest:.2f} s", f"{statistics.median(lags):.1f} s", f"{max(lags):.1f} s"]
+def _lags(outcomes: Sequence[matrix.Outcome]) -> tuple[float, ...]:
+    """Median and most; nothing when nothing was sampled."""
+    lags = [lag for outcome in outcomes for lag in outcome.lags]
+    return (statistics.median(lags), max(lags)) if lags else ()
+
+
+def beside(name: str, protocol: Protocol, plans: Sequence[Plan]) -> list[Plan]:
+    """Runs of one encoder on one path, without faults, for as long as others: what redundancy costs is measured against them."""
+    seconds = max(plan.seconds for plan in plans)
+    return [Plan(f"{name}-single-{n}", SINGLE, protocol, seconds, begins=[0.0]) for n in range(LONE)]
 
 
 def storm(daemon_for: Callable[[Sequence[Plan]], AbstractContextManager[Daemon]], seed: int) -> float:

@@ -1,0 +1,92 @@
+"""The page of the fault matrix is gathered in parts: each set-up's run replaces its own row and leaves all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.report import read_section, read_table, table, write_section
+from tests.helpers import matrix_report
+from tests.helpers.looped import Hole, Story
+from tests.helpers.matrix import Outcome
+from tests.helpers.matrix_plan import SET_UPS, SINGLE, Hit, Plan, SetUp
+
+FOUR = [Hit("cut", 6.0 + n, 0.0, 0, "primary") for n in range(4)]
+
+
+@pytest.fixture(autouse=True)
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "RESULTS.md"
+    path.write_text("# Results\n\nOf others.\n")
+    monkeypatch.setattr("benchmarks.report.RESULTS", path)
+    return path
+
+
+def outcome(
+    set_up: SetUp, lags: list[float], *, hits: list[Hit] | None = None, faults: list[str] | None = None, hole: float = 0.0
+) -> Outcome:
+    plan = Plan("run", set_up, "fmp4", 30.0, hits=hits or [])
+    holes = [Hole("video", 10.0, hole, 50)] if hole else []
+    return Outcome(plan, [Story("video", "video", 0.0, 0.0, 30.0, holes)], faults or [], len(plan.hits), lags)
+
+
+def rows() -> list[dict[str, str]]:
+    return read_table(read_section("matrix"))
+
+
+def test_added_latency_is_what_one_encoder_on_one_path_has_less() -> None:
+    runs = [
+        outcome(SET_UPS["b"], [1.0, 1.5, 3.5], hits=FOUR),
+        outcome(SET_UPS["b"], [1.25, 1.5], hits=FOUR[:2], faults=["a frame is missing"], hole=2.0),
+        outcome(SINGLE, [1.0, 1.25, 2.0]),
+    ]
+    matrix_report.write_row("b", "fmp4", runs, 7)
+    assert rows() == [
+        {
+            "set-up": "b", "protocol": "fmp4", "faults survived": "4 / 6", "longest gap": "2.00 s", "lag, median": "1.50 s",
+            "lag, most": "3.50 s", "one path, median": "1.25 s", "one path, most": "2.00 s", "added, median": "0.25 s",
+            "added, most": "1.50 s", "reconnects": "6", "seed": "7",
+        }
+    ]  # fmt: skip
+
+
+def test_a_lane_without_samples_says_so() -> None:
+    matrix_report.write_row("b", "fmp4", [outcome(SET_UPS["b"], [1.0], hits=FOUR), outcome(SINGLE, [])], 7)
+    assert [rows()[0][head] for head in ("lag, median", "one path, median", "added, median")] == ["1.00 s", "-", "-"]
+
+
+def test_each_set_up_has_its_row(page: Path) -> None:
+    for name, seed in (("c", 1), ("a", 2), ("c", 3)):
+        matrix_report.write_row(name, "fmp4", [outcome(SET_UPS[name], [1.0], hits=FOUR), outcome(SINGLE, [1.0])], seed)
+    matrix_report.write_row("b", "rtmp", [outcome(SET_UPS["b"], [1.0], hits=FOUR), outcome(SINGLE, [1.0])], 4)
+    assert [(row["set-up"], row["protocol"], row["seed"]) for row in rows()] == [("a", "fmp4", "2"), ("c", "fmp4", "3"), ("b", "rtmp", "4")]
+    assert page.read_text().startswith("# Results\n\nOf others.\n")
+    assert page.read_text().count("<!-- matrix -->") == 1
+
+
+def test_reconnects_held_stay_where_rows_change() -> None:
+    matrix_report.write_row("a", "fmp4", [outcome(SET_UPS["a"], [1.0], hits=FOUR), outcome(SINGLE, [1.0])], 1)
+    matrix_report.write_held(48.4, 5)
+    matrix_report.write_row("a", "fmp4", [outcome(SET_UPS["a"], [2.0], hits=FOUR), outcome(SINGLE, [1.0])], 2)
+    text = read_section("matrix")
+    assert text.count("Reconnects held: **48 a second**") == 1
+    assert "seed 5" in text
+    assert [row["added, median"] for row in rows()] == ["1.00 s"]
+    matrix_report.write_held(52.0, 6)
+    assert "**48" not in read_section("matrix")
+    assert [row["seed"] for row in rows()] == ["2"]
+
+
+def test_a_row_of_an_older_page_keeps_what_it_says() -> None:
+    write_section("matrix", "Faults of ingest redundancy", table(["set-up", "protocol", "lag, median"], [["a", "rtmp", "1.9 s"]]))
+    matrix_report.write_row("a", "fmp4", [outcome(SET_UPS["a"], [1.0], hits=FOUR)], 1)
+    old = rows()[1]
+    assert (old["set-up"], old["protocol"], old["lag, median"], old["added, median"], old["seed"]) == ("a", "rtmp", "1.9 s", "-", "-")
+
+
+def test_one_path_is_measured_for_as_long_as_the_others() -> None:
+    plans = [Plan("a-0", SET_UPS["a"], "rtmp", seconds) for seconds in (20.0, 44.0)]
+    lone = matrix_report.beside("a-rtmp", "rtmp", plans)
+    assert len({plan.name for plan in lone}) == matrix_report.LONE
+    assert {(plan.set_up.name, plan.protocol, plan.seconds, len(plan.hits)) for plan in lone} == {("single", "rtmp", 44.0, 0)}
