@@ -89,7 +89,7 @@ def recorded(directory: Path, hours: int) -> Presentation:
 
 def fragmented(directory: Path) -> Path:
     """Material whose headers are the tracks'."""
-    from pypackager.cli.recordings import fragment  # noqa: PLC0415
+    from pypackager.cli.recordings import fragment
 
     target = directory / "source.mp4"
     fragment(material(SINGLE), target, by_key_frame=True)

@@ -231,8 +231,9 @@ class Page:
 def entity_tag(crc: int, size: int) -> str:
     """The entity tag of a manifest: a function of its text alone.
 
-    Two origins that are fed alike have the same one for the same text, however often each was restarted, and never one for two texts: a
-    cache that asks the other one whether its copy is still good must not keep the wrong one.
+    Two origins that are fed alike have the same one for the same text, however often each was restarted. That two texts of one size share
+    one is a chance of one in 2^32: a cache that asks the other origin whether its copy is still good would then keep the wrong one until
+    the next fragment.
 
     Args:
         crc: CRC-32 of the text.

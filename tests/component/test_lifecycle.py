@@ -14,10 +14,7 @@ from tests.helpers.channel_node import SHOW, ChannelNode
 def layer(tmp_path: Path) -> ChannelNode:
     node = ChannelNode(tmp_path)
     node.connect(1, "v1")
-    for start_s in (100, 102, 104):
-        node.wait(2)
-        node.send(1, start_s)
-        node.settle()
+    node.live(1, 100, 102, 104)
     return node
 
 

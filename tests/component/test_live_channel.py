@@ -64,10 +64,7 @@ def test_an_edge_that_the_disk_did_not_take_is_said_and_moves_later_without_a_ho
         node.settle()
     assert "Published" in node.channel.alerts["DISK_WRITE_FAILED"].detail
     node.writer.room = 1 << 40
-    for start_s in (108, 110):
-        node.wait(2)
-        node.send(1, start_s)
-        node.settle()
+    node.live(1, 108, 110)
     assert node.times("v") == [100, 102, 104]
     node.channel.keep_house()
     node.settle()
@@ -85,10 +82,7 @@ def test_a_whole_fragment_replaces_one_that_broke_off_and_is_still_being_written
     node.channel.chunk(1, cast(Any, Stored(1, 102 * 90_000, 180_000)))
     node.channel.advance()
     node.settle()
-    for start_s in (104, 106):
-        node.wait(2)
-        node.send(1, start_s)
-        node.settle()
+    node.live(1, 104, 106)
     assert node.times("v") == [100, 102, 104, 106]
     (track,) = node.channel.program("show").tracks
     assert track.duration.tolist() == [180_000] * 4
@@ -101,10 +95,7 @@ def test_a_disk_that_stays_full_for_hours_costs_bounded_memory_and_looks_like_an
     monkeypatch.setattr(edge, "MAX_ROWS", 4)
     node = ChannelNode(tmp_path)
     node.connect(1, "v")
-    for start_s in (100, 102, 104):
-        node.wait(2)
-        node.send(1, start_s)
-        node.settle()
+    node.live(1, 100, 102, 104)
     node.writer.room = 0
     for start_s in range(106, 306, 2):
         node.wait(2)
@@ -120,10 +111,7 @@ def test_a_disk_that_stays_full_for_hours_costs_bounded_memory_and_looks_like_an
     node.writer.room = 1 << 40
     node.channel.keep_house()
     node.settle()
-    for start_s in (306, 308, 310):
-        node.wait(2)
-        node.send(1, start_s)
-        node.settle()
+    node.live(1, 306, 308, 310)
     times = node.times("v")
     assert [time for time in times if time > 0] == [100, 102, 104, 306, 308, 310]
     (track,) = node.channel.program("show").tracks

@@ -24,18 +24,11 @@ def encoder(node: ChannelNode, conn: int) -> None:
     node.channel.admit(conn)
 
 
-def feed(node: ChannelNode, conn: int, *starts_s: int) -> None:
-    for start_s in starts_s:
-        node.wait(2)
-        node.send(conn, start_s)
-        node.settle()
-
-
 def ended(tmp_path: Path) -> ChannelNode:
     """From 100 to 120 seconds, segments of six seconds at multiples of six."""
     node = ChannelNode(tmp_path)
     encoder(node, 1)
-    feed(node, 1, *range(100, 120, 2))
+    node.live(1, *range(100, 120, 2))
     node.stop_program()
     assert node.ended()
     return node
@@ -54,12 +47,12 @@ def chunks(node: ChannelNode) -> int:
 
 def test_players_of_each_format_are_told_of_the_stretch_between_the_runs(tmp_path: Path) -> None:
     node = ended(tmp_path)
-    feed(node, 1, *range(120, 134, 2))
+    node.live(1, *range(120, 134, 2))
     node.start_program()
     assert not node.ended()
     assert node.times("v1") == [*range(100, 120, 2)], "live at once, with what it had"
     listed = lines(node, "hls/v1.m3u8", "../v1")
-    feed(node, 1, *range(134, 148, 2))
+    node.live(1, *range(134, 148, 2))
     assert node.times("v1") == [*range(100, 120, 2), *range(138, 148, 2)], "from the next segment on"
     assert lines(node, "hls/v1.m3u8", "../v1", "#EXT-X-DIS", "#EXT-X-END", "#EXT-X-PROGRAM")[1:] == [
         *listed,
@@ -98,9 +91,9 @@ def test_the_last_smooth_fragments_of_a_run_stay_what_they_were_when_it_ended(tm
     node.start_program()
     assert plans() == served, "while nothing of the new run is listed"
     assert chunks(node) == 10, "listed as they were"
-    feed(node, 1, 120)
+    node.live(1, 120)
     assert chunks(node) == 10
-    feed(node, 1, 122, 124, 126)
+    node.live(1, 122, 124, 126)
     assert plans() == served
     assert chunks(node) == 12, "of the new run those that have their look-ahead"
 
@@ -111,7 +104,7 @@ def test_an_encoder_that_began_anew_in_between_makes_one_discontinuity(tmp_path:
     node.wait(600)
     node.start_program()
     encoder(node, 2)
-    feed(node, 2, *range(720, 734, 2))
+    node.live(2, *range(720, 734, 2))
     assert node.times("v1") == [*range(100, 120, 2), *range(720, 734, 2)]
     assert len(lines(node, "hls/v1.m3u8", "#EXT-X-DISCONTINUITY")) == 1
     assert lines(node, "manifest(format=mpd-time-cmaf)", "<Period") == ['<Period id="0" start="PT100S">', '<Period id="1" start="PT720S">']
@@ -123,11 +116,11 @@ def test_it_goes_on_after_a_restart_of_the_daemon(tmp_path: Path) -> None:
     assert node.ended(), "the table says stopped"
     node.start_program()
     encoder(node, 2)
-    feed(node, 2, *range(118, 130, 2))
+    node.live(2, *range(118, 130, 2))
     node.restart()
     assert not node.ended()
     encoder(node, 3)
-    feed(node, 3, *range(126, 134, 2))
+    node.live(3, *range(126, 134, 2))
     assert node.times("v1") == [*range(100, 134, 2)]
     node.stop_program()
     node.restart()

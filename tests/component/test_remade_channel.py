@@ -19,10 +19,7 @@ SECOND_NS = 1_000_000_000
 def fed(node: ChannelNode, *starts_s: int) -> list[int]:
     """An encoder's fragments of two seconds; where they are on the channel's timeline."""
     node.connect(1, "v1")
-    for start_s in starts_s:
-        node.wait(2)
-        node.send(1, start_s)
-        node.settle()
+    node.live(1, *starts_s)
     (track,) = node.channel.incoming.tracks
     return [time // 90_000 for time in track.time.tolist()]
 

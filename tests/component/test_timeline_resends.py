@@ -30,6 +30,11 @@ def live(rig: Rig, start_s: int, count: int, pace: float = 1) -> tuple[int, int]
     return conn, start_s + 2 * count
 
 
+def gone(rig: Rig, conn: int) -> None:
+    rig.disconnect(conn)
+    rig.wait(1)
+
+
 def seconds(rows: Sequence[Row]) -> list[int]:
     return [row.time // VIDEO for row in rows if not row.flags & FLAG_GAP]
 
@@ -50,8 +55,7 @@ def back(rig: Rig, begin_s: int, live_s: float, pace: float, until_s: int, size:
 def test_what_is_sent_again_is_ignored_however_much_it_is(resent_s: int, pace: float) -> None:
     rig = Rig()
     conn, end_s = live(rig, 1000, 400)
-    rig.disconnect(conn)
-    rig.wait(1)
+    gone(rig, conn)
     back(rig, end_s - resent_s, end_s + 1, pace, end_s + 1600)
     rig.wait(5)
     assert seconds(rig.rows("v")) == list(range(1000, end_s + 1600, 2))
@@ -64,8 +68,7 @@ def test_what_is_sent_again_is_ignored_however_much_it_is(resent_s: int, pace: f
 def test_so_does_the_encoder_that_succeeds_it_whose_pictures_have_other_bytes(resent_s: int) -> None:
     rig = Rig()
     conn, end_s = live(rig, 1000, 400)
-    rig.disconnect(conn)
-    rig.wait(1)
+    gone(rig, conn)
     back(rig, end_s - resent_s, end_s + 1, 20, end_s + 60, size=2222)
     rig.wait(5)
     assert seconds(rig.rows("v")) == list(range(1000, end_s + 60, 2))
@@ -77,8 +80,7 @@ def test_all_of_a_session_may_be_sent_again_faster_than_it_was_made(resent_s: in
     """From where it began: a file that is played again comes no faster than the first time."""
     rig = Rig()
     conn, end_s = live(rig, 1000, resent_s // 2)
-    rig.disconnect(conn)
-    rig.wait(1)
+    gone(rig, conn)
     back(rig, 1000, end_s + 1, 20, end_s + 60)
     rig.wait(5)
     assert seconds(rig.rows("v")) == list(range(1000, end_s + 60, 2))
@@ -92,8 +94,7 @@ def test_the_same_file_played_again_is_a_restart(length_s: int, begin_s: int, pa
     rig = Rig()
     for _ in range(3):
         conn, _ = live(rig, begin_s, length_s // 2, pace)
-        rig.disconnect(conn)
-        rig.wait(1)
+        gone(rig, conn)
     rig.wait(30)
     # Faster than real time, and shorter than a minute, it cannot be told from what is sent again.
     known = length_s < 60 and pace < 1
@@ -106,8 +107,7 @@ def test_live_pictures_that_happen_to_have_the_times_of_others_are_none_sent_aga
     """An encoder that counts from zero, whose first minutes were never seen, restarts; what it sends stands at published times."""
     rig = Rig()
     conn, end_s = live(rig, 0, 400)
-    rig.disconnect(conn)
-    rig.wait(1)
+    gone(rig, conn)
     back(rig, end_s - behind_s, 0, 1, end_s - behind_s + 40, size=3333)
     rig.wait(5)
     assert len(seconds(rig.rows("v"))) == 420
@@ -119,8 +119,7 @@ def test_what_does_not_catch_up_is_taken_for_a_restart_after_a_few_seconds(pace:
     """A playout server that goes on somewhere in its file: the bytes are those that were sent, and the pace is an encoder's."""
     rig = Rig()
     conn, end_s = live(rig, 0, 400)
-    rig.disconnect(conn)
-    rig.wait(1)
+    gone(rig, conn)
     back(rig, end_s - 300, 0, pace, end_s - 100)
     rig.wait(5)
     assert 96 <= len(seconds(rig.rows("v"))) - 400 <= 100
@@ -146,10 +145,7 @@ def test_what_is_sent_again_on_one_of_two_connections_leaves_the_other_alone() -
 def test_the_store_knows_what_it_has_published(tmp_path: Path) -> None:
     node = ChannelNode(tmp_path)
     node.connect(1, "v")
-    for start_s in (100, 102, 104):
-        node.wait(2)
-        node.send(1, start_s)
-        node.settle()
+    node.live(1, 100, 102, 104)
     node.wait(10)
     (track,) = node.channel.store.ledger.tracks.values()
     number, stored = track.info.number, node.channel.store.stored

@@ -7,6 +7,7 @@ import struct
 from base64 import b64encode
 from pathlib import Path
 
+from tests.helpers.captures import body_of
 from tests.helpers.made_media import box
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -40,15 +41,6 @@ _VIEWER = [
 ]
 
 
-def _body(request: bytes) -> bytes:
-    """The body of a captured request, without its chunk framing."""
-    at, body = request.index(b"\r\n\r\n") + 4, b""
-    while size := int(request[at : (line := request.index(b"\r\n", at))], 16):
-        body += request[line + 2 : line + 2 + size]
-        at = line + 4 + size
-    return body
-
-
 def _bootstrap() -> bytes:
     """A bootstrap of two segments."""
     asrt = box(b"asrt", struct.pack(">IBI", 0, 0, 1), struct.pack(">II", 1, 2))
@@ -60,7 +52,7 @@ def _segments() -> list[bytes]:
     """Headers with their first fragment."""
     found: list[bytes] = []
     for capture in sorted(_CAPTURES.glob("*.http")):
-        body = _body(capture.read_bytes())
+        body = body_of(capture.read_bytes())
         first = body.find(b"moof") - 4
         second = body.find(b"moof", first + 8) - 4
         found.append(struct.pack(">H", first) + body[: second if second > 0 else len(body)])

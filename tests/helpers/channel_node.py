@@ -74,6 +74,13 @@ class ChannelNode:
             self.channel.chunk(conn, cast(Any, Stored(1, start_s * VIDEO, 2 * VIDEO)))
         self.channel.advance()
 
+    def live(self, conn: int, *starts_s: int) -> None:
+        """Fragments of two seconds, each when it has ended, and what follows from it."""
+        for start_s in starts_s:
+            self.wait(2)
+            self.send(conn, start_s)
+            self.settle()
+
     def stop_program(self) -> None:
         """The operator asks for it."""
         self._apply(msgspec.structs.replace(SHOW, state="stopped"))

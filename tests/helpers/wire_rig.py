@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pypackager import _core
 from pypackager.timeline.times import SECOND_NS, to_ns
+from tests.helpers.captures import body_of
 from tests.helpers.timeline_rig import Rig
 
 CAPTURE = Path(__file__).parents[2] / "rust" / "core" / "tests" / "data" / "ffmpeg-9.0-ismv.http"
@@ -77,7 +78,7 @@ class Stream:
 @cache
 def stream(repeats: int) -> Stream:
     """Two layers and sound, two fragments of a second of each track for every repeat."""
-    body = _dechunked(CAPTURE.read_bytes().partition(b"\r\n\r\n")[2])
+    body = body_of(CAPTURE.read_bytes())
     boxes: list[tuple[bytes, bytes]] = []
     while body:
         size = int.from_bytes(body[:4], "big")
@@ -90,15 +91,6 @@ def stream(repeats: int) -> Stream:
     length = {1: 20_000_000, 2: 20_000_000, 3: 19_413_333}
     pieces = [Piece(piece.track, _moved(piece.data, n * length[piece.track])) for n in range(repeats) for piece in once]
     return Stream(b"".join(data for _, data in boxes[:first]), tuple(pieces))
-
-
-def _dechunked(data: bytes) -> bytes:
-    body = b""
-    while True:
-        size, _, data = data.partition(b"\r\n")
-        if not int(size, 16):
-            return body
-        body, data = body + data[: int(size, 16)], data[int(size, 16) + 2 :]
 
 
 def _track(moof: bytes) -> int:
