@@ -25,6 +25,8 @@ RECONNECT_NS = 10 * SECOND_NS
 """While no connection is left nothing newer is kept from anybody: what the last one broke off in waits so long for it to be sent again."""
 RESENT = 3
 """Fragments that an encoder that is back may need the time for, at any pace: two that it sends again, and the one that broke off."""
+JITTER_NS = SECOND_NS // 2
+"""Sound that fills a hole may be the beginning of another source's next fragment: that comes a fragment later, give or take this."""
 UNUSUAL = 3
 """A fragment longer than so many intervals of the channel is no measure for the others."""
 
@@ -96,7 +98,7 @@ def next_slot(
             continue
         if line.vain < STUBBORN and (since_ns := line.lacks_ns(end_ns)) is not None:
             # What showed it may have waited for this slot itself.
-            until = max(since_ns, head.arrived_ns) + grace_ns + merge_ns
+            until = max(since_ns, head.arrived_ns) + grace_ns + merge_ns + (JITTER_NS if line.info.kind == "audio" else 0)
             if now_ns < until:
                 held.append(until)
                 continue
@@ -231,11 +233,11 @@ def _sound_alone(lines: Iterable[TrackLine], start_ns: int) -> tuple[TrackLine, 
 
 def _behind(line: TrackLine, start_ns: int, end_ns: int, now_ns: int, grace_ns: int) -> bool:
     """Whether the slot has to wait for this track."""
-    live = line.live(now_ns, grace_ns)
-    if live and not line.late and any(fragment.partial and line.ns(fragment.time) < end_ns for fragment in line.waiting):
-        return True
-    if line.late or not live:
+    if line.late or not line.live(now_ns, grace_ns):
         return False
+    # What of a sound is there is whole: what is missing behind it shows by its length.
+    if line.info.kind != "audio" and any(fragment.partial and line.ns(fragment.time) < end_ns for fragment in line.waiting):
+        return True
     if line.waiting and line.ns(line.waiting[0].time) >= end_ns:
         # It is past the slot: only a second source can still fill the hole.
         return len(line.feeds) > 1

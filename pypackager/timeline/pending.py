@@ -92,7 +92,7 @@ class TrackLine(msgspec.Struct):
     last_ns: int | None = None
     """Duration of the last published whole fragment."""
     usual_ns: int | None = None
-    """The shorter one of the last two: a single long GOP says nothing of the next."""
+    """The shorter one of the last two: a single long GOP says nothing of the next. Of sound the longer one: two sources leave pieces."""
     cut: int = 1
     """How many fragments are still watched for a chunk that continues them: 1 until the sender is known, many when it cut a GOP."""
     blind: tuple[int, int] | None = None
@@ -156,7 +156,8 @@ class TrackLine(msgspec.Struct):
             if self.ns(fragment.time) >= end_ns:
                 break
             if edge is not None and self.ns(fragment.time - edge) > ROUNDING_NS and self.feeds - {fragment.conn}:
-                return fragment.arrived_ns
+                # What lies before it may have come later, and said only then that it ends there.
+                return max(fragment.arrived_ns, last.arrived_ns if last is not None else 0)
             edge, last = fragment.end, fragment
         if last is None or last is not self.waiting[-1] or self.usual_ns is None:
             return None
@@ -205,6 +206,8 @@ class TrackLine(msgspec.Struct):
             return "late"
         if self.info.kind == "audio" and self.edge is not None and self.ns(time + duration - self.edge) <= ROUNDING_NS:
             return "late"
+        if self.info.kind == "audio" and self._covered(time, duration):
+            return "duplicate"
         there = self._there(time, duration)
         over = [f for f in self.waiting if self._overlap(f, time, duration)]
         inside = all(self._inside(f, time, duration) for f in over)
@@ -230,8 +233,16 @@ class TrackLine(msgspec.Struct):
         """Whether fragments of sound, all within one of a duration, have fewer frames than that."""
         return self.info.kind == "audio" and self.ns(duration - sum(f.duration for f in over)) > ROUNDING_NS
 
+    def _covered(self, time: int, duration: int) -> bool:
+        """Whether all of it waits, in however many pieces."""
+        end, waiting = time + duration, (f for f in self.waiting if not f.lost)
+        there = sum(max(0, min(end, fragment.end) - max(time, fragment.time)) for fragment in waiting)
+        return self.ns(duration - there) <= ROUNDING_NS
+
     def _inside(self, fragment: Fragment, time: int, duration: int) -> bool:
-        return time - self.tolerance <= fragment.time and fragment.end <= time + duration + self.tolerance
+        """Whether nothing is lost of a fragment when one of a duration takes its place: of sound no frame."""
+        slack = from_ns(ROUNDING_NS, self.info.timescale) if self.info.kind == "audio" else self.tolerance
+        return fragment.lost or (time - slack <= fragment.time and fragment.end <= time + duration + slack)
 
     def _overlap(self, fragment: Fragment, time: int, duration: int) -> bool:
         # Half of the shorter one at most: one of a few milliseconds within the tolerance would else be inside another.
@@ -259,8 +270,9 @@ class TrackLine(msgspec.Struct):
             self.went_on(self.ns(fragment.duration))
 
     def went_on(self, duration_ns: int) -> None:
-        """Takes note of how long a published whole fragment was."""
-        self.usual_ns = min(duration_ns, self.last_ns or duration_ns)
+        """Takes note of how long a published whole fragment was: a single long GOP is not usual, nor a piece of sound."""
+        shorter_or_longer = max if self.info.kind == "audio" else min
+        self.usual_ns = shorter_or_longer(duration_ns, self.last_ns or duration_ns)
         self.last_ns = duration_ns
 
     def missed(self) -> None:

@@ -209,7 +209,7 @@ class Timeline:
             line.stale = None
             self._take(clock, header, sight, before, continues=kin == "continues")
             return
-        if verdict == "duplicate":
+        if verdict == "duplicate" and line.info.kind == "video":
             clock.clashes = 0
         if verdict == "blind":
             self._alert("NO_KEY_FRAME", f"the fragment at {time} goes on within a GOP behind a hole: dropped", line.info.id)

@@ -129,6 +129,20 @@ def test_sound_that_is_cut_a_frame_or_two_apart_is_listed_by_the_frame(more: int
     assert len(pair.rig.store.periods) == 1
 
 
+def test_sound_that_is_there_in_pieces_is_the_same_sound() -> None:
+    pair = begun()
+    middle, end = border(104) + 40, border(106)
+    pair.send("secondary", "audio", frames(border(104), middle), frames(middle, end - 1), frames(end - 1, end))
+    pair.send("secondary", "video", picture(104))
+    pair.send("primary", "audio", frames(border(104), end - 1))
+    pair.send("primary", "video", picture(104))
+    assert "ENCODERS_OUT_OF_SYNC" not in pair.rig.codes()
+    pair.rig.wait(2)
+    pair.both(106)
+    pair.rig.wait(4)
+    assert_whole(pair, 108)
+
+
 def test_what_stands_behind_a_stump_that_is_listed_is_not_lost() -> None:
     pair = begun()
     stump = border(104) + 40
