@@ -15,15 +15,8 @@ from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.rhythm import UTC_NS, Segmenter, measure
 from pypackager.timeline.rows import flags_of, row_of, rows_of, turns
 from pypackager.timeline.sessions import MAX_TIME_NS
+from pypackager.timeline.start import LONGEST_NS, SHORTEST_NS, held_until_ns, surely_whole
 from pypackager.timeline.times import SECOND_NS
-
-SECOND_FRAGMENT_NS = 5 * SECOND_NS
-"""How long the first publication of a channel waits for a second fragment, at least: the first may be a stump."""
-
-SHORTEST_NS, LONGEST_NS = 19 * SECOND_NS // 10, 65 * SECOND_NS // 10
-"""Of a fragment by the ingest specification ("between 2 and approximately 6 seconds"), frame rates that are not whole allowed for."""
-GONE_NS = 3 * SECOND_NS
-"""How long it waits when no connection is left."""
 
 
 class Publisher:
@@ -66,8 +59,12 @@ class Publisher:
             until_ns: media time up to which is published now (pace.py); None: all of it.
             at_once: nobody waits for an encoder that is gone.
         """
-        if self.rhythm is None and (until := self._start_held_ns(feeds)) is not None and now.mono_ns < until:
-            return until
+        if self.rhythm is None:
+            waiting = [line for line in self._lines.values() if line.waiting]
+            if (until := held_until_ns(waiting, feeds, self._options)) is not None and now.mono_ns < until:
+                return until
+            for line in surely_whole(waiting):
+                self._finish(line, line.waiting[0])
         while True:
             # A fragment that broke off is short: the deadline is one usual fragment all the same.
             usual_ns = self.rhythm.rhythm.interval_ns if self.rhythm is not None else 0
@@ -183,30 +180,6 @@ class Publisher:
                     del slot.members[line.info.number]
                     slot.missing.append(line)
         self._publish_rows(rows)
-
-    def _start_held_ns(self, feeds: Collection[Feed]) -> int | None:
-        """Until when the first publication waits: for announced tracks (players read their list once), for a second fragment (rhythm)."""
-        lines = [line for line in self._lines.values() if line.waiting]
-        if not lines:
-            return None
-        delivered = {line.info.id for line in lines}
-        complete = all(feed.headers and all(feed.ids.get(n) in delivered for n in feed.headers if n not in feed.refused) for feed in feeds)
-        video = [line for line in lines if line.info.kind == "video"]
-        measurable = self._options.interval_ns is not None or any(len(line.waiting) > 1 for line in video or lines)
-        if complete and measurable:
-            return None
-        # One fragment of unusual length is no measure where another layer has a usual one.
-        longest = min(max(line.ns(f.duration) for f in line.waiting) for line in video or lines)
-        arrived = min(line.waiting[0].arrived_ns for line in lines)
-        patience = 2 * max(longest, self._options.limit_ns)
-        if not video and any(feed.has_video for feed in feeds):
-            # Sound comes at once, pictures begin at their next key frame: sound alone is no measure of the rhythm.
-            patience = max(patience, SECOND_FRAGMENT_NS)
-        until = arrived + (patience if measurable else max(patience, SECOND_FRAGMENT_NS))
-        if feeds:
-            return until
-        # Nobody is there to send it, unless each fragment comes in a POST of its own.
-        return min(until, max(line.left_ns or arrived for line in lines) + GONE_NS)
 
     def _measure_peaks(self, slot: Slot) -> None:
         for line in self._lines.values():
