@@ -235,8 +235,7 @@ def _behind(line: TrackLine, start_ns: int, end_ns: int, now_ns: int, grace_ns: 
     """Whether the slot has to wait for this track."""
     if line.late or not line.live(now_ns, grace_ns):
         return False
-    # What of a sound is there is whole: what is missing behind it shows by its length.
-    if line.info.kind != "audio" and any(fragment.partial and line.ns(fragment.time) < end_ns for fragment in line.waiting):
+    if any(fragment.partial and line.ns(fragment.time) < end_ns for fragment in line.waiting):
         return True
     if line.waiting and line.ns(line.waiting[0].time) >= end_ns:
         # It is past the slot: only a second source can still fill the hole.

@@ -77,6 +77,8 @@ class TrackLine(msgspec.Struct):
     """End of the last published row; of a track that joins, end of what is published. None while nothing is."""
     last_time: int = -1
     """Start of the last published row."""
+    last_size: int = 0
+    """Its bytes, none of a gap."""
     config: int | None = None
     """Configuration of the last published fragment."""
     offset_s: int | None = None
@@ -261,7 +263,7 @@ class TrackLine(msgspec.Struct):
     def published(self, fragment: Fragment) -> None:
         """Moves the edge past a fragment."""
         self.remove(fragment)
-        self.last_time, self.edge = fragment.time, fragment.end
+        self.last_time, self.edge, self.last_size = fragment.time, fragment.end, fragment.size
         if fragment.config != self.config:
             self.held_ns, self.candidate, self.candidate_ns = 0, None, 0
         self.held_ns += self.ns(fragment.duration)

@@ -117,7 +117,7 @@ class Publisher:
             slot.missing = [line for line in slot.missing if not line.retired]
         opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, slot.head.index, period=new_period, turns=turns(slot, lines))
         self._raise_target(self.rhythm, slot)
-        self._measure_peaks(slot)
+        self._measure_peaks(slot, self.rhythm.rhythm.target_duration_s * SECOND_NS)
         rows = rows_of(slot, lines, self.rhythm, self.period, closes=closes, new_period=new_period)
         self._warn(slot, rows)
         if opens and self._store.roll_due(now.utc_ns):
@@ -181,12 +181,22 @@ class Publisher:
                     slot.missing.append(line)
         self._publish_rows(rows)
 
-    def _measure_peaks(self, slot: Slot) -> None:
+    def _measure_peaks(self, slot: Slot, target_ns: int) -> None:
         for line in self._lines.values():
+            begin, end, size = line.last_time, line.edge, line.last_size
             for fragment in slot.members.get(line.info.number, []):
-                bps = fragment.size * 8 * line.info.timescale // max(1, fragment.duration)
-                # Half a fragment at a cut says nothing of the rate; a twentieth above keeps the manifest from changing at every fragment.
-                if bps > line.peak_bps and not fragment.partial and not fragment.lost:
+                if fragment.lost:
+                    continue
+                length_ns = line.ns(fragment.duration)
+                bps = _rate(fragment.size, length_ns)
+                if fragment.partial:
+                    # A key frame and little more: it counts as far as a peak is taken over it, with the fragment before or without.
+                    bps = bps if 2 * length_ns >= target_ns else 0
+                    if end is not None and abs(fragment.time - end) <= line.tolerance:
+                        bps = max(bps, _rate(size + fragment.size, max(line.ns(fragment.end - begin), target_ns // 2)))
+                begin, end, size = fragment.time, fragment.end, fragment.size
+                # A twentieth above keeps the manifest from changing at every fragment.
+                if bps > line.peak_bps:
                     line.peak_bps = bps + bps // 20
                     self._store.append(Peak(line.info.number, line.peak_bps))
 
@@ -212,6 +222,11 @@ class Publisher:
                 self._alert("TRACK_GAP", f"nothing at {row.time}, {row.duration / line.info.timescale:.3f} s", line.info.id)
             elif line.info.kind == "video" and abs(line.ns(row.time) - slot.start_ns) > MISALIGNED_NS:
                 self._alert("GOPS_MISALIGNED", f"key frame at {row.time} is off {slot.leader.info.id}'s", line.info.id)
+
+
+def _rate(size: int, duration_ns: int) -> int:
+    """Bits in a second."""
+    return size * 8 * SECOND_NS // max(1, duration_ns)
 
 
 def _joins(line: TrackLine, fragment: Fragment) -> bool:

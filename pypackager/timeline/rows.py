@@ -16,7 +16,7 @@ import msgspec
 
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, Row
 from pypackager.timeline.edge import MISALIGNED_NS, Slot
-from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
 from pypackager.timeline.rhythm import Segmenter, rounded_seconds
 from pypackager.timeline.times import from_ns
 
@@ -43,10 +43,10 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: i
         # A fragment that waited to grow is listed with what came behind it.
         holes += [(before.end, after.time) for before, after in pairwise(fragments)]
         for n, (begin, end) in enumerate(holes):
-            if end > begin > line.last_time and (not n or line.ns(end) - line.ns(begin) >= MISALIGNED_NS):
+            if end > begin > line.last_time and (not n or _is_hole(line, begin, end)):
                 for first, last in _parts(line, slot, rhythm, begin, end):
                     rows.append(row_of(line, rhythm, period, first, last - first, FLAG_GAP))
-                    line.last_time, line.edge = first, last
+                    line.last_time, line.edge, line.last_size = first, last, 0
             for fragment in fragments[n : n + 1]:
                 rows.append(row_of(line, rhythm, period, fragment.time, fragment.duration, flags_of(fragment)))
                 line.published(fragment)
@@ -116,13 +116,18 @@ def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period:
     scale = line.info.timescale
     if fragments:
         begin, end = line.edge, fragments[0].time
-        if begin is None or line.segment is None or in_new_period or line.ns(end) - line.ns(begin) < MISALIGNED_NS:
+        if begin is None or line.segment is None or in_new_period or not _is_hole(line, begin, end):
             return 0, 0
         return begin, end
     start = from_ns(slot.start_ns, scale)
     begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
     end = from_ns(slot.end_ns, scale)
     return begin, min(end, line.waiting[0].time) if line.waiting else _own_end(line, begin, end)
+
+
+def _is_hole(line: TrackLine, begin: int, end: int) -> bool:
+    """Whether what is missing is listed as a gap: of sound a frame is, since durations have to add up; pictures may be shown for longer."""
+    return line.ns(end) - line.ns(begin) >= (ROUNDING_NS if line.info.kind == "audio" else MISALIGNED_NS)
 
 
 def _own_end(line: TrackLine, begin: int, end: int) -> int:

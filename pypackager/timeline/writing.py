@@ -48,9 +48,11 @@ class Writing:
         except (PackagerError, CoreError) as error:
             self._not_taken(line, time, error, feed.conn)
             return
-        flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if chunk.partial else 0)
+        # Of sound every frame is whole: what is missing behind the last shows by its length.
+        partial = chunk.partial and header.kind == "video"
+        flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if partial else 0)
         fragment = Fragment(
-            time, end - time, config, flags, chunk.size, offset_s, chunk.partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk]
+            time, end - time, config, flags, chunk.size, offset_s, partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk]
         )  # fmt: skip
         line.insert(fragment)
         if header.kind != "video" or not may_grow(line, fragment, self._interval_ns()):

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from pypackager.model.records import Measured
+from pypackager.model.records import FLAG_GAP, Measured
 from tests.helpers.merge_rig import SOUND, Pair, border, frames, picture, whole
 
 
@@ -127,6 +127,32 @@ def test_sound_that_is_cut_a_frame_or_two_apart_is_listed_by_the_frame(more: int
     assert rows[-1][1] in (border(114), border(114) + more)
     assert all(before[1] == after[0] for before, after in pairwise(rows)), rows
     assert len(pair.rig.store.periods) == 1
+
+
+def test_what_two_sources_break_off_at_once_is_as_long_as_the_longer_one() -> None:
+    pair = begun()
+    for side, count in (("primary", 30), ("secondary", 50)):
+        pair.rig.receive(pair.conns[side, "audio"], frames(border(104), border(104) + count, partial=True))
+    # The disk has answered for neither.
+    pair.rig.flush()
+    for conn in pair.conns.values():
+        pair.rig.disconnect(conn)
+    pair.rig.wait(20)
+    assert pair.sound()[-1] == (border(104), border(104) + 50)
+
+
+def test_a_frame_of_sound_that_nobody_has_is_a_gap() -> None:
+    pair = begun()
+    for second in (104, 106):
+        for side in ("primary", "secondary"):
+            pair.send(side, "video", picture(second))
+            pair.send(side, "audio", frames(border(second) + (second == 106), border(second + 2)))
+        pair.rig.wait(2)
+    pair.both(108)
+    pair.rig.wait(4)
+    gaps = [(row.time // 1024, row.duration // 1024) for row in pair.rig.rows("audio") if row.flags & FLAG_GAP]
+    assert gaps == [(border(106), 1)]
+    assert not any(row.flags & FLAG_GAP for row in pair.rig.rows("video"))
 
 
 def test_sound_that_is_there_in_pieces_is_the_same_sound() -> None:

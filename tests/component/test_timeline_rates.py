@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.records import FLAG_GAP
+from pypackager.model.records import FLAG_GAP, Peak
 from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 
 VIDEO = 90_000
@@ -104,3 +104,20 @@ def test_two_sources_of_one_layer_count_once() -> None:
             chunk.time += late
             rig.send(conn, chunk)
     assert "BITRATE_EXCEEDED" not in rig.codes()
+
+
+@pytest.mark.parametrize(("length_s", "expected"), [(1.2, 10_000_000), (0.3, 24_000_000 / 2.3), (0.1, 24_000_000 / 2.1)])
+def test_what_a_source_broke_off_counts_for_the_peak_as_far_as_players_measure_it(length_s: float, expected: float) -> None:
+    rig = Rig("rtmp", "utc", fragments_per_segment=1)
+    conn = rig.connect([Header(1, "video")], stream="v")
+    rig.timeline.place(conn, 100_000, 1000, rig.now)
+    for start in (100, 102, 104):
+        rig.send(conn, picture(start, 6))
+        rig.wait(2)
+    # Twelve Mbit in a key frame and little more, as many as in two seconds.
+    rig.send(conn, Chunk(1, 106 * VIDEO, int(length_s * VIDEO), size=12 * MBIT, partial=True))
+    rig.disconnect(conn)
+    rig.wait(20)
+    assert rig.rows("v")[-1].duration == int(length_s * VIDEO)
+    peak = max(record.bps for record in rig.store.records if isinstance(record, Peak))
+    assert expected <= peak <= 1.06 * expected

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pypackager.model.records import FLAG_GAP
 from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 
 VIDEO, SOUND = 90_000, 48_000
@@ -45,8 +46,9 @@ class Pair:
         self.rig.wait(2)
 
     def sound(self) -> list[tuple[int, int]]:
-        """First and last frame of each row of sound."""
-        return [(row.time // 1024, (row.time + row.duration) // 1024) for row in self.rig.rows("audio")]
+        """First and last frame of each row of sound that is no gap."""
+        rows = (row for row in self.rig.rows("audio") if not row.flags & FLAG_GAP)
+        return [(row.time // 1024, (row.time + row.duration) // 1024) for row in rows]
 
 
 def whole(second: int) -> Chunk:

@@ -10,7 +10,8 @@ import msgspec
 
 from pypackager._core import Chunk as NativeChunk
 from pypackager._core import CoreError, TrackHeader, crc32c
-from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, ClockPlaced, Row, SignalReceived
+from pypackager.dvr.reserve import Reserved
+from pypackager.model.records import FLAG_GAP, FLAG_OPENS, FLAG_PARTIAL, FLAG_PERIOD, ClockPlaced, Row, SignalReceived
 from pypackager.model.signal import Signal
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.clocks import Mode
@@ -124,6 +125,8 @@ class MemoryStore:
         self.rows: list[Row] = []
         self.periods: list[int] = []
         self.queued: list[int] = []
+        self._reserved: dict[int, Reserved] = {}
+        self._on_its_way: dict[int, tuple[int, int, bool]] = {}
         self.rolls = 0
         self._ticket = 0
 
@@ -137,9 +140,19 @@ class MemoryStore:
 
     def put_fragment(self, track: int, fragment: Any, config: int, flags: int, index: int = -1) -> int:
         assert not any(row.track == track and row.time == fragment.time for row in self.rows), "a time was used twice"
+        info = next(info for info in self.tracks if info.number == track)
+        reserved, partial = self._reserved.setdefault(track, Reserved(info)), bool(flags & FLAG_PARTIAL)
+        assert reserved.may_put(fragment.time, fragment.duration, partial=partial), "the store would refuse it"
+        reserved.put(fragment.time, fragment.duration, partial=partial)
         self.fragments[track, fragment.time] = fragment
         self.queued.append(self._next())
+        self._on_its_way[self._ticket] = track, fragment.time, partial
         return self._ticket
+
+    def answer(self, ticket: int) -> None:
+        """A fragment is written, or is not."""
+        track, time, partial = self._on_its_way.pop(ticket)
+        self._reserved[track].answered(time, partial=partial)
 
     def append(self, record: Any) -> int:
         self.records.append(record)
@@ -243,6 +256,7 @@ class Rig:
     def flush(self, errno: int = 0) -> None:
         """The writer finishes everything."""
         for ticket in self.store.queued:
+            self.store.answer(ticket)
             self.timeline.written(ticket, errno)
         self.store.queued.clear()
 
