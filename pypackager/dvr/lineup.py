@@ -3,11 +3,12 @@
 In: the open part, the channel's tracks, the rows that were just published. Out: the parts from the open one on. Never: a change to rows.
 
 Theory of operation. All Representations of a DASH Period cover it whole (DASH-IF Timing Model, Representation timing). So where a track
-joins a running period a *part* begins, at the first fragment of the reference that the track covers as well; where a track has had nothing
-for `GONE_NS` a part begins without it. A track that starts less than a fragment after its period is of the first part: encoders start
-their tracks one after another. A shorter gap stays a hole of the timeline, unless a part begins just then: parts for each lost fragment
-would fill the manifest. For the same reason a track that was gone has to go on for `PROVEN_NS` without a gap before it is listed again, and
-twice as long each time, if players have another one to switch to meanwhile.
+joins a running period a *part* begins, at the first fragment of the reference that the track covers as well; where a track has had
+nothing for `GONE_NS` a part begins without it. A track that starts less than a fragment after its period is of the first part (less
+than two, if it is published with the period's first rows): encoders start their tracks one after another. A shorter gap stays a hole of
+the timeline, unless a part begins just then: parts for each lost fragment would fill the manifest. For the same reason a track that was
+gone has to go on for `PROVEN_NS` without a gap before it is listed again, and twice as long each time, if players have another one to
+switch to meanwhile.
 
 A part begins only behind everything that was listed before, so nothing that a client has read moves to another Period.
 """
@@ -49,6 +50,9 @@ def after_rows(
         return (period,)
     if not period.part:
         late_ns = max(usual_ns, 2 * TOLERANCE_NS) - TOLERANCE_NS
+        if not members:
+            # Published with the period's first rows: pictures begin at a key frame, sound up to an interval and some frames before it.
+            late_ns += usual_ns
         for number in sorted({number for number, _ in media} - inside):
             if not tracks[number].absences and _ns(tracks[number], tracks[number].begun) < period.start_ns + late_ns:
                 members += (_member(tracks, members, number, 0),)

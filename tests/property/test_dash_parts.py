@@ -258,3 +258,23 @@ def test_a_layer_that_comes_and_goes_does_not_fill_the_manifest() -> None:
         for record in records([steady, flapping], slot):
             ledger.apply(record)
     assert len(ledger.periods) <= 6
+
+
+def test_sound_that_begins_up_to_an_interval_before_the_first_key_frame_has_no_part_of_its_own() -> None:
+    pictures = Made(TrackInfo("v1", 2, "video", 90_000, 1_000_000), avc(320, 180))
+    sound = Made(TrackInfo("sound", 1, "audio", 48_000, 128_000), aac())
+    # In milliseconds: RTMP sends sound from the first moment, pictures from their key frame on; all of it is published at once.
+    rows = [Row(1, at * 48, length * 48, 0, flags) for at, length, flags in ((50, 1950, FLAG_OPENS | FLAG_SYNC), (2000, 2000, FLAG_SYNC))]
+    rows.append(Row(2, 2000 * 90, 2000 * 90, 0, FLAG_OPENS | FLAG_SYNC))
+    ledger = Ledger()
+    ledger.begin_file(1)
+    made: list[JournalRecord] = []
+    for track in (sound, pictures):
+        made += [TrackAdded(track.info), ConfigAdded(track.info.number, 1, track.config)]
+    made += [Anchored(NOON_NS), Measured(SLOT_S * NS, 3, 6), *blobs([sound, pictures], 1), PeriodOpened(0, 50 * NS // 1000)]
+    made += [FragmentWritten(row.track, row.time, row.duration, 100 + row.track, 0, 1000, 1, FLAG_SYNC, 0, 50) for row in rows]
+    for record in [*made, Published(tuple(rows))]:
+        ledger.apply(record)
+    found = mpd(ledger, 1000)
+    assert list(found) == [("0", "v1"), ("0", "sound")]
+    assert [len(each.times) for each in found.values()] == [1, 2]
