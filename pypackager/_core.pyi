@@ -27,6 +27,7 @@ __all__ = [
     "FrontAnswer",
     "FrontDoor",
     "Gate",
+    "Given",
     "IngestTls",
     "MuxedFragment",
     "NeedClock",
@@ -498,6 +499,28 @@ class Closed:
     detail: str
     bytes_received: int
 
+@final
+class Given:
+    """The connection was given away (Pump.give); nothing follows of it. Its socket is closed with this."""
+
+    conn: int
+    @property
+    def protocol(self) -> Literal["rtmp", "http"]: ...
+    @property
+    def opening(self) -> bytes:
+        """What it sent: up to the decision that is due, and what came behind."""
+
+    @property
+    def decided(self) -> int:
+        """How many decisions on it were taken and answered."""
+
+    @property
+    def unsent(self) -> bytes:
+        """Answers that the socket had no room for."""
+
+    def fileno(self) -> int:
+        """The socket."""
+
 _Numbers: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int]
 PumpEvent: TypeAlias = (
     Request
@@ -511,6 +534,7 @@ PumpEvent: TypeAlias = (
     | BodyEnd
     | PublishEnded
     | Warned
+    | Given
     | Closed
 )
 
@@ -549,11 +573,12 @@ class Pump:
         audio_grid_ms: int = 2000,
         spill_directory: str | PathLike[str] | None = None,
         ask_connect: bool = False,
+        keep_openings: bool = False,
     ) -> Self:
         """Starts the thread.
 
-        With `ask_connect` RTMP connects are asked about before their publish. The spill file is made in `spill_directory` (default: the
-        system's for temporary files) when it is needed.
+        With `ask_connect` RTMP connects are asked about before their publish. With `keep_openings` RTMP connections can be given away. The
+        spill file is made in `spill_directory` (default: the system's for temporary files) when it is needed.
         """
 
     def fileno(self) -> int:
@@ -566,6 +591,18 @@ class Pump:
         """Takes over a connected socket (the descriptor is the pump's from now on) and returns its connection number.
 
         With `tls` the peer is to speak that around the protocol.
+        """
+
+    def adopt(self, fd: int, protocol: Literal["rtmp", "http"], opening: bytes, decided: int, unsent: bytes) -> int:
+        """Takes over a connection that another pump gave away (see Given) and returns its number here.
+
+        What it sent there is read again, and asked about again; what was answered there is not answered twice.
+        """
+
+    def give(self, conn: int) -> None:
+        """Gives away a connection whose request, connect or first publish waits for a decision.
+
+        Given is its last event; Closed (NOT_GIVEN) where that can't be.
         """
 
     def accept(self, conn: int, budget: Budget | None = None) -> None:

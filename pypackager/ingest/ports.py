@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from pypackager._core import Budget, Chunk, SignalReady, SignalsFound, TrackHeader
+from pypackager._core import Budget, Chunk, Given, SignalReady, SignalsFound, TrackHeader
 
 
 class Intake(Protocol):
@@ -103,6 +103,10 @@ class Answers(Protocol):
         """Lets the request or publish go on; what its open fragments hold counts against the budget."""
         ...
 
+    def give(self, conn: int) -> None:
+        """Gives away a connection that waits for a decision: Given follows."""
+        ...
+
     def bind(self, conn: int, clock: int) -> None:
         """Puts a connection on a source clock."""
         ...
@@ -117,6 +121,22 @@ class Answers(Protocol):
 
     def refuse(self, conn: int, code: str, description: str) -> None:
         """Answers an RTMP publish with an error."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """Where connections go whose channel another process has."""
+
+    def has(self, channel: str) -> bool:
+        """Whether a channel is there.
+
+        Raises:
+            PackagerError: it is, and can't be reached now (503).
+        """
+        ...
+
+    def send(self, given: Given, channel: str, peer: str) -> None:
+        """Sends a connection there; `peer` is the address at its other end."""
         ...
 
 

@@ -16,6 +16,7 @@ from pypackager._core import (
     Closed,
     ConnectRequested,
     CoreError,
+    Given,
     NeedClock,
     Proxies,
     PublishEnded,
@@ -28,7 +29,7 @@ from pypackager._core import (
     Warned,
 )
 from pypackager.ingest.credentials import CredentialsError, Gate, missing, wrong
-from pypackager.ingest.ports import Answers, Intake, Log
+from pypackager.ingest.ports import Answers, Elsewhere, Intake, Log
 from pypackager.ingest.urls import Side, Target, host_of, host_of_url, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
@@ -59,6 +60,8 @@ class Connection(msgspec.Struct):
     """It was told to come back on another connection."""
     parent: int | None = None
     """Of a further publish: the connection whose socket it shares."""
+    leaving: str = ""
+    """The channel for which it goes to another process."""
 
 
 class Router:
@@ -74,6 +77,7 @@ class Router:
         owner: the channel that has a host name.
         tell: tells of encoders that begin and end.
         proxies: those that are believed about an encoder's address; None: nobody.
+        elsewhere: other processes and their channels; None: there are none.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Router:
         owner: Callable[[str], str | None],
         tell: Tell = silent,
         proxies: Proxies | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._pump = pump
         self._proxies = proxies or Proxies([])
@@ -97,6 +102,7 @@ class Router:
         self._gate = gate
         self._owner = owner
         self._tell = tell
+        self._elsewhere = elsewhere
         self._numbers: dict[str, int] = {}
         self.connections: dict[int, Connection] = {}
 
@@ -207,6 +213,8 @@ class Router:
             self._log.warning("ingest", conn=event.conn, code=event.code, detail=event.detail, offset=event.offset, **where)
             if channel is not None:
                 channel.alert(event.code, event.detail)
+        elif isinstance(event, Given):
+            self._given(connection, event)
         else:
             self._closed(connection, event)
 
@@ -243,6 +251,8 @@ class Router:
     def _greet(self, connection: Connection, event: ConnectRequested) -> None:
         """Asks who it is where the application is a channel's that has users: encoders say so in their connect alone."""
         name = self._owner(host_of_url(event.tc_url)) or event.app.strip("/").partition("/")[0]
+        if self._goes(connection, name):
+            return
         channel = self._channels.get(name)
         if channel is not None and channel.users and channel.admits(connection.peer):
             connection.seal = self._gate.identify_connect(name, channel.users, event.query)
@@ -250,6 +260,8 @@ class Router:
         self._pump.accept(connection.conn, None)
 
     def _enter(self, connection: Connection, target: Target, agent: str, request: Request | None = None) -> None:
+        if self._goes(connection, target.channel):
+            return
         channel = self._channels.get(target.channel)
         if channel is None and target.channel in self._failed:
             raise PackagerError("CHANNEL_FAILED", f"channel {target.channel}: {self._failed[target.channel]}", status=503, fault="operator")
@@ -268,6 +280,22 @@ class Router:
             "push", conn=connection.conn, peer=connection.peer, channel=target.channel, side=target.side, stream=target.stream, agent=agent
         )
         self._publish(connection, target, "begun")
+
+    def _goes(self, connection: Connection, channel: str) -> bool:
+        """Whether a connection goes to another process, which has the channel; it is that one which decides."""
+        if self._elsewhere is None or channel in self._channels or not self._elsewhere.has(channel):
+            return False
+        if connection.parent is not None:
+            detail = f"channel {channel} has a worker of its own: push to it over another connection"
+            raise PackagerError("PUBLISH_OTHER_CHANNEL", detail, status=400)
+        connection.leaving = channel
+        self._pump.give(connection.conn)
+        return True
+
+    def _given(self, connection: Connection, event: Given) -> None:
+        del self.connections[connection.conn]
+        if self._elsewhere is not None:
+            self._elsewhere.send(event, connection.leaving, connection.socket)
 
     def review(self) -> None:
         """Ends the connections that their channel takes no longer: it was stopped, or its allow-list has changed."""

@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use pypackager_core::media::{Signal, SignalTrack};
 use pypackager_pump::pump::{self, Event, Number};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 
 /// An HTTP request head; the body waits until accept() or respond().
 #[pyclass(frozen, get_all, module = "pypackager._core")]
@@ -111,6 +113,44 @@ pub struct Warned {
     offset: u64,
 }
 
+/// The connection was given away; what another pump needs to go on with it.
+#[pyclass(frozen, module = "pypackager._core")]
+pub struct Given {
+    #[pyo3(get)]
+    conn: Number,
+    parcel: Arc<pump::Parcel>,
+}
+
+#[pymethods]
+impl Given {
+    fn fileno(&self) -> RawFd {
+        self.parcel.socket.as_raw_fd()
+    }
+
+    #[getter]
+    fn protocol(&self) -> &'static str {
+        match self.parcel.protocol {
+            pump::Protocol::Rtmp => "rtmp",
+            pump::Protocol::Http => "http",
+        }
+    }
+
+    #[getter]
+    fn opening<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.parcel.opening)
+    }
+
+    #[getter]
+    fn decided(&self) -> usize {
+        self.parcel.decided
+    }
+
+    #[getter]
+    fn unsent<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.parcel.unsent)
+    }
+}
+
 /// The connection is gone; its number is not used again.
 #[pyclass(frozen, get_all, module = "pypackager._core")]
 pub struct Closed {
@@ -180,6 +220,7 @@ pub fn convert(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             let warned = Warned { conn, code: error.code, detail: pump::located(&error), offset: error.offset };
             Py::new(py, warned)?.into_any()
         }
+        Event::Given { conn, parcel } => Py::new(py, Given { conn, parcel })?.into_any(),
         Event::Closed { conn, code, detail, bytes_received } => {
             Py::new(py, Closed { conn, code, detail: detail.into_owned(), bytes_received })?.into_any()
         }
@@ -200,6 +241,7 @@ pub fn add_union(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<BodyEnd>(),
         py.get_type::<PublishEnded>(),
         py.get_type::<Warned>(),
+        py.get_type::<Given>(),
         py.get_type::<Closed>(),
     ];
     let union = classes.into_iter().try_fold(py.get_type::<Request>().into_any(), |union, class| union.bitor(class))?;

@@ -47,8 +47,8 @@ mod _core {
     use super::error::CoreError;
     #[pymodule_export]
     use super::event::{
-        BodyEnd, ChunkReady, Closed, ConnectRequested, ConnectionStats, NeedClock, PublishEnded, PublishRequested,
-        Request, SignalReady, SignalsFound, TrackFound, Warned,
+        BodyEnd, ChunkReady, Closed, ConnectRequested, ConnectionStats, Given, NeedClock, PublishEnded,
+        PublishRequested, Request, SignalReady, SignalsFound, TrackFound, Warned,
     };
     #[pymodule_export]
     use super::front::{FrontAnswer, FrontDoor};

@@ -4,7 +4,7 @@ use crate::event::{ConnectionStats, convert};
 use crate::tls::IngestTls;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pypackager_pump::pump::{Answer, Budget as InnerBudget, Number, Options, Protocol, Pump as Inner};
+use pypackager_pump::pump::{Answer, Budget as InnerBudget, Number, Options, Parcel, Protocol, Pump as Inner};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,8 +50,9 @@ impl Pump {
     #[new]
     #[pyo3(signature = (
         *, tick_ms=50, idle_timeout_ms=60_000, max_unparsed=262_144, max_fragment=33_554_432, audio_grid_ms=2000,
-        spill_directory=None, ask_connect=false
+        spill_directory=None, ask_connect=false, keep_openings=false
     ))]
+    #[allow(clippy::too_many_arguments)] // its options, by name
     fn new(
         tick_ms: u64,
         idle_timeout_ms: u64,
@@ -60,6 +61,7 @@ impl Pump {
         audio_grid_ms: u64,
         spill_directory: Option<PathBuf>,
         ask_connect: bool,
+        keep_openings: bool,
     ) -> PyResult<Self> {
         let plain = Options::default();
         let options = Options {
@@ -69,6 +71,7 @@ impl Pump {
             max_fragment,
             audio_grid: Duration::from_millis(audio_grid_ms.max(1)),
             ask_connect,
+            keep_openings,
             spill_directory: spill_directory.unwrap_or(plain.spill_directory),
             ..plain
         };
@@ -85,18 +88,18 @@ impl Pump {
 
     #[pyo3(signature = (fd, protocol, tls=None))]
     fn add(&self, fd: RawFd, protocol: &str, tls: Option<&Bound<'_, IngestTls>>) -> PyResult<Number> {
-        let protocol = match protocol {
-            "rtmp" => Protocol::Rtmp,
-            "http" => Protocol::Http,
-            other => return Err(PyValueError::new_err(format!("protocol {other:?} is neither 'rtmp' nor 'http'"))),
-        };
-        if fd < 0 {
-            return Err(PyValueError::new_err(format!("{fd} is no descriptor")));
-        }
-        // SAFETY: the descriptor is open and the caller gives it away with this call (`socket.detach()`), so nobody else closes it.
-        #[allow(unsafe_code)]
-        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        let protocol = protocol_of(protocol)?;
+        let socket = take(fd)?;
         Ok(self.0.add(socket, protocol, tls.map(|tls| Arc::clone(&tls.get().0))))
+    }
+
+    fn adopt(&self, fd: RawFd, protocol: &str, opening: Vec<u8>, decided: usize, unsent: Vec<u8>) -> PyResult<Number> {
+        let protocol = protocol_of(protocol)?;
+        Ok(self.0.adopt(Parcel { socket: take(fd)?, protocol, opening, decided, unsent }))
+    }
+
+    fn give(&self, conn: Number) {
+        self.0.give(conn);
     }
 
     #[pyo3(signature = (conn, budget=None))]
@@ -143,4 +146,21 @@ impl Pump {
     fn __repr__(&self) -> String {
         format!("Pump(connections={})", self.0.stats().len())
     }
+}
+
+fn protocol_of(name: &str) -> PyResult<Protocol> {
+    match name {
+        "rtmp" => Ok(Protocol::Rtmp),
+        "http" => Ok(Protocol::Http),
+        other => Err(PyValueError::new_err(format!("protocol {other:?} is neither 'rtmp' nor 'http'"))),
+    }
+}
+
+fn take(fd: RawFd) -> PyResult<OwnedFd> {
+    if fd < 0 {
+        return Err(PyValueError::new_err(format!("{fd} is no descriptor")));
+    }
+    // SAFETY: the descriptor is open and the caller gives it away with this call (`socket.detach()`), so nobody else closes it.
+    #[allow(unsafe_code)]
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,5 +1,6 @@
 //! One connection: its socket, its session, its limits.
 
+mod given;
 mod sealed;
 
 use super::budget::{Budget, Share};
@@ -66,6 +67,8 @@ pub(super) struct Connection {
     further: Further,
     /// What it holds of its channel's budget, once it is accepted.
     share: Option<Share>,
+    /// Decisions that were taken elsewhere: what the session says to them is not sent again.
+    decided: usize,
     /// Nothing is left to do: the socket can go.
     gone: bool,
 }
@@ -95,6 +98,7 @@ impl Connection {
             counters,
             further: Further::default(),
             share: None,
+            decided: 0,
             gone: false,
         }
     }
@@ -150,6 +154,7 @@ impl Connection {
     pub(super) fn accept(&mut self, conn: Number, budget: Option<Arc<Budget>>, cx: &mut Context) {
         self.share = budget.map(Share::new);
         self.act_for(conn, cx, |session, out| session.accept(out));
+        self.mute();
         // A short body came along with its head or waits in the socket already.
         self.last_input = cx.now;
         self.state = self.session.as_ref().map_or(State::Closing, |session| session.state());

@@ -103,6 +103,13 @@ pub enum Event {
         /// What was wrong.
         error: Error,
     },
+    /// The connection was given away; nothing follows of it.
+    Given {
+        /// The connection.
+        conn: Number,
+        /// What another pump needs to go on with it.
+        parcel: Arc<Parcel>,
+    },
     /// The connection is over.
     Closed {
         /// The connection.
@@ -114,6 +121,28 @@ pub enum Event {
         /// Bytes received over its whole life; of a further publish those of its frames.
         bytes_received: u64,
     },
+}
+
+/// A socket is like no other.
+impl PartialEq for Parcel {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+/// A connection on its way to another pump: its socket, and what was read and is to be read again there.
+#[derive(Debug)]
+pub struct Parcel {
+    /// Blocks no call, as long as nobody has changed that.
+    pub socket: OwnedFd,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// What its peer sent, up to the decision that is due and what came behind.
+    pub opening: Vec<u8>,
+    /// How many decisions were taken on it, and answered.
+    pub decided: usize,
+    /// Answers that the socket had no room for.
+    pub unsent: Vec<u8>,
 }
 
 /// What speaks on a socket.
@@ -144,6 +173,8 @@ pub struct Answer {
 #[derive(Debug)]
 pub(super) enum Command {
     Add { conn: Number, socket: OwnedFd, protocol: Protocol, tls: Option<Arc<ServerConfig>> },
+    Adopt { conn: Number, parcel: Parcel },
+    Give(Number),
     Accept { conn: Number, budget: Option<Arc<Budget>> },
     Bind { conn: Number, clock: u64 },
     Respond { conn: Number, answer: Answer },

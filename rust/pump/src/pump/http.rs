@@ -2,8 +2,8 @@
 
 use super::Options;
 use super::clocks::Clocks;
-use super::event::{Answer, Event};
-use super::session::{Held, Outlet, Session, State, spill_failed};
+use super::event::{Answer, Event, Protocol};
+use super::session::{Held, Opening, Outlet, Session, State, spill_failed};
 use pypackager_core::demux::fmp4::{self, Fmp4Reader, Header, Limits};
 use pypackager_core::demux::http::{self, HttpSession};
 use pypackager_core::error::{Error, Result};
@@ -161,6 +161,10 @@ impl Session for HttpConnection {
         let error = Error::new("REFUSED", 0, format!("{code}: {description}")).with_status(403);
         self.fail(&error);
         Ok(())
+    }
+
+    fn opening(&self) -> Option<Opening> {
+        self.session.opening().map(|bytes| Opening { protocol: Protocol::Http, bytes, decided: 0 })
     }
 
     fn held(&self, _: &Clocks) -> Held {

@@ -10,6 +10,9 @@
 //! once. While the pump *waits* for a decision nothing is read. While *media* flows the socket leaves the epoll set and is read at the tick:
 //! a ladder that arrives in 500 small packets a second then costs 20 wake-ups, not 500. Without media there is no tick.
 //!
+//! A connection can go on in another pump as long as a decision on it is due. What its peer sent is then read again there by a fresh session,
+//! which comes to the same question, whatever the pieces were; what that session says on the way is not sent, as the peer has it already.
+//!
 //! A session's fault, even a panic, ends its own connection with one [`Event::Closed`]; what comes out of a connection before it stands
 //! before it. Memory is bounded by the sessions' own limits, by what one read returns, by [`Options::max_waiting`] (media that nobody
 //! fetches stops the reading of more) and by each channel's [`Budget`]: when its open fragments hold more, the largest goes to the spill
@@ -30,7 +33,7 @@ mod socket;
 mod tls;
 
 pub use budget::Budget;
-pub use event::{Answer, Event, Number, Protocol};
+pub use event::{Answer, Event, Number, Parcel, Protocol};
 pub use pypackager_core::demux::http::RequestHead;
 pub use pypackager_core::demux::rtmp::Publish;
 pub use shared::Stats;
@@ -69,6 +72,8 @@ pub struct Options {
     pub spill_directory: PathBuf,
     /// Whether RTMP connects are asked about before their publish: users are known by what they show there.
     pub ask_connect: bool,
+    /// Whether what a connection sends before it is accepted is kept, so that it can be given away.
+    pub keep_openings: bool,
     /// Bytes of one read.
     pub buffer_bytes: usize,
     /// Bytes that one connection may bring in one turn, so that one cannot starve the others.
@@ -90,6 +95,7 @@ impl Default for Options {
             max_waiting: 64 << 20,
             spill_directory: std::env::temp_dir(),
             ask_connect: false,
+            keep_openings: false,
             buffer_bytes: 256 << 10,
             turn_bytes: 4 << 20,
             busy_bytes: 128 << 10,
@@ -118,6 +124,19 @@ impl Pump {
         let conn = self.shared.enroll();
         self.shared.command(Command::Add { conn, socket, protocol, tls });
         conn
+    }
+
+    /// Takes over a connection that another pump gave away: it is asked about again.
+    pub fn adopt(&self, parcel: Parcel) -> Number {
+        let conn = self.shared.enroll();
+        self.shared.command(Command::Adopt { conn, parcel });
+        conn
+    }
+
+    /// Gives away a connection on whose request, connect or first publish a decision is due: [`Event::Given`] is the last of it, if it is not
+    /// closed before. What can't be given away is closed as `NOT_GIVEN`.
+    pub fn give(&self, conn: Number) {
+        self.shared.command(Command::Give(conn));
     }
 
     /// Lets the requested POST or publish go on. What its open fragments hold counts against the budget, which the connections of a

@@ -9,9 +9,9 @@
 
 use super::Options;
 use super::clocks::{Clocks, Jump};
-use super::event::{Event, Number};
+use super::event::{Event, Number, Protocol};
 use super::located;
-use super::session::{Held, Outlet, Session, State};
+use super::session::{Held, Opening, Outlet, Session, State};
 use pypackager_core::demux::rtmp::{self, Limits, Mark, RtmpSession};
 use pypackager_core::error::{Error, Result};
 use pypackager_core::media::{Frame, Track};
@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) struct RtmpConnection {
     conn: Number,
     session: RtmpSession,
+    /// Whether its connect is asked about.
+    asks_connect: bool,
     /// The publishes that are asked about or run.
     feeds: Vec<Feed>,
     /// Where the last event went.
@@ -59,11 +61,13 @@ impl RtmpConnection {
             max_unparsed: options.max_unparsed,
             max_message: options.max_fragment.min(Limits::default().max_message),
             ask_connect: options.ask_connect,
+            keep_opening: options.keep_openings,
             ..Limits::default()
         };
         Self {
             conn,
             session: RtmpSession::new(limits),
+            asks_connect: options.ask_connect,
             feeds: Vec::new(),
             latest: 0,
             begun: false,
@@ -251,6 +255,12 @@ impl Session for RtmpConnection {
 
     fn end(&mut self, out: &mut Outlet<'_>) -> Result<()> {
         self.refuse("NetConnection.Connect.Closed", "the server ended the publish", out)
+    }
+
+    fn opening(&self) -> Option<Opening> {
+        let decided = usize::from(self.asks_connect && !self.session.greeted());
+        let bytes = self.session.opening()?.to_vec();
+        Some(Opening { protocol: Protocol::Rtmp, bytes, decided })
     }
 
     fn held(&self, clocks: &Clocks) -> Held {

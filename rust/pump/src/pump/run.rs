@@ -5,7 +5,7 @@ use super::budget::Budget;
 use super::clocks::Clocks;
 use super::connection::Connection;
 use super::context::Context;
-use super::event::{Command, Event, Number, Protocol};
+use super::event::{Command, Event, Number, Parcel, Protocol};
 use super::http::HttpConnection;
 use super::rtmp::RtmpConnection;
 use super::session::Session;
@@ -122,6 +122,8 @@ impl Loop {
         for command in self.cx.shared.take_commands() {
             match command {
                 Command::Add { conn, socket, protocol, tls } => self.add(conn, socket, protocol, tls),
+                Command::Adopt { conn, parcel } => self.adopt(conn, parcel),
+                Command::Give(conn) => self.give(conn),
                 Command::Accept { conn, budget } => {
                     self.touch_owner(conn, |connection, cx| connection.accept(conn, budget, cx));
                 }
@@ -148,6 +150,15 @@ impl Loop {
     }
 
     fn add(&mut self, number: Number, socket: OwnedFd, protocol: Protocol, tls: Option<Arc<ServerConfig>>) {
+        if self.enlist(number, socket, protocol, tls) {
+            // The peer spoke first, most likely before the socket came here.
+            self.touch(number, |connection, cx| {
+                connection.drain(cx);
+            });
+        }
+    }
+
+    fn enlist(&mut self, number: Number, socket: OwnedFd, protocol: Protocol, tls: Option<Arc<ServerConfig>>) -> bool {
         let counters = self.cx.shared.counters(number);
         // What can fail in TLS is the system's random numbers.
         let tls = tls.map(|config| Tls::new(config).map(Box::new)).transpose();
@@ -155,17 +166,29 @@ impl Loop {
             self.cx.shared.forget(number);
             let detail = Cow::Borrowed("not a socket");
             self.cx.events.push(Event::Closed { conn: number, code: "CONNECTION_LOST", detail, bytes_received: 0 });
-            return;
+            return false;
         };
         let session: Box<dyn Session> = match protocol {
             Protocol::Rtmp => Box::new(RtmpConnection::new(number, &self.cx.options)),
             Protocol::Http => Box::new(HttpConnection::new(&self.cx.options)),
         };
         self.connections.insert(number, Connection::new(number, socket, tls, session, counters, self.cx.now));
-        // The peer spoke first, most likely before the socket came here.
-        self.touch(number, |connection, cx| {
-            connection.drain(cx);
-        });
+        true
+    }
+
+    fn adopt(&mut self, number: Number, parcel: Parcel) {
+        let Parcel { socket, protocol, opening, decided, unsent } = parcel;
+        if self.enlist(number, socket, protocol, None) {
+            self.touch(number, |connection, cx| connection.replay(&opening, decided, unsent, cx));
+        }
+    }
+
+    fn give(&mut self, number: Number) {
+        let Some(connection) = self.connections.remove(&number) else { return };
+        if let Some(stays) = connection.give(&mut self.cx) {
+            self.connections.insert(number, *stays);
+            self.touch(number, Connection::not_given);
+        }
     }
 
     /// [`touch`](Self::touch) for a number that may stand for a further publish.

@@ -1,7 +1,7 @@
 //! What the loop needs of a protocol.
 
 use super::clocks::Clocks;
-use super::event::{Answer, Event, Number};
+use super::event::{Answer, Event, Number, Protocol};
 use super::further::Further;
 use super::shared::Shared;
 use pypackager_core::error::{Error, Result};
@@ -44,6 +44,17 @@ pub(super) struct Outlet<'a> {
     pub(super) clocks: &'a mut Clocks,
 }
 
+/// How far a connection has come, where a decision on it is due: what another session needs to go on with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Opening {
+    /// What it speaks.
+    pub(super) protocol: Protocol,
+    /// What it sent.
+    pub(super) bytes: Vec<u8>,
+    /// How many decisions were taken before.
+    pub(super) decided: usize,
+}
+
 /// One connection's protocol. Calls that do not fit its state do nothing: the caller may be late.
 pub(super) trait Session: Send {
     /// Reads what came.
@@ -63,6 +74,10 @@ pub(super) trait Session: Send {
     /// Ends a further publish in good order.
     fn end(&mut self, _out: &mut Outlet<'_>) -> Result<()> {
         Ok(())
+    }
+    /// How far it has come, where that can be said again to another session.
+    fn opening(&self) -> Option<Opening> {
+        None
     }
     /// Bytes of open fragments in memory: of all together and of the largest.
     fn held(&self, _clocks: &Clocks) -> Held {

@@ -30,6 +30,11 @@ impl Socket {
         Ok(Self(socket))
     }
 
+    /// The socket itself.
+    pub(super) fn into_inner(self) -> OwnedFd {
+        self.0
+    }
+
     /// Reads what is there, at most `target`.
     pub(super) fn read(&self, target: &mut [u8]) -> Result<Read, Errno> {
         loop {

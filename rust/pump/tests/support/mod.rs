@@ -135,6 +135,7 @@ fn owner(event: &Event) -> Number {
         | Event::BodyEnd { conn }
         | Event::PublishEnded { conn, .. }
         | Event::Warned { conn, .. }
+        | Event::Given { conn, .. }
         | Event::Closed { conn, .. } => *conn,
     }
 }
@@ -158,6 +159,7 @@ fn describe(event: &Event) -> String {
         Event::BodyEnd { .. } => "end of body".to_owned(),
         Event::PublishEnded { code, .. } => format!("publish ended {code}"),
         Event::Warned { error, .. } => format!("warning {}", error.code),
+        Event::Given { parcel, .. } => format!("given after {}", parcel.decided),
         Event::Closed { code, .. } => format!("closed {code}"),
     }
 }

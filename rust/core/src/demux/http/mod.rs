@@ -51,6 +51,8 @@ pub struct HttpSession {
     state: State,
     /// Bytes received and not read: part of a head, or what came while paused.
     input: Vec<u8>,
+    /// The head of the request at hand, as it came.
+    head: Vec<u8>,
     output: Vec<u8>,
     /// Bytes read since the connection began.
     position: u64,
@@ -109,6 +111,7 @@ impl HttpSession {
         Self {
             state: State::Head,
             input: Vec::new(),
+            head: Vec::new(),
             output: Vec::new(),
             position: 0,
             framing: Framing {
@@ -229,6 +232,12 @@ impl HttpSession {
         matches!(self.state, State::Decision | State::Answer | State::Failed)
     }
 
+    /// The request that waits for its decision and what came behind it: a session that begins with these bytes is where this one is, but for
+    /// the header boxes of earlier requests.
+    pub fn opening(&self) -> Option<Vec<u8>> {
+        matches!(self.state, State::Decision).then(|| [self.head.as_slice(), &self.input].concat())
+    }
+
     /// Whether the connection is to be closed once the output is sent.
     pub fn should_close(&self) -> bool {
         matches!(self.state, State::Closing { .. })
@@ -338,6 +347,8 @@ impl HttpSession {
         let start = self.position + blank as u64;
         let (head, framing) = head::parse(&rest[..end + 4]).map_err(|error| error.at(start))?;
         self.framing = framing;
+        self.head.clear();
+        self.head.extend_from_slice(&rest[..end + 4]);
         self.state = State::Decision;
         events.push(Event::Request(head));
         Ok(blank + end + 4)

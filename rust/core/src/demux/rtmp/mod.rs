@@ -49,6 +49,8 @@ pub struct Limits {
     pub max_output: usize,
     /// Whether [`Event::Connect`] asks about the connection before its publish: users are asked for there. Else it is granted.
     pub ask_connect: bool,
+    /// Whether what comes before the first publish is accepted is kept, so that [`RtmpSession::opening`] can tell it.
+    pub keep_opening: bool,
 }
 
 impl Default for Limits {
@@ -60,6 +62,7 @@ impl Default for Limits {
             max_publishes: 16,
             max_output: 64 << 10,
             ask_connect: false,
+            keep_opening: false,
         }
     }
 }

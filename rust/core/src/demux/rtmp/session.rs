@@ -18,6 +18,8 @@ pub struct RtmpSession {
     reader: ChunkReader,
     /// Bytes that came while the session is paused.
     held: Vec<u8>,
+    /// All bytes so far, as long as they are kept.
+    opening: Option<Vec<u8>>,
     output: Vec<u8>,
     received: u64,
     /// The acknowledgement window that the peer asked for, and what was last acknowledged.
@@ -63,6 +65,7 @@ impl RtmpSession {
             handshake: Vec::new(),
             reader: ChunkReader::new(limits),
             held: Vec::new(),
+            opening: limits.keep_opening.then(Vec::new),
             output: Vec::new(),
             received: 0,
             window: 0,
@@ -81,6 +84,7 @@ impl RtmpSession {
     /// Reads what came. An error ends the session; bytes after it are ignored.
     pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<(Mark, Event)>) -> Result<()> {
         self.received += bytes.len() as u64;
+        self.keep(bytes);
         let result = match self.phase {
             Phase::Closing => return Ok(()),
             Phase::Greeted | Phase::Asked if self.held.len() > self.limits.max_unparsed => {
@@ -137,6 +141,7 @@ impl RtmpSession {
         self.on_status(asked.stream, "status", "NetStream.Publish.Start", "Publishing.");
         self.publishes.add(asked);
         self.phase = Phase::Open;
+        self.opening = None;
     }
 
     /// Refuses or ends one publish with a code of the protocol (`NetStream.Publish.BadName`, …) and a reason for the operator of the encoder.
@@ -176,6 +181,12 @@ impl RtmpSession {
         self.phase == Phase::Greeted
     }
 
+    /// Everything that came, where a connect or the first publish waits for its decision: a session that begins with these bytes, and is told
+    /// the same of the connect, is where this one is. `None` where it is not kept ([`Limits::keep_opening`]), or is more than a mebibyte.
+    pub fn opening(&self) -> Option<&[u8]> {
+        self.opening.as_deref().filter(|_| self.paused())
+    }
+
     /// Whether the connection has no more use once the output is sent.
     pub fn should_close(&self) -> bool {
         self.phase == Phase::Closing
@@ -184,6 +195,16 @@ impl RtmpSession {
     /// Bytes fed so far.
     pub fn bytes_received(&self) -> u64 {
         self.received
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if let Some(opening) = &mut self.opening {
+            if opening.len() + bytes.len() > MAX_OPENING {
+                self.opening = None;
+            } else {
+                opening.extend_from_slice(bytes);
+            }
+        }
     }
 
     fn parse(&mut self, bytes: &[u8], events: &mut Vec<(Mark, Event)>) -> Result<()> {
@@ -494,6 +515,8 @@ const TLS_HANDSHAKE: u8 = 22;
 const BANDWIDTH_DYNAMIC: u8 = 2;
 const OUT_CHUNK_SIZE: usize = 4096;
 const MAX_NAME: usize = 1024;
+/// A connection that sends more before it publishes is served where it came.
+const MAX_OPENING: usize = 1 << 20;
 const CONTROL_CHUNKS: u8 = 2;
 const COMMAND_CHUNKS: u8 = 3;
 const STATUS_CHUNKS: u8 = 5;
