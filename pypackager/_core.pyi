@@ -337,6 +337,12 @@ class FrontDoor:
     def obey(self, policy: Policy) -> None:
         """Gives by itself only to whom this policy lets in, from now on."""
 
+    def route(self, routes: dict[str, str]) -> None:
+        """Asks other applications, on these Unix sockets, for what is below the preview of a channel (`preview/CHANNEL`) or of a locator.
+
+        These and no others from now on; the application of `upstream` is asked for the rest.
+        """
+
     def guard(self, root: str, gate: Gate, counted: Room) -> None:
         """Puts a gate before a presentation, and counts in a room whom it lets in; what was published behind another one goes."""
 

@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::audience::Address;
 use crate::conditions::{Asked, accepts_gzip, none_match, parse_range, range_holds};
+use crate::routes::Routes;
 use crate::shelf::{Entry, Shelf};
 use crate::tally::{Line, Tally};
 use crate::upstream::{Lease, Unanswered, Upstream};
@@ -22,6 +23,7 @@ use pypackager_core::endpoint::Policy;
 use pypackager_core::proxies::Proxies;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -36,6 +38,8 @@ pub struct Shared {
     pub shelf: Shelf,
     /// What was answered.
     pub tally: Tally,
+    /// Which application answers for what.
+    pub routes: Routes,
     proxies: Proxies,
     policy: RwLock<Arc<Policy>>,
 }
@@ -43,7 +47,13 @@ pub struct Shared {
 impl Shared {
     /// With an endpoint that has no rules, behind these proxies.
     pub fn new(shelf: Shelf, tally: Tally, proxies: Proxies) -> Self {
-        Self { shelf, tally, proxies, policy: RwLock::new(Arc::new(Policy { running: true, ..Policy::default() })) }
+        Self {
+            shelf,
+            tally,
+            routes: Routes::default(),
+            proxies,
+            policy: RwLock::new(Arc::new(Policy { running: true, ..Policy::default() })),
+        }
     }
 
     /// The endpoint's rules from now on.
@@ -61,6 +71,8 @@ impl Shared {
 pub struct Door {
     shared: Arc<Shared>,
     upstream: Arc<Upstream>,
+    /// The applications that routes lead to, by their sockets.
+    others: Mutex<HashMap<Arc<Path>, Arc<Upstream>>>,
     /// Targets that the application is asked for now; whoever wants one of them waits for its semaphore to be closed.
     flights: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
 }
@@ -81,7 +93,7 @@ pub enum Answered {
 impl Door {
     /// A thread's door.
     pub fn new(shared: Arc<Shared>, upstream: Upstream) -> Self {
-        Self { shared, upstream: Arc::new(upstream), flights: Mutex::default() }
+        Self { shared, upstream: Arc::new(upstream), others: Mutex::default(), flights: Mutex::default() }
     }
 
     /// Answers one request.
@@ -218,10 +230,18 @@ impl Door {
 
     /// Asks the application.
     async fn ask(&self, request: &Request<Incoming>, scheme: &str, peer: IpAddr) -> Response<Answered> {
-        match self.upstream.ask(question(request, scheme, peer)).await {
+        match self.upstream(request.uri().path()).ask(question(request, scheme, peer)).await {
             Ok((response, lease)) => relay(response, lease),
             Err(error) => unanswered(&error),
         }
+    }
+
+    /// Who answers for a path.
+    fn upstream(&self, path: &str) -> Arc<Upstream> {
+        let Some(socket) = self.shared.routes.find(path) else { return Arc::clone(&self.upstream) };
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(self.upstream.beside(&socket));
+        Arc::clone(others.entry(Arc::clone(&socket)).or_insert_with(new))
     }
 
     fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Arc<Semaphore>>> {

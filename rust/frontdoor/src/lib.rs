@@ -2,11 +2,11 @@
 //!
 //! What comes in: listening sockets, and answers that the application published ([`shelf`]). What goes out: HTTP/1.1 and HTTP/2 answers, a
 //! log line and a count for each, and who watches ([`audience`]). Never: a decision about what an answer is. What was not published is asked of the application behind, over a Unix
-//! socket; what many viewers ask for at once is asked once.
+//! socket, or of the one that [`routes`] name; what many viewers ask for at once is asked once.
 //!
 //! ```text
 //! viewers ─▶ speech ─▶ door ─▶ shelf ─▶ plan (stored ranges, remuxed segments)
-//!                            └───▶ upstream (the application on its Unix socket)
+//!                            └───▶ routes ─▶ upstream (an application on its Unix socket)
 //! ```
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod exchange;
 pub mod movie;
 pub mod plan;
 pub mod progressive;
+pub mod routes;
 pub mod server;
 pub mod shelf;
 mod speech;

@@ -8,9 +8,10 @@ use crate::upstream::Upstream;
 use pypackager_core::endpoint::Policy;
 use pypackager_core::proxies::Proxies;
 use pypackager_tls::Certificates;
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -94,6 +95,11 @@ impl Server {
     /// Where the application publishes.
     pub fn shelf(&self) -> &Shelf {
         &self.shared.shelf
+    }
+
+    /// Which applications answer for which channels and locators from now on; the one of the options answers for the rest.
+    pub fn route(&self, routes: HashMap<String, Arc<Path>>) {
+        self.shared.routes.replace(routes);
     }
 
     /// The rules of its endpoint from now on.

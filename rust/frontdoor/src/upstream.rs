@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -36,6 +36,11 @@ impl Upstream {
     /// The application at `path`, asked at most `questions` things at once.
     pub fn new(path: PathBuf, questions: usize) -> Self {
         Self { path, idle: Mutex::default(), slots: Arc::new(Semaphore::new(questions)) }
+    }
+
+    /// Another application; what is asked of both at once is counted together.
+    pub fn beside(&self, path: &Path) -> Self {
+        Self { path: path.into(), idle: Mutex::default(), slots: Arc::clone(&self.slots) }
     }
 
     /// Sends a request without a body. The answer's body holds the connection until it was read.

@@ -12,6 +12,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pypackager_frontdoor::answer::{Answer, Kind};
 use pypackager_frontdoor::server::{Options, Server};
 use pypackager_frontdoor::tally::BOUNDS;
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -109,6 +110,10 @@ impl FrontDoor {
 
     fn obey(&self, policy: &Policy) {
         self.0.obey(policy.0.clone());
+    }
+
+    fn route(&self, routes: HashMap<String, PathBuf>) {
+        self.0.route(routes.into_iter().map(|(what, socket)| (what, Arc::from(socket))).collect());
     }
 
     fn guard(&self, root: &str, gate: &Gate, counted: &Room) {
