@@ -1,6 +1,6 @@
 //! One connection: its socket, its session, its limits.
 
-mod given;
+pub(super) mod given;
 mod sealed;
 
 use super::budget::{Budget, Share};

@@ -25,6 +25,7 @@ mod context;
 mod event;
 mod further;
 mod http;
+mod relay;
 mod rtmp;
 mod run;
 mod session;

@@ -4,9 +4,11 @@ use super::Options;
 use super::budget::Budget;
 use super::clocks::Clocks;
 use super::connection::Connection;
+use super::connection::given::Gift;
 use super::context::Context;
 use super::event::{Command, Event, Number, Parcel, Protocol};
 use super::http::HttpConnection;
+use super::relay::{INNER, Relay};
 use super::rtmp::RtmpConnection;
 use super::session::Session;
 use super::shared::Shared;
@@ -27,6 +29,8 @@ use std::time::{Duration, Instant};
 /// All connections and what they share.
 pub(super) struct Loop {
     connections: BTreeMap<Number, Connection>,
+    /// Connections over TLS that were given away.
+    relays: BTreeMap<Number, Box<Relay>>,
     cx: Context,
     next_tick: Option<Instant>,
     stopped: bool,
@@ -45,7 +49,7 @@ impl Loop {
         let now = Instant::now();
         let spill = SpillFile::new(options.spill_directory.clone());
         let cx = Context { epoll, options, shared, clocks, events: Vec::new(), spill, buffer, plain: Vec::new(), now };
-        Ok(Self { connections: BTreeMap::new(), cx, next_tick: None, stopped: false })
+        Ok(Self { connections: BTreeMap::new(), relays: BTreeMap::new(), cx, next_tick: None, stopped: false })
     }
 
     /// Runs until the stop.
@@ -57,6 +61,8 @@ impl Loop {
                 if number == WAKE {
                     self.cx.shared.wake.clear();
                     self.obey();
+                } else if self.relays.contains_key(&(number & !INNER)) {
+                    self.relay(number & !INNER);
                 } else {
                     self.touch(number, |connection, cx| {
                         connection.drain(cx);
@@ -72,13 +78,14 @@ impl Loop {
     /// Sleeps until a socket that is watched has something, a command comes, the tick is due or somebody's patience ends.
     fn wait(&mut self) -> Vec<Number> {
         let now = Instant::now();
-        if self.connections.values().any(Connection::ticks) {
+        if self.connections.values().any(Connection::ticks) || self.relays.values().any(|relay| relay.ticks(now)) {
             self.next_tick.get_or_insert(now + self.cx.options.tick);
         } else {
             self.next_tick = None;
         }
         let deadlines = self.connections.values().filter_map(|connection| connection.deadline(&self.cx));
-        let until = deadlines.chain(self.next_tick).min();
+        let lingering = self.relays.values().filter_map(|relay| relay.deadline());
+        let until = deadlines.chain(lingering).chain(self.next_tick).min();
         let timeout = until.map(|until| timespec(until.saturating_duration_since(now)));
         let mut ready = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 64];
         match epoll::wait(&self.cx.epoll, &mut ready[..], timeout.as_ref()) {
@@ -104,6 +111,11 @@ impl Loop {
                 }
             });
         }
+        let relayed: Vec<Number> =
+            self.relays.iter().filter(|(_, relay)| relay.ticks(self.cx.now)).map(|(&number, _)| number).collect();
+        for number in relayed {
+            self.relay(number);
+        }
         let next = if busy { self.cx.now + BUSY_PAUSE } else { due + self.cx.options.tick };
         self.next_tick = Some(if next > self.cx.now { next } else { self.cx.now + self.cx.options.tick });
     }
@@ -115,6 +127,12 @@ impl Loop {
             self.connections.iter().filter(|(_, connection)| due(connection)).map(|(&number, _)| number).collect();
         for number in numbers {
             self.touch(number, Connection::expire);
+        }
+        let late = |relay: &Relay| relay.deadline().is_some_and(|deadline| deadline <= now);
+        let numbers: Vec<Number> =
+            self.relays.iter().filter(|(_, relay)| late(relay)).map(|(&number, _)| number).collect();
+        for number in numbers {
+            self.relay(number);
         }
     }
 
@@ -185,9 +203,29 @@ impl Loop {
 
     fn give(&mut self, number: Number) {
         let Some(connection) = self.connections.remove(&number) else { return };
-        if let Some(stays) = connection.give(&mut self.cx) {
-            self.connections.insert(number, *stays);
-            self.touch(number, Connection::not_given);
+        match connection.give(&mut self.cx) {
+            Gift::Whole => {}
+            Gift::Relayed(relay) => {
+                self.relays.insert(number, relay);
+                self.relay(number);
+            }
+            Gift::Stays(connection) => {
+                self.connections.insert(number, *connection);
+                self.touch(number, Connection::not_given);
+            }
+        }
+    }
+
+    /// Lets one relay pass on what there is. A panic is its end, and nobody else's.
+    fn relay(&mut self, number: Number) {
+        let Some(mut relay) = self.relays.remove(&number) else { return };
+        let cx = &mut self.cx;
+        let kept = catch_unwind(AssertUnwindSafe(|| relay.work(cx))).unwrap_or_else(|_| {
+            cx.buffer.resize(cx.options.buffer_bytes, 0);
+            false
+        });
+        if kept {
+            self.relays.insert(number, relay);
         }
     }
 
