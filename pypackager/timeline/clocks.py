@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from pypackager._core import Chunk
-from pypackager.timeline.times import SECOND_NS
+from pypackager.timeline.times import SECOND_NS, rescale
 
 Mode = Literal["utc", "source"]
 
@@ -22,6 +22,8 @@ NEAR_NS = 10 * SECOND_NS
 """Times so near to the wall clock's are an encoder's that keeps it: a fragment arrives when it has ended, or a few seconds later."""
 GUARD_NS = SECOND_NS // 2
 """Audio of a restarted encoder may start this much before its video."""
+COUNTER_MS = 1 << 31
+"""Where the counters of frame-wise (RTMP) connections wrap: ffmpeg's have 31 bits, and 32-bit ones repeat there as well."""
 EPOCH_TOLERANCE_NS = 86_400 * SECOND_NS
 """Source times within a day of UTC are UTC: the anchor of such a source is 1970 on every node."""
 
@@ -38,6 +40,8 @@ class Clock(msgspec.Struct):
     """Source time of the end of the newest chunk."""
     first_source_ns: int | None = None
     """Source time of the first chunk; None when that was before a restart of the daemon."""
+    wraps: int = 0
+    """How often the counter of its frame-wise connections had wrapped before they began, as counted by the clock that it goes on with."""
     began_ns: int | None = None
     """When (monotonic) it was placed; None when that was before a restart of the daemon."""
     left_ns: int | None = None
@@ -67,7 +71,11 @@ class Clock(msgspec.Struct):
 
     def out_ns(self, source_ns: int) -> int:
         """Output time of a source time."""
-        return source_ns + self.offset_s * SECOND_NS
+        return source_ns + self.offset_s * SECOND_NS + self.wraps * COUNTER_MS * 1_000_000
+
+    def offset(self, timescale: int) -> int:
+        """Output time minus source time in ticks: exact, but for a counter that wrapped, which is rounded."""
+        return self.offset_s * timescale + rescale(self.wraps * COUNTER_MS, 1000, timescale)
 
     def was_paced(self) -> bool:
         """Whether what came on it needed its time: a file that is sent as fast as it goes needs less."""
@@ -108,14 +116,20 @@ def keeps_time(source_ns: int, end_ns: int, published_end_ns: int, media_now_ns:
     return source_ns - GUARD_NS >= published_end_ns and abs(end_ns - media_now_ns) <= NEAR_NS
 
 
-def matching(clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns: int) -> Clock | None:
+def matching(clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns: int) -> tuple[Clock, int] | None:
     """The clock on which a new frame-wise (RTMP) connection runs, newest first: its distance to the wall clock is the clock's.
+
+    And how often its counter has wrapped since the clock's connections began: RTMP starts again at zero every 24.8 days.
 
     A connection that starts before what its stream already brought, and that nobody brings now, is a restarted encoder: RTMP sends
     nothing again.
     """
+    begins_ns, counter_ns = source_ns, COUNTER_MS * 1_000_000
     for clock in clocks:
-        lead = clock.out_ns(source_ns) - media_now_ns
+        lead = clock.out_ns(begins_ns) - media_now_ns
+        wraps = (clock.lead_ns - lead + counter_ns // 2) // counter_ns
+        source_ns = begins_ns + wraps * counter_ns
+        lead += wraps * counter_ns
         running = clock.out_ns(clock.last_source_ns) - media_now_ns
         near = min(abs(lead - clock.lead_ns), abs(lead - running)) <= LEAD_TOLERANCE_NS
         reached = clock.ends_ns.get(stream)
@@ -124,7 +138,7 @@ def matching(clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns:
         abandoned = stream not in clock.feeds.values()
         restarted = abandoned and reached is not None and source_ns < reached - SECOND_NS // 2
         if near and not restarted:
-            return clock
+            return clock, wraps
     return None
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from pypackager._core import Chunk, TrackHeader
 from pypackager.model.errors import PackagerError
-from pypackager.timeline.clocks import Clock, Mode, first_offset_s, keeps_time, matching, next_offset_s
+from pypackager.timeline.clocks import COUNTER_MS, Clock, Mode, first_offset_s, keeps_time, matching, next_offset_s
 from pypackager.timeline.times import SECOND_NS
 
 KEPT_CLOCKS = 8
@@ -93,13 +93,21 @@ class Clocks:
         other = [clock for clock in reversed(self.all) if clock.side != side]
         return own[:4] + other[:4]
 
-    def join(self, feed: Feed, clock: Clock) -> Clock:
-        """Puts a connection on a clock; on the other side's, a clock of its own with the same offset."""
+    def join(self, feed: Feed, clock: Clock, wraps: int = 0) -> Clock:
+        """Puts a connection on a clock; on the other side's, a clock of its own with the same offset.
+
+        So it is where its counter has wrapped since, as often as `wraps`, unless connections are there that it is cut with: then its times
+        are counted on from theirs.
+        """
         self.leave(feed)
-        if clock.side != feed.side:
-            known = clock
-            clock = self._add(feed.side, known.offset_s, known.lead_ns, known.last_source_ns, known.first_source_ns)
-            clock.began_ns, clock.left_ns = known.began_ns, known.left_ns
+        alone = not clock.feeds
+        if clock.side != feed.side or (wraps and alone):
+            known, gone_ns = clock, wraps * COUNTER_MS * 1_000_000
+            first_ns = known.first_source_ns
+            clock = self._add(
+                feed.side, known.offset_s, known.lead_ns, known.last_source_ns - gone_ns, None if first_ns is None else first_ns - gone_ns
+            )  # fmt: skip
+            clock.wraps, clock.began_ns, clock.left_ns = known.wraps + wraps, known.began_ns, known.left_ns
         clock.feeds[feed.conn] = feed.stream
         feed.clock = clock
         self._look()
@@ -118,8 +126,8 @@ class Clocks:
         running = [clock for clock in self.all if clock.feeds]
         self.contested = len({clock.side for clock in running}) > 1 and len({clock.offset_s for clock in running}) > 1
 
-    def match(self, feed: Feed, source_ns: int, media_now_ns: int) -> Clock | None:
-        """The clock of a frame-wise connection whose first frame is at `source_ns`, if it is one we know."""
+    def match(self, feed: Feed, source_ns: int, media_now_ns: int) -> tuple[Clock, int] | None:
+        """The clock of a frame-wise connection whose first frame is at `source_ns`, if it is one we know; how often its counter wrapped."""
         return matching(self.by_side(feed.side), feed.stream, source_ns, media_now_ns)
 
     def start(self, feed: Feed, source_ns: int, end_ns: int, utc_ns: int, anchor_ns: int | None, published_end_ns: int | None) -> Clock:

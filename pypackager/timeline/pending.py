@@ -50,6 +50,8 @@ class Fragment(msgspec.Struct):
     """The connection that brought it."""
     held: list[Chunk] = msgspec.field(default_factory=list)
     """What it is made of, as long as it may grow: it is not written yet."""
+    offset: int = 0
+    """Its times minus those of what it is made of."""
     peers: set[int] = msgspec.field(default_factory=set)
     """Other connections that brought the same."""
     owed: set[int] = msgspec.field(default_factory=set)

@@ -145,7 +145,7 @@ class Rivals:
         """Where the first chunk of a clock stands in what another brings: at a border, inside a fragment, or ahead of it all."""
         line, chunk = sight.line, sight.chunk
         scale = line.info.timescale
-        time = rescale(chunk.time, chunk.timescale, scale) + clock.offset_s * scale
+        time = rescale(chunk.time, chunk.timescale, scale) + clock.offset(scale)
         borders = [border for f in line.waiting for border in (f.time, f.end)] + ([line.edge] if line.edge is not None else [])
         if any(abs(time - border) <= line.tolerance for border in borders) or self._stored(line.info.number, time) is not None:
             return "border"
@@ -172,7 +172,7 @@ class Rivals:
     def _stands(self, line: TrackLine, sight: Sight, clock: Clock, time: int) -> bool:
         """Whether a fragment that waits starts where the chunk that is judged does: its time is used."""
         scale = line.info.timescale
-        begin = rescale(sight.chunk.time, sight.chunk.timescale, scale) + clock.offset_s * scale
+        begin = rescale(sight.chunk.time, sight.chunk.timescale, scale) + clock.offset(scale)
         return line is sight.line and abs(time - begin) <= line.tolerance
 
     def _becomes_active(self, clock: Clock, sight: Sight) -> bool:
@@ -206,7 +206,7 @@ class Rivals:
             return
         scale = line.info.timescale
         slack = from_ns(ROUNDING_NS, scale)
-        offset = active.offset_s * scale
+        offset = clock.offset(scale) + (active.offset_s - clock.offset_s) * scale
         time, end = (rescale(at, chunk.timescale, scale) + offset for at in (chunk.time, chunk.time + chunk.duration))
         key = (sight.feed.conn, chunk.track)
         # By now the active one has brought it, too.
@@ -227,4 +227,4 @@ class Rivals:
             # Whoever comes back to the old one is not synchronised.
             clock.passive = True
             for conn in list(clock.feeds):
-                active = self._clocks.join(self._feeds[conn], active)
+                active = self._clocks.join(self._feeds[conn], active, clock.wraps - active.wraps)

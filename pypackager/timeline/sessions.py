@@ -99,7 +99,7 @@ def _known(clock: Clock, sight: Sight, stored: Stored) -> Literal["same", "other
     """Whether a fragment stands where the chunk does, as long as it; and whether it is the same by its size."""
     line, chunk = sight.line, sight.chunk
     scale = line.info.timescale
-    offset = clock.offset_s * scale
+    offset = clock.offset(scale)
     time, end = (rescale(at, chunk.timescale, scale) + offset for at in (chunk.time, chunk.time + chunk.duration))
     slack = from_ns(ROUNDING_NS, scale)
     if any(abs(f.time - time) <= slack and abs(f.end - end) <= slack for f in line.waiting):

@@ -136,7 +136,7 @@ class Timeline:
         source_ns = to_ns(time, timescale)
         known = self.clocks.match(feed, source_ns, self.media_now_ns(now))
         if known is not None:
-            return self.clocks.join(feed, known).number
+            return self.clocks.join(feed, *known).number
         return self._new_clock(feed, source_ns, source_ns, now).number
 
     def signals_found(self, conn: int, found: SignalsFound) -> None:
@@ -316,7 +316,7 @@ class Timeline:
 
     def _span(self, clock: Clock, sight: Sight) -> tuple[int, int]:
         chunk, scale = sight.chunk, sight.line.info.timescale
-        offset = clock.offset_s * scale
+        offset = clock.offset(scale)
         begin, end = (rescale(time, chunk.timescale, scale) + offset for time in (chunk.time, chunk.time + chunk.duration))
         return begin, end
 
@@ -333,7 +333,7 @@ class Timeline:
         # Who sends frames cuts GOPs here, where they get too long.
         if continues and self.options.protocol == "fmp4" and self._writing.go_on(feed, line, header, chunk, span, before, now):
             return
-        self._writing.take(feed, line, header, chunk, span, clock.offset_s, now)
+        self._writing.take(feed, line, header, chunk, span, clock, now)
 
     def _interval_ns(self) -> int | None:
         rhythm = self.publisher.rhythm

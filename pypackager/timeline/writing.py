@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pypackager._core import Chunk, CoreError, TrackHeader
 from pypackager.model.errors import PackagerError
 from pypackager.model.records import FLAG_PARTIAL, FLAG_SYNC
+from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.gops import is_grown, may_grow, was_continued
 from pypackager.timeline.indexes import index_of
@@ -40,7 +41,7 @@ class Writing:
         self._interval_ns = interval_ns
         self._tickets: dict[int, tuple[TrackLine, Fragment]] = {}
 
-    def take(self, feed: Feed, line: TrackLine, header: TrackHeader, chunk: Chunk, span: tuple[int, int], offset_s: int, now: Now) -> None:
+    def take(self, feed: Feed, line: TrackLine, header: TrackHeader, chunk: Chunk, span: tuple[int, int], clock: Clock, now: Now) -> None:
         """A chunk at [start, end) begins a fragment of a line."""
         time, end = span
         try:
@@ -52,7 +53,8 @@ class Writing:
         partial = chunk.partial and header.kind == "video"
         flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if partial else 0)
         fragment = Fragment(
-            time, end - time, config, flags, chunk.size, offset_s, partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk]
+            time, end - time, config, flags, chunk.size, clock.offset_s, partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk],
+            offset=clock.offset(line.info.timescale),
         )  # fmt: skip
         line.insert(fragment)
         if header.kind != "video" or not may_grow(line, fragment, self._interval_ns()):
@@ -115,7 +117,7 @@ class Writing:
         scale = line.info.timescale
         try:
             chunk = chunks[0].join(chunks[1:]) if len(chunks) > 1 else chunks[0]
-            muxed = chunk.mux(line.info.number, sequence_of(fragment.time, scale), scale, (fragment.offset_s or 0) * scale)
+            muxed = chunk.mux(line.info.number, sequence_of(fragment.time, scale), scale, fragment.offset)
             ticket = self._store.put_fragment(line.info.number, muxed, fragment.config, fragment.flags, fragment.index)
         except (PackagerError, CoreError, OSError) as error:
             # One fragment less harms no other track or source.

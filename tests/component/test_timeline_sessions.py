@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from pypackager.model.records import FLAG_GAP, FLAG_PERIOD, Row
-from tests.helpers.timeline_rig import Chunk, Header, Rig
+from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
 
 VIDEO = 90_000
 GOP = 2 * VIDEO
@@ -267,6 +268,42 @@ def test_two_rtmp_publishers_on_one_url_are_merged() -> None:
     rows = rig.rows("v")
     assert [row.time - rows[0].time for row in rows] == [n * GOP for n in range(12)]
     assert sum(bool(row.flags & FLAG_PERIOD) for row in rows) == 1
+
+
+@pytest.mark.parametrize("where", ["beside it", "on the other side", "after it"])
+@pytest.mark.parametrize("timescale", [90_000, 44_100])
+def test_a_connection_whose_counter_has_wrapped_is_on_the_timeline_of_one_from_before(where: str, timescale: int) -> None:
+    rig, wrap_ms = Rig("rtmp", "utc"), 1 << 31
+    header = layer("") if timescale == 90_000 else [audio_header(1, timescale=timescale, stored_timescale=timescale)]
+    begin_ms = wrap_ms - 9000
+
+    def fragment(at_ms: int) -> Chunk:
+        begin, end = (round(ms * timescale / 1000) for ms in (at_ms, at_ms + 2000))
+        return Chunk(1, begin, end - begin, timescale=timescale)
+
+    one = rig.connect(header, stream="v")
+    first = rig.timeline.place(one, begin_ms, 1000, rig.now)
+    for at_ms in range(0, 10_000, 2000):
+        rig.wait(2)
+        rig.send(one, fragment(begin_ms + at_ms))
+    if where == "after it":
+        rig.disconnect(one)
+    two = rig.connect(header, stream="v", side="secondary" if where == "on the other side" else "primary")
+    number = rig.timeline.place(two, begin_ms + 10_000 - wrap_ms, 1000, rig.now)
+    # Where it is cut together with the other its times are counted on.
+    assert (number == first) == (where == "beside it")
+    missing_ms = 0 if where == "beside it" else wrap_ms
+    for at_ms in range(10_000, 20_000, 2000):
+        rig.wait(2)
+        rig.send(two, fragment(begin_ms + at_ms - missing_ms))
+        if where != "after it":
+            rig.send(one, fragment(begin_ms + at_ms))
+    rows = rig.rows("v")
+    assert len(set(rig.offsets())) == 1
+    assert len(rig.store.periods) == 1
+    assert [round((row.time - rows[0].time) / timescale, 3) for row in rows] == list(range(0, 20, 2))
+    assert all(abs(before.time + before.duration - after.time) <= 1 for before, after in pairwise(rows))
+    assert "ENCODERS_OUT_OF_SYNC" not in rig.codes()
 
 
 def test_another_header_is_taken_once_the_old_source_is_silent() -> None:
