@@ -81,6 +81,8 @@ class TrackLine(msgspec.Struct):
     """Start of the last published row."""
     last_size: int = 0
     """Its bytes, none of a gap."""
+    begun: int | None = None
+    """Start of the last published fragment."""
     config: int | None = None
     """Configuration of the last published fragment."""
     offset_s: int | None = None
@@ -265,6 +267,7 @@ class TrackLine(msgspec.Struct):
     def published(self, fragment: Fragment) -> None:
         """Moves the edge past a fragment."""
         self.remove(fragment)
+        self.begun = fragment.time
         self.last_time, self.edge, self.last_size = fragment.time, fragment.end, fragment.size
         if fragment.config != self.config:
             self.held_ns, self.candidate, self.candidate_ns = 0, None, 0

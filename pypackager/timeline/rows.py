@@ -122,7 +122,19 @@ def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period:
     start = from_ns(slot.start_ns, scale)
     begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
     end = from_ns(slot.end_ns, scale)
-    return begin, min(end, line.waiting[0].time) if line.waiting else _own_end(line, begin, end)
+    if line.waiting:
+        return begin, min(end, line.waiting[0].time)
+    pictures_under_sound = line.info.kind == "video" and slot.leader.info.kind == "audio"
+    return begin, _key_frame(line, begin, end) if pictures_under_sound else _own_end(line, begin, end)
+
+
+def _key_frame(line: TrackLine, begin: int, end: int) -> int:
+    """Where a gap of pictures up to the end of a slot of sound ends: sound that is cut at a key frame may end a frame behind it."""
+    if line.begun is None or not line.usual_ns:
+        return end
+    usual = from_ns(line.usual_ns, line.info.timescale)
+    due = line.begun + (end - line.begun + usual // 2) // usual * usual
+    return due if due > begin and abs(due - end) <= line.tolerance else end
 
 
 def _is_hole(line: TrackLine, begin: int, end: int) -> bool:

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from pypackager.model.records import FLAG_GAP, Measured
-from tests.helpers.merge_rig import SOUND, Pair, border, frames, picture, whole
+from tests.helpers.merge_rig import SOUND, VIDEO, Pair, border, frames, picture, whole
+from tests.helpers.timeline_rig import Chunk
 
 
 def begun() -> Pair:
@@ -127,6 +128,31 @@ def test_sound_that_is_cut_a_frame_or_two_apart_is_listed_by_the_frame(more: int
     assert rows[-1][1] in (border(114), border(114) + more)
     assert all(before[1] == after[0] for before, after in pairwise(rows)), rows
     assert len(pair.rig.store.periods) == 1
+
+
+def test_a_gap_of_pictures_under_sound_alone_ends_where_their_key_frame_is_due() -> None:
+    pair = begun()
+    for kind in ("video", "audio"):
+        pair.rig.disconnect(pair.conns["secondary", kind])
+    # The pictures break off, are back before the sound does, and go on at their next key frame.
+    pair.rig.wait(0.8)
+    pair.send("primary", "video", Chunk(1, 104 * VIDEO, 63_000, partial=True))
+    for kind in ("video", "audio"):
+        pair.rig.disconnect(pair.conns["primary", kind])
+        pair.conns["primary", kind] = pair.connect("primary", kind, 104.8)
+        pair.rig.wait(0.6)
+    pair.send("primary", "audio", frames(border(104) + 51, border(106)))
+    pair.rig.wait(1)
+    for second in (106, 108):
+        pair.rig.wait(1)
+        for kind, chunk in (("video", picture(second)), ("audio", whole(second))):
+            pair.send("primary", kind, chunk)
+        pair.rig.wait(1)
+    pair.rig.wait(4)
+    rows = pair.rig.rows("video")
+    (gap,) = (row for row in rows if row.flags & FLAG_GAP)
+    assert gap.time + gap.duration == 106 * VIDEO < border(106) * 1024 * VIDEO // SOUND
+    assert [row.time // VIDEO for row in rows if row.time > gap.time] == [106, 108]
 
 
 def test_what_two_sources_break_off_at_once_is_as_long_as_the_longer_one() -> None:

@@ -270,6 +270,32 @@ def test_two_rtmp_publishers_on_one_url_are_merged() -> None:
     assert sum(bool(row.flags & FLAG_PERIOD) for row in rows) == 1
 
 
+@pytest.mark.parametrize("shift_ms", [100, 300, 700, 1000, 1900])
+def test_two_rtmp_publishers_on_one_url_that_are_not_synchronised_follow_one_another(shift_ms: int) -> None:
+    rig, shift = Rig("rtmp", "utc"), shift_ms * VIDEO // 1000
+    one = rig.connect(layer(""), stream="v")
+    first = rig.timeline.place(one, 0, 1000, rig.now)
+    for start in range(0, 8, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    two = rig.connect(layer(""), stream="v")
+    assert rig.timeline.place(two, 8000, 1000, rig.now) == first
+    for start in range(8, 20, 2):
+        rig.wait(2 - shift_ms / 1000)
+        rig.send(one, gop(start))
+        rig.wait(shift_ms / 1000)
+        rig.send(two, Chunk(1, start * VIDEO + shift, GOP))
+    rig.disconnect(one)
+    for start in range(20, 30, 2):
+        rig.wait(2)
+        rig.send(two, Chunk(1, start * VIDEO + shift, GOP))
+    rig.wait(5)
+    rows = [row for row in rig.rows("v") if not row.flags & FLAG_GAP]
+    # No mixture: all of the first one, then all of the other.
+    assert [row.time - rows[0].time for row in rows] == [n * GOP for n in range(10)] + [n * GOP + shift for n in range(10, 15)]
+    assert ("DISCONTINUITY" in rig.codes()) != ("TRACK_GAP" in rig.codes())
+
+
 @pytest.mark.parametrize("where", ["beside it", "on the other side", "after it"])
 @pytest.mark.parametrize("timescale", [90_000, 44_100])
 def test_a_connection_whose_counter_has_wrapped_is_on_the_timeline_of_one_from_before(where: str, timescale: int) -> None:
