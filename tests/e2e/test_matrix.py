@@ -72,8 +72,7 @@ def survive(directory: Path, plans: Sequence[Plan], seed: int) -> list[matrix.Ou
     return outcomes
 
 
-# Over RTMP some runs still lose a fragment, or DASH its first one (docs/howto/encoders.md): that is to be mended, and not yet kept.
-@pytest.mark.parametrize("protocol", ["fmp4", pytest.param("rtmp", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_fault_on_every_set_up(protocol: Protocol, tmp_path: Path) -> None:
     seed = seed_of(16)
     chance = random.Random(f"{seed} {protocol}")
@@ -87,13 +86,13 @@ def test_every_fault_on_every_set_up(protocol: Protocol, tmp_path: Path) -> None
 
 
 @pytest.mark.netns
-@pytest.mark.parametrize("protocol", ["fmp4", pytest.param("rtmp", marks=pytest.mark.soak)])
-def test_a_cable_is_pulled(protocol: Protocol, tmp_path: Path) -> None:
+def test_a_cable_is_pulled(tmp_path: Path) -> None:
     assert allowed(), "network namespaces need root: run as root, or leave these tests out by -m 'not netns'"
     seed = seed_of(17)
     chance = random.Random(seed)
     plans = [
-        drawn(f"{name}-{protocol}", SET_UPS[name], protocol, [("down",), ("down", "down")], chance) for name in ("b", "c", "active")
+        drawn(f"{name}-{protocol}", SET_UPS[name], protocol, [("down",), ("down", "down")], chance)
+        for protocol in PROTOCOLS for name in ("b", "c", "active")
     ]  # fmt: skip
     lone = drawn("alone", SINGLE, "fmp4", [("down",), ("down",)], chance)
     survive(tmp_path, [*plans, lone], seed)
