@@ -14,8 +14,15 @@ from pypackager.timeline.pending import TrackLine
 from pypackager.timeline.times import rescale
 
 
-def fitted(line: TrackLine, chunk: Chunk, time: int, end: int) -> Chunk:
+def fitted(line: TrackLine, chunk: Chunk, time: int, end: int, least: int | None = None) -> Chunk:
     """What of a chunk at [time, end) is behind the published edge and between the fragments that wait; all of it when nothing is.
+
+    Args:
+        line: its track.
+        chunk: of sound, or pictures, which are left as they are.
+        time: where it starts on the timeline.
+        end: where it ends.
+        least: nothing of it that is before this is wanted.
 
     Raises:
         OSError: its bytes wait in a file that cannot be read.
@@ -26,6 +33,8 @@ def fitted(line: TrackLine, chunk: Chunk, time: int, end: int) -> Chunk:
     begin, last = time, end
     if line.segment is not None and line.edge is not None and begin < line.edge - half and line.edge < last - half:
         begin = line.edge
+    if least is not None and begin < least - half and least < last - half:
+        begin = least
     for fragment in line.waiting:
         if fragment.held:
             continue

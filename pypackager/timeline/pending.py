@@ -105,6 +105,8 @@ class TrackLine(msgspec.Struct):
     """From when to when, behind a hole, it has gone on without a key frame (output time in nanoseconds)."""
     keyless: bool = False
     """It has had no key frame for long, and is taken as it is."""
+    frame: int = 0
+    """Ticks of a frame of sound, as far as it is known; 0 of pictures."""
     misaligned: bool = False
     """Its fragments start elsewhere than the reference's: it is never waited for."""
     stale: tuple[int, int] | None = None

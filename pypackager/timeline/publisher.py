@@ -9,6 +9,7 @@ import msgspec
 from pypackager.model.records import FLAG_GAP, Peak, Row, TargetRaised
 from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot
 from pypackager.timeline.feeds import Feed, Now
+from pypackager.timeline.outage import slots_of
 from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.periods import differ, held_back, hole_ns, opens_period
 from pypackager.timeline.ports import Alert, Options, Store
@@ -98,6 +99,11 @@ class Publisher:
     def _publish(self, slot: Slot, now: Now) -> None:
         lines = list(self._lines.values())
         new_period = self.rhythm is None or opens_period(slot, self.last_end_ns, lines, self.period)
+        if new_period and self.rhythm is not None and self.last_end_ns is not None:
+            gaps = slots_of(slot, self.last_end_ns, lines, self.rhythm, self.period)
+            for gap in gaps:
+                self._list(gap, lines, self.rhythm, now, new_period=False)
+            new_period = not gaps
         if not new_period and not self._hold_back(slot, lines):
             return
         if self.rhythm is None:
@@ -115,10 +121,16 @@ class Publisher:
             for line in slot.missing:
                 line.retired = not line.feeds
             slot.missing = [line for line in slot.missing if not line.retired]
-        opens, closes = self.rhythm.place(slot.start_ns, slot.end_ns, slot.head.index, period=new_period, turns=turns(slot, lines))
-        self._raise_target(self.rhythm, slot)
-        self._measure_peaks(slot, self.rhythm.rhythm.target_duration_s * SECOND_NS)
-        rows = rows_of(slot, lines, self.rhythm, self.period, closes=closes, new_period=new_period)
+        self._list(slot, lines, self.rhythm, now, new_period=new_period)
+
+    def _list(self, slot: Slot, lines: Sequence[TrackLine], rhythm: Segmenter, now: Now, *, new_period: bool) -> None:
+        """Publishes the rows of a slot, in a period that is open."""
+        index = slot.head.index if slot.members else -1
+        opens, closes = rhythm.place(slot.start_ns, slot.end_ns, index, period=new_period, turns=turns(slot, lines))
+        if slot.members:
+            self._raise_target(rhythm, slot)
+            self._measure_peaks(slot, rhythm.rhythm.target_duration_s * SECOND_NS)
+        rows = rows_of(slot, lines, rhythm, self.period, closes=closes, new_period=new_period)
         self._warn(slot, rows)
         if opens and self._store.roll_due(now.utc_ns):
             self._store.roll(now.utc_ns)

@@ -81,7 +81,7 @@ class Segmenter:
             turns: a gap begins or ends with it.
         """
         per_segment = self.rhythm.fragments_per_segment
-        position = index if index >= 0 else self._position(start_ns)
+        position = index if index >= 0 else self.position(start_ns)
         if not self._openings:
             number, opens = max(position // per_segment, self._first), True
         else:
@@ -90,7 +90,7 @@ class Segmenter:
                 period
                 or turns
                 # Where fragments are shorter than the operator says, several begin at one place of the grid.
-                or (position % per_segment == 0 and (index >= 0 or position != self._position(opened_ns)))
+                or (position % per_segment == 0 and (index >= 0 or position != self.position(opened_ns)))
                 or self._count >= per_segment
                 or (index < 0 and rounded_seconds(end_ns - opened_ns) > self.rhythm.target_duration_s)
             )
@@ -105,7 +105,7 @@ class Segmenter:
         self._count += 1
         return opens, self._count >= per_segment or (index >= 0 and (index + 1) % per_segment == 0)
 
-    def _position(self, start_ns: int) -> int:
+    def position(self, start_ns: int) -> int:
         """The place of a time on the grid of intervals."""
         interval = self.rhythm.interval_ns
         # An eighth of the interval keeps a key frame that a rounding put just before its grid point on that point.

@@ -16,6 +16,7 @@ import msgspec
 
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, Row
 from pypackager.timeline.edge import MISALIGNED_NS, Slot
+from pypackager.timeline.outage import frame_border
 from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
 from pypackager.timeline.rhythm import Segmenter, rounded_seconds
 from pypackager.timeline.times import from_ns
@@ -122,6 +123,8 @@ def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period:
     start = from_ns(slot.start_ns, scale)
     begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
     end = from_ns(slot.end_ns, scale)
+    if not slot.members:
+        end = frame_border(line, begin, end, slot.start_ns)
     if line.waiting:
         return begin, min(end, line.waiting[0].time)
     pictures_under_sound = line.info.kind == "video" and slot.leader.info.kind == "audio"

@@ -20,6 +20,7 @@ from pypackager.timeline.fitting import fitted
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
 from pypackager.timeline.indexes import contradiction
 from pypackager.timeline.order import place
+from pypackager.timeline.outage import sound_begins
 from pypackager.timeline.pace import Pace
 from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
 from pypackager.timeline.ports import Alert, Options, Store
@@ -293,7 +294,9 @@ class Timeline:
         if any(clock.passive for clock in self.clocks.all):
             return sight
         try:
-            chunk = fitted(sight.line, sight.chunk, time, end)
+            rhythm = self.publisher.rhythm
+            least = None if rhythm is None else sound_begins(sight.line, time, rhythm)
+            chunk = fitted(sight.line, sight.chunk, time, end, least)
         except OSError as error:
             self._alert("DISK_WRITE_FAILED", f"fragment at {time} cannot be read back: {error}", sight.line.info.id)
             return sight

@@ -123,6 +123,7 @@ class Tracks:
                 return None
             self._add(track_id, header, chunk, feeds, edge_ns)
         line = self.lines[track_id]
+        line.frame = header.frame_ticks
         if number not in feed.placed:
             # Once for a connection: where several send under one name, the place would change hands with every chunk.
             feed.placed.add(number)

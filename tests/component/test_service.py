@@ -35,8 +35,10 @@ V3 = tuple(f"ts3/{track}.m3u8" for track in TRACKS[:2])
 class Site(ChannelNode):
     """The channel in one data centre, with a clock, a network and accidents of its own."""
 
-    def __init__(self, directory: Path, seed: int, **settings: Any) -> None:
+    def __init__(self, directory: Path, seed: int, *, frame: int = 960, **settings: Any) -> None:
+        """`frame`: ticks of one of sound; it has borders where pictures have them, or else begins with the first frame behind."""
         directory.mkdir()
+        self.frame = frame
         super().__init__(directory, programs=(msgspec.structs.replace(SHOW, archive_window="5m"),))
         self.config = msgspec.structs.replace(self.config, **settings)
         self.channel.close()
@@ -52,7 +54,7 @@ class Site(ChannelNode):
             self.open[name] = self.conns
             self.channel.open_feed(self.conns, "primary", name)
             found = (
-                audio_header(1, codec_private=ASC, name="audio", bitrate=RATES[name], frame_ticks=1024)
+                audio_header(1, codec_private=ASC, name="audio", bitrate=RATES[name], frame_ticks=self.frame)
                 if name == "sound"
                 else Header(1, "video", codec_private=AVCC, name="video", bitrate=RATES[name], width=RATES[name] // 3000)
             )
@@ -65,25 +67,34 @@ class Site(ChannelNode):
             self.channel.close_feed(conn)
         self.open.clear()
 
-    def push(self, slots: Sequence[int], *, without: Sequence[str] = (), late_s: float = 0) -> None:
-        """Fragments in real time, `late_s` behind the clock, of the streams in any order; every now and then those of two slots at once."""
+    def push(self, slots: Sequence[int], *, without: Sequence[str] = (), late_s: float = 0, early: int = 0) -> None:
+        """Fragments in real time, `late_s` behind the clock, of the streams in any order; every now and then those of two slots at once.
+
+        The first of sound begins `early` frames too early.
+        """
         waiting: list[int] = []
         for slot in slots:
             waiting.append(slot)
             ended_ns = (START_S + GOP_S * (slot + 1)) * SECOND_NS
             self.wait(max(0.0, (ended_ns - self.now.utc_ns) / SECOND_NS + late_s))
             if slot == slots[-1] or self.chance.random() < 0.8:
-                self._deliver(waiting, without)
+                self._deliver(waiting, without, slots[0], early)
                 waiting.clear()
 
-    def _deliver(self, slots: Sequence[int], without: Sequence[str]) -> None:
+    def _deliver(self, slots: Sequence[int], without: Sequence[str], first: int, early: int) -> None:
         for name in self.chance.sample(list(RATES), len(RATES)):
             for slot in slots:
                 if name in without:
                     continue
                 scale = 48_000 if name == "sound" else VIDEO
                 size = RATES[name] * GOP_S // 8 + slot % 3
-                chunk = Stored(1, (START_S + GOP_S * slot) * scale, GOP_S * scale, scale, size=size)
+                frame = self.frame if name == "sound" else 1
+                begin, end = (-(-(START_S + GOP_S * at) * scale // frame) * frame for at in (slot, slot + 1))
+                samples = (end - begin) // frame if name == "sound" else 50
+                if name == "sound" and slot == first:
+                    size += early * size // samples
+                    begin, samples = begin - early * frame, samples + early
+                chunk = Stored(1, begin, end - begin, scale, size=size, samples=samples)
                 self.channel.chunk(self.open[name], cast(Any, chunk))
                 if self.chance.random() < 0.5:
                     self.channel.advance()
@@ -214,8 +225,47 @@ def test_numbers_agree_again_behind_what_one_has_lost(lost: range, per_segment: 
             # What is lost as a whole is a gap at the place, and of the name, of what the other has.
             assert not gap or (length, name) == ours[number][1:], path
         assert max(float(length) for _, length, _ in theirs.values()) <= per_segment * GOP_S
-        assert there.text(path).count("#EXT-X-DISCONTINUITY\n") == 1
+        # What is of whole segments is gaps and nothing else: players that are moved here take no playlist with another discontinuity.
+        whole = not any((START_S // GOP_S + place) % per_segment for place in (lost.start, lost.stop))
+        assert there.text(path).count("#EXT-X-DISCONTINUITY\n") == (0 if whole else 1)
     for name, times in there.media_times().items():
+        assert here.media_times()[name] > times
+
+
+@pytest.mark.parametrize("early", [0, 2])
+@pytest.mark.parametrize("again", [False, True], ids=["encoders", "daemon"])
+@pytest.mark.parametrize(("per_segment", "lost"), [(1, range(13, 30)), (3, range(11, 29))])
+def test_an_outage_of_whole_segments_is_told_in_the_names_of_the_other_side(
+    per_segment: int, lost: range, again: bool, early: int, tmp_path: Path
+) -> None:  # fmt: skip
+    """Players that know the playlist of one side go on with the other's: no number has another name, length, date or discontinuity.
+
+    An encoder that is back may begin with some frames of sound that stand before its pictures.
+    """
+    here, there = (Site(tmp_path / name, 5, frame=1024, fragments_per_segment=per_segment) for name in ("here", "there"))
+    assert not any((START_S // GOP_S + place) % per_segment for place in (lost.start, lost.stop))
+    here.encoders()
+    here.push(range(60))
+    there.encoders()
+    there.push(range(lost.start))
+    there.gone()
+    if again:
+        there.restart()
+    there.wait(len(lost) * GOP_S)
+    there.encoders()
+    there.push(range(lost.stop, 60), early=early)
+    for path in PLAYLISTS:
+        ours, theirs = here.text(path), there.text(path)
+        assert theirs.count("#EXT-X-GAP\n") == len(lost) // per_segment, path
+        # Of headers and dates a gap says none, and what is behind it says them once more.
+        plain = [re.sub(r"#EXT-X-(GAP|PROGRAM-DATE-TIME.*|MAP.*)\n", "", text) for text in (ours, theirs)]
+        assert plain[0] == plain[1], path
+        dates = [dict(re.findall(r"DATE-TIME:(\S+)\n(?:#EXT-X-GAP\n)?#EXTINF:\S+\n(\S+)", text)) for text in (ours, theirs)]
+        assert dates[0].items() <= dates[1].items(), path
+    periods = [re.findall(r"<Period .*?>", site.text("manifest.mpd")) for site in (here, there)]
+    assert periods[0] == periods[1]
+    for name, times in there.media_times().items():
+        assert len(here.media_times()[name] - times) == len(lost), name
         assert here.media_times()[name] > times
 
 

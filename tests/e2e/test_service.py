@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -101,6 +102,59 @@ def test_players_are_moved_in_mid_play(formats: tuple[str, ...], tmp_path: Path)
             assert daemon.running() == alive
         served = served_in_turn(service)
         assert served == [0, 1, 0, 1], served
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.xdist_group("browser")
+@pytest.mark.parametrize(
+    "formats",
+    [("hls", "shaka-hls"), pytest.param(("ts", "dash", "shaka-dash", "smooth"), marks=pytest.mark.soak)],
+    ids="+".join,
+)
+def test_players_are_moved_to_the_side_that_had_an_outage(formats: tuple[str, ...], tmp_path: Path) -> None:
+    """The encoder of one data centre is killed and comes back; then viewers are moved there, and away again."""
+    source = material(EVENT)
+    with ExitStack() as stack:
+        made = Channel("news", program="stopped", settings="fragments_per_segment = 1")
+        here, there = (stack.enter_context(running_daemon(tmp_path / name, made, unjudged="an encoder is killed")) for name in "ab")
+        began = border()
+        stack.enter_context(push_in_step(here.ingest("news"), source, tmp_path / "a.log", began))
+        killed = stack.enter_context(push_in_step(there.ingest("news"), source, tmp_path / "b.log", began))
+        for daemon in (here, there):
+            daemon.wait_for(daemon.origin("preview/news.isml/manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF", 40)
+            daemon.reload("news", program="running")
+            daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF", 40)
+        service = stack.enter_context(running_service(tmp_path / "service", *(daemon.port("origin") for daemon in (here, there))))
+        browser = stack.enter_context(chromium())
+        time.sleep(8)
+        killed.kill()
+        players = {name: stack.enter_context(watch(browser, service.url(f"play/news?muted=1&format={name}"))) for name in formats}
+        for player in players.values():
+            player.wait_until_playing()
+        time.sleep(8)
+        second = int(time.time() - began) // 2 * 2 + 4
+        time.sleep(began + second - time.time())
+        stack.enter_context(push_in_step(there.ingest("news"), source, tmp_path / "b2.log", began, start=second))
+        # It has media again, and what it lost is in the playlists that players know.
+        wait_until(lambda: lists_gaps(there), "the outage is not listed", 20)
+        time.sleep(4)
+        service.move(1)
+        timer = threading.Timer(18.0, lambda: service.move(0))
+        stack.callback(timer.cancel)
+        timer.start()
+        assert_all_play(players, 30)
+        served = served_in_turn(service)
+        assert served == [0, 1, 0], served
+
+
+def lists_gaps(daemon: Daemon) -> bool:
+    """Whether a playlist of pictures tells of an outage, and of what came behind it."""
+    master = daemon.presentation("news", "manifest(format=m3u8-cmaf)")
+    names = [line for line in daemon.fetch(master).decode().splitlines() if line and not line.startswith("#")]
+    told = daemon.fetch(urljoin(master, names[0])).decode().split("#EXTINF")
+    # A segment's tags stand before its EXTINF, behind the name of the one before.
+    gaps = ["#EXT-X-GAP\n" in text for text in told[:-1]]
+    return any(gaps) and not gaps[-1]
 
 
 def test_gstreamer_is_moved_in_mid_play(tmp_path: Path) -> None:
