@@ -93,7 +93,8 @@ def _row(name: str, protocol: str, outcomes: Sequence[matrix.Outcome], seed: int
     longest = max(outcome.longest_hole for outcome in hit)
     mine, lone = (_lags([one for one in outcomes if (one.plan.set_up is SINGLE) == single]) for single in (False, True))
     added = tuple(one - other for one, other in zip(mine, lone, strict=False))
-    lags = [f"{lag[n]:.2f} s" if lag else UNMEASURED for lag in (mine, lone, added) for n in (0, 1)]
+    # A difference that is rounded to nothing has no sign.
+    lags = [f"{round(lag[n], 2) + 0.0:.2f} s" if lag else UNMEASURED for lag in (mine, lone, added) for n in (0, 1)]
     reconnects = sum(outcome.reconnects for outcome in hit)
     cells = [name, protocol, f"{survived} / {injected}", f"{longest:.2f} s", *lags, str(reconnects), str(seed)]
     return dict(zip(_HEADING, cells, strict=True))

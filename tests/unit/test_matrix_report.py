@@ -51,6 +51,11 @@ def test_added_latency_is_what_one_encoder_on_one_path_has_less() -> None:
     ]  # fmt: skip
 
 
+def test_nothing_is_added_without_a_sign() -> None:
+    matrix_report.write_row("b", "fmp4", [outcome(SET_UPS["b"], [1.001], hits=FOUR), outcome(SINGLE, [1.003])], 7)
+    assert rows()[0]["added, median"] == "0.00 s"
+
+
 def test_a_lane_without_samples_says_so() -> None:
     matrix_report.write_row("b", "fmp4", [outcome(SET_UPS["b"], [1.0], hits=FOUR), outcome(SINGLE, [])], 7)
     assert [rows()[0][head] for head in ("lag, median", "one path, median", "added, median")] == ["1.00 s", "-", "-"]
