@@ -60,6 +60,8 @@ class Fragment(msgspec.Struct):
     """The store has it, and has not said yet what became of it."""
     lost: bool = False
     """The disk did not take it: it is a gap, unless it comes again before it is published."""
+    broken: bool = False
+    """Its source broke off behind it. Of sound that leaves a fragment that is whole, and shorter."""
 
     def covers(self, time: int, slack: int) -> bool:
         """Whether what starts at a time is in it."""
@@ -83,6 +85,8 @@ class TrackLine(msgspec.Struct):
     """Its bytes, none of a gap."""
     begun: int | None = None
     """Start of the last published fragment."""
+    broken: bool = False
+    """Its source broke off behind it."""
     config: int | None = None
     """Configuration of the last published fragment."""
     offset_s: int | None = None
@@ -270,7 +274,7 @@ class TrackLine(msgspec.Struct):
         """Moves the edge past a fragment."""
         self.remove(fragment)
         self.begun = fragment.time
-        self.last_time, self.edge, self.last_size = fragment.time, fragment.end, fragment.size
+        self.last_time, self.edge, self.last_size, self.broken = fragment.time, fragment.end, fragment.size, fragment.broken
         if fragment.config != self.config:
             self.held_ns, self.candidate, self.candidate_ns = 0, None, 0
         self.held_ns += self.ns(fragment.duration)

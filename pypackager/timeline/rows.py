@@ -42,9 +42,9 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: i
         before = len(rows)
         holes = [_hole(line, slot, fragments, new_period=new_period, in_new_period=line.period != period)]
         # A fragment that waited to grow is listed with what came behind it.
-        holes += [(before.end, after.time) for before, after in pairwise(fragments)]
+        holes += [_between(line, one.end, other.time, one.broken) for one, other in pairwise(fragments)]
         for n, (begin, end) in enumerate(holes):
-            if end > begin > line.last_time and (not n or _is_hole(line, begin, end)):
+            if end > begin > line.last_time:
                 for first, last in _parts(line, slot, rhythm, begin, end):
                     rows.append(row_of(line, rhythm, period, first, last - first, FLAG_GAP))
                     line.last_time, line.edge, line.last_size = first, last, 0
@@ -117,9 +117,9 @@ def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period:
     scale = line.info.timescale
     if fragments:
         begin, end = line.edge, fragments[0].time
-        if begin is None or line.segment is None or in_new_period or not _is_hole(line, begin, end):
+        if begin is None or line.segment is None or in_new_period:
             return 0, 0
-        return begin, end
+        return _between(line, begin, end, line.broken)
     start = from_ns(slot.start_ns, scale)
     begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
     end = from_ns(slot.end_ns, scale)
@@ -140,9 +140,13 @@ def _key_frame(line: TrackLine, begin: int, end: int) -> int:
     return due if due > begin and abs(due - end) <= line.tolerance else end
 
 
-def _is_hole(line: TrackLine, begin: int, end: int) -> bool:
-    """Whether what is missing is listed as a gap: of sound a frame is, since durations have to add up; pictures may be shown for longer."""
-    return line.ns(end) - line.ns(begin) >= (ROUNDING_NS if line.info.kind == "audio" else MISALIGNED_NS)
+def _between(line: TrackLine, begin: int, end: int, broken: bool) -> tuple[int, int]:
+    """What of a hole between two fragments is listed as a gap: all of it or nothing. Behind sound that a source broke off, every frame is.
+
+    An encoder that goes on leaves out a frame at times (a playlist's seam): players play over it, a gap would cost them a whole segment.
+    """
+    least_ns = ROUNDING_NS if broken and line.info.kind == "audio" else MISALIGNED_NS
+    return (begin, end) if line.ns(end) - line.ns(begin) >= least_ns else (0, 0)
 
 
 def _own_end(line: TrackLine, begin: int, end: int) -> int:

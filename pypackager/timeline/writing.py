@@ -52,10 +52,8 @@ class Writing:
         # Of sound every frame is whole: what is missing behind the last shows by its length.
         partial = chunk.partial and header.kind == "video"
         flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if partial else 0)
-        fragment = Fragment(
-            time, end - time, config, flags, chunk.size, clock.offset_s, partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk],
-            offset=clock.offset(line.info.timescale),
-        )  # fmt: skip
+        what = time, end - time, config, flags, chunk.size, clock.offset_s, partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk]
+        fragment = Fragment(*what, offset=clock.offset(line.info.timescale), broken=chunk.partial)
         line.insert(fragment)
         if header.kind != "video" or not may_grow(line, fragment, self._interval_ns()):
             self.finish(line, fragment)

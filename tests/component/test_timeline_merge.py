@@ -167,17 +167,21 @@ def test_what_two_sources_break_off_at_once_is_as_long_as_the_longer_one() -> No
     assert pair.sound()[-1] == (border(104), border(104) + 50)
 
 
-def test_a_frame_of_sound_that_nobody_has_is_a_gap() -> None:
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_frame_of_sound_that_nobody_has_is_a_gap_where_sources_broke_off(broken: bool) -> None:
     pair = begun()
     for second in (104, 106):
         for side in ("primary", "secondary"):
             pair.send(side, "video", picture(second))
-            pair.send(side, "audio", frames(border(second) + (second == 106), border(second + 2)))
+            lost = second == 106
+            pair.send(side, "audio", frames(border(second) + lost, border(second + 2), partial=broken and not lost))
         pair.rig.wait(2)
     pair.both(108)
     pair.rig.wait(4)
     gaps = [(row.time // 1024, row.duration // 1024) for row in pair.rig.rows("audio") if row.flags & FLAG_GAP]
-    assert gaps == [(border(106), 1)]
+    # A frame that an encoder leaves out while it goes on is no gap: that would take a segment of its own in all tracks.
+    assert gaps == ([(border(106), 1)] if broken else [])
+    assert broken or [row.segment for row in pair.rig.rows("video")] == [row.segment for row in pair.rig.rows("audio")]
     assert not any(row.flags & FLAG_GAP for row in pair.rig.rows("video"))
 
 
