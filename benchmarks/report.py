@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.processes import machine, versions
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-_HEAD = "# Results\n\nWritten by `make bench` and `make bench-system`: do not edit by hand.\n"
+_HEAD = "# Results\n\nWritten by `make bench` and the `make bench-…` beside it: do not edit by hand.\n"
 
 
 def write_section(name: str, title: str, body: str) -> None:

@@ -71,11 +71,7 @@ class NginxRtmp:
         nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin") or "nginx"
         process = subprocess.Popen([nginx, "-c", str(config), "-p", str(work)], stdin=subprocess.DEVNULL)
         try:
-            deadline = time.monotonic() + 10
-            while not _listens(port):
-                assert process.poll() is None, f"nginx ended: {(work / 'error.log').read_text()[-1000:]}"
-                assert time.monotonic() < deadline, "nginx does not listen"
-                time.sleep(0.1)
+            wait_until_listening(process, port, work)
             yield process.pid, f"rtmp://127.0.0.1:{port}/bench"
         finally:
             process.terminate()
@@ -84,6 +80,15 @@ class NginxRtmp:
     @staticmethod
     def _module() -> Path | None:
         return next((path for path in _MODULES if path.exists()), None)
+
+
+def wait_until_listening(process: subprocess.Popen[bytes], port: int, work: Path) -> None:
+    """Waits until nginx, whose error log is in `work`, listens; raises AssertionError when it ends instead."""
+    deadline = time.monotonic() + 10
+    while not _listens(port):
+        assert process.poll() is None, f"nginx ended: {(work / 'error.log').read_text()[-1000:]}"
+        assert time.monotonic() < deadline, "nginx does not listen"
+        time.sleep(0.1)
 
 
 def _listens(port: int) -> bool:

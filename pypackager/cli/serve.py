@@ -15,6 +15,7 @@ from pypackager.control.database import peek
 from pypackager.control.registry import FILE
 from pypackager.runtime.allocator import keep_memory
 from pypackager.runtime.daemon import Daemon
+from pypackager.runtime.descriptors import allow_descriptors
 from pypackager.runtime.logs import configure_logs
 
 
@@ -38,5 +39,6 @@ def run(options: argparse.Namespace) -> int:
         return 0
     configure_logs(config.log, verbose=options.verbose)
     keep_memory()
+    allow_descriptors()
     run_to_end(Daemon(config, reload=lambda: load_config(options.config)).run)
     return 0

@@ -131,6 +131,8 @@ class Tuning(_Table, frozen=True):
     """Native threads that answer players; 0: the application answers everything by itself."""
     front_cache: Annotated[int, Meta(ge=1_048_576)] = 16_777_216
     """Bytes of segments that are kept for viewers who ask for the same."""
+    front_connections: Annotated[int, Meta(ge=16)] = 32_768
+    """Connections of players at once, each streaming endpoint; more wait. Less where the process may not open so many descriptors."""
     disk_reserve: Annotated[int, Meta(ge=0)] = 268_435_456
     """Free bytes below which the oldest of the longest window is trimmed (alert DISK_LOW)."""
 

@@ -20,6 +20,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.origin.app import Origin
 from pypackager.origin.front import serve_front
 from pypackager.origin.serve import serve_origin
+from pypackager.runtime.descriptors import for_viewers
 from pypackager.runtime.tls import Identity
 
 GRACE_S = 1.0
@@ -156,13 +157,14 @@ class Fronts:
             )
         else:
             serve = partial(serve_origin, tls=self._identity.context if front.tls else None)
+        limits = {"graceful_s": GRACE_S, "max_connections": for_viewers(self._tuning.front_connections)}
         try:
             with front.scope:
                 async with trio.open_nursery() as nursery:
                     try:
                         if front.tls:
                             self.demand_certificate(name)
-                        front.addresses = await nursery.start(partial(serve, front.origin, front.binds, log=self._log, graceful_s=GRACE_S))
+                        front.addresses = await nursery.start(partial(serve, front.origin, front.binds, log=self._log, **limits))
                     except PackagerError as error:
                         front.fault = error
                         if self._said.get(name) != error.detail:

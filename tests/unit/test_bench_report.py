@@ -1,0 +1,52 @@
+"""What the benchmarks write down: each its own section of the page, from the outputs of the programs that they run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from benchmarks import delivery, report
+from benchmarks.doorstep import SIZES
+
+WRK = """\
+Running 2s test @ http://127.0.0.1:1/manifest
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.54ms    2.35ms  40.90ms   93.22%
+    Req/Sec    40.84k     6.32k   53.93k    71.67%
+  125477 requests in 3.09s, 288.39MB read
+{}Requests/sec:  40610.22
+Transfer/sec:     93.34MB
+"""
+
+
+def test_answers_are_counted_when_all_are_good() -> None:
+    assert delivery.parse_wrk(WRK.format("")) == 125_477
+    for fault in ("  Non-2xx or 3xx responses: 3\n", "  Socket errors: connect 0, read 0, write 0, timeout 7\n"):
+        with pytest.raises(AssertionError):
+            delivery.parse_wrk(WRK.format(fault))
+
+
+def test_percentiles_are_values_that_came() -> None:
+    values = [float(value) for value in range(200, 0, -1)]
+    assert [delivery.percentile(values, percent) for percent in (50, 99, 100)] == [100.0, 198.0, 200.0]
+    assert delivery.percentile([7.0], 99) == 7.0
+
+
+def test_a_section_takes_the_place_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "RESULTS.md")
+    report.write_section("other", "Other", "kept")
+    for measured in (90_000.0, 110_000.0):
+        rate = delivery.Rate([measured], [50_000.0])
+        result = delivery.Result(dict.fromkeys(SIZES, rate), {1: rate, 5000: rate}, delivery.Idle(1000, 20.0))
+        options = argparse.Namespace(runs=1, seconds=2.0)
+        body = delivery.render(options, {"pypackager": result, "another": result}, delivery.Polls(5000, [0.001, 0.003], 12.0))
+        report.write_section("delivery", "Delivery", body)
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "kept" in text
+    assert "90,000" not in text
+    assert text.count("| another, segment, 90 kB | 110,000 / 110,000 | 50,000 / 50,000 | ≥ 50,000 |") == 1
+    assert "| another, 1,000 idle viewers, anonymous memory | ≤ 500 MB for 20,000 | 21 MB, 21.0 kB each |" in text
+    assert "3.00 ms (median 1.00, most 3.0)" in text
