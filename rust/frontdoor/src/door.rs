@@ -1,6 +1,5 @@
 //! One request: from the shelf, else from the application.
 
-use crate::answer::Answer;
 use crate::audience::Address;
 use crate::conditions::{Asked, accepts_gzip, none_match, parse_range, range_holds};
 use crate::routes::Routes;
@@ -12,8 +11,8 @@ use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{
-    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, TRANSFER_ENCODING,
     USER_AGENT,
 };
 use hyper::http::uri::PathAndQuery;
@@ -79,6 +78,8 @@ pub struct Door {
 
 /// The body of an answer.
 pub enum Answered {
+    /// One piece, until it was taken.
+    One(Option<Bytes>),
     /// What is left of it, piece by piece.
     Whole(VecDeque<Bytes>),
     /// As it comes from the application.
@@ -126,7 +127,7 @@ impl Door {
         peer: IpAddr,
         begun: Instant,
     ) -> Option<Response<Answered>> {
-        let entry = self.shared.shelf.find(&wanted.target)?;
+        let entry = self.shared.shelf.find(&wanted.target, begun)?;
         let policy = self.shared.policy();
         let address = seen(&self.shared.proxies, request.headers(), peer);
         let viewer = match address {
@@ -163,52 +164,45 @@ impl Door {
     /// The answer of an entry; `None` when its plan can't be carried out: the application says why.
     async fn published(&self, entry: &Arc<Entry>, asked: &HeaderMap, head: bool) -> Option<Response<Answered>> {
         let answer = &entry.answer;
-        let wanted = asked.get(RANGE).and_then(|value| value.to_str().ok());
+        let wanted = text_of(asked, &RANGE);
         let gzip = answer.gzip.as_ref().filter(|_| wanted.is_none() && accepts_gzip(text(asked, &ACCEPT_ENCODING)));
-        let etag = if gzip.is_some() { &answer.etag_gzip } else { &answer.etag };
-        let (plain, zipped) = (answer.etag.to_str().unwrap_or(""), answer.etag_gzip.to_str().unwrap_or(""));
-        if asked.get(IF_NONE_MATCH).is_some_and(|value| none_match(value.to_str().unwrap_or(""), plain, zipped)) {
-            let mut response = reply(StatusCode::NOT_MODIFIED, answer, etag, VecDeque::new());
-            response.headers_mut().remove(CONTENT_TYPE);
-            return Some(response);
+        if let Some(known) = asked.get(IF_NONE_MATCH) {
+            let (plain, zipped) = (answer.etag.to_str().unwrap_or(""), answer.etag_gzip.to_str().unwrap_or(""));
+            if none_match(known.to_str().unwrap_or(""), plain, zipped) {
+                return Some(reply(StatusCode::NOT_MODIFIED, answer.unchanged(gzip.is_some()), Answered::One(None)));
+            }
         }
-        let whole = |pieces: VecDeque<Bytes>, size| {
-            let shown = if head { VecDeque::new() } else { pieces };
-            sized(reply(StatusCode::OK, answer, etag, shown), size)
-        };
         if let Some(zipped) = gzip {
-            let pieces = VecDeque::from(zipped.clone());
-            let size = length(&pieces);
-            let mut response = whole(pieces, size);
-            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            return Some(response);
+            let body = if head { Answered::One(None) } else { Answered::pieces(&zipped.pieces) };
+            return Some(reply(StatusCode::OK, zipped.head.clone(), body));
         }
         if let Some(size) = head.then(|| answer.plan.size()).flatten() {
-            return Some(whole(VecDeque::new(), size));
+            return Some(reply(StatusCode::OK, answer.whole(size), Answered::One(None)));
         }
         let Ok(body) = entry.body(&self.shared.shelf).await else {
             self.shared.shelf.forget(entry);
             return None;
         };
         let size = body.len() as u64;
+        let mut fields = answer.whole(size);
         // RFC 9110 14.2: a Range header means something to GET alone.
-        let asked = match wanted {
-            Some(value) if !head && range_holds(asked.get(IF_RANGE).and_then(|v| v.to_str().ok()), plain) => {
+        let part = match wanted {
+            Some(value) if !head && range_holds(text_of(asked, &IF_RANGE), answer.etag.to_str().unwrap_or("")) => {
                 parse_range(value, size)
             }
             _ => Asked::Whole,
         };
-        match asked {
+        match part {
             // Rare, and an error: the application words those.
             Asked::Outside => None,
             Asked::Part { offset, length } => {
                 let part = body.slice(offset as usize..(offset + length) as usize);
-                let mut response = sized(reply(StatusCode::PARTIAL_CONTENT, answer, etag, [part].into()), length);
                 let range = format!("bytes {offset}-{}/{size}", offset + length - 1);
-                response.headers_mut().insert(CONTENT_RANGE, header(&range));
-                Some(response)
+                fields.insert(CONTENT_LENGTH, length.into());
+                fields.insert(CONTENT_RANGE, header(&range));
+                Some(reply(StatusCode::PARTIAL_CONTENT, fields, Answered::One(Some(part))))
             }
-            Asked::Whole => Some(whole([body].into(), size)),
+            Asked::Whole => Some(reply(StatusCode::OK, fields, Answered::One((!head).then_some(body)))),
         }
     }
 
@@ -264,9 +258,17 @@ impl Drop for Flight<'_> {
 }
 
 impl Answered {
+    fn pieces(pieces: &[Bytes]) -> Self {
+        match pieces {
+            [one] => Self::One(Some(one.clone())),
+            all => Self::Whole(all.iter().cloned().collect()),
+        }
+    }
+
     /// Count of bytes, where it is known.
     fn size(&self) -> u64 {
         match self {
+            Self::One(piece) => piece.as_ref().map_or(0, |piece| piece.len() as u64),
             Self::Whole(pieces) => length(pieces),
             Self::Relayed { .. } => 0,
         }
@@ -282,6 +284,7 @@ impl Body for Answered {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match &mut *self {
+            Self::One(piece) => Poll::Ready(piece.take().map(|piece| Ok(Frame::data(piece)))),
             Self::Whole(pieces) => Poll::Ready(pieces.pop_front().map(|piece| Ok(Frame::data(piece)))),
             Self::Relayed { body, .. } => Pin::new(body).poll_frame(context),
         }
@@ -289,6 +292,7 @@ impl Body for Answered {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::One(piece) => piece.is_none(),
             Self::Whole(pieces) => pieces.is_empty(),
             Self::Relayed { body, .. } => body.is_end_stream(),
         }
@@ -296,7 +300,7 @@ impl Body for Answered {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(pieces) => SizeHint::with_exact(length(pieces)),
+            Self::One(_) | Self::Whole(_) => SizeHint::with_exact(self.size()),
             Self::Relayed { body, .. } => body.size_hint(),
         }
     }
@@ -346,7 +350,7 @@ fn unanswered(error: &Unanswered) -> Response<Answered> {
     let body = format!(
         r#"{{"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "{detail}", "code": "ORIGIN_UNAVAILABLE"}}"#
     );
-    let mut response = Response::new(Answered::Whole([body.into()].into()));
+    let mut response = Response::new(Answered::One(Some(body.into())));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -355,25 +359,19 @@ fn unanswered(error: &Unanswered) -> Response<Answered> {
     response
 }
 
-fn reply(status: StatusCode, answer: &Answer, etag: &HeaderValue, body: VecDeque<Bytes>) -> Response<Answered> {
-    let mut response = Response::new(Answered::Whole(body));
+fn reply(status: StatusCode, fields: HeaderMap, body: Answered) -> Response<Answered> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.reserve(answer.headers.len() + 4);
-    for (name, value) in &answer.headers {
-        headers.append(name, value.clone());
-    }
-    headers.insert(ETAG, etag.clone());
+    *response.headers_mut() = fields;
     response
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn length(pieces: &VecDeque<Bytes>) -> u64 {
     pieces.iter().map(|piece| piece.len() as u64).sum()
-}
-
-fn sized(mut response: Response<Answered>, size: u64) -> Response<Answered> {
-    response.headers_mut().insert(CONTENT_LENGTH, size.into());
-    response
 }
 
 fn header(text: &str) -> HeaderValue {

@@ -174,8 +174,8 @@ impl Shelf {
     }
 
     /// What is published at a target.
-    pub fn find(&self, target: &str) -> Option<Arc<Entry>> {
-        self.read().entries.get(target).filter(|entry| !entry.expired(Instant::now())).cloned()
+    pub fn find(&self, target: &str, now: Instant) -> Option<Arc<Entry>> {
+        self.read().entries.get(target).filter(|entry| !entry.expired(now)).cloned()
     }
 
     /// Takes away one entry: its plan can't be carried out any more.

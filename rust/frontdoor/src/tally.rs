@@ -2,7 +2,7 @@
 
 use crate::answer::Kind;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// One answered request.
@@ -50,6 +50,14 @@ pub struct Report {
     pub sums: HashMap<(Kind, u16), Sum>,
 }
 
+/// As they are summed up: there are a handful of kinds and statuses, which are found sooner than a hash is made.
+#[derive(Debug, Default)]
+struct Counted {
+    lines: Vec<Line>,
+    unsaid: u64,
+    sums: Vec<((Kind, u16), Sum)>,
+}
+
 /// Bounds of the latency histogram.
 pub const BOUNDS: [Duration; 10] = [
     Duration::from_millis(1),
@@ -67,33 +75,53 @@ pub const BOUNDS: [Duration; 10] = [
 /// Collects; shared by all connections.
 #[derive(Debug)]
 pub struct Tally {
-    report: Mutex<Report>,
+    counted: Mutex<Counted>,
     max_lines: usize,
 }
 
 impl Tally {
     /// Keeps at most `max_lines` lines between two looks.
     pub fn new(max_lines: usize) -> Self {
-        Self { report: Mutex::default(), max_lines }
+        Self { counted: Mutex::default(), max_lines }
     }
 
     /// Adds one answer.
     pub fn add(&self, kind: Kind, status: u16, bytes: u64, took: Duration, line: impl FnOnce() -> Line) {
-        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = report.sums.entry((kind, status)).or_default();
-        sum.count += 1;
-        sum.bytes += bytes;
-        sum.took += took;
-        sum.within[BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(BOUNDS.len())] += 1;
-        if report.lines.len() < self.max_lines {
-            report.lines.push(line());
+        let mut state = self.state();
+        state.sum((kind, status)).add(bytes, took);
+        if state.lines.len() < self.max_lines {
+            state.lines.push(line());
         } else {
-            report.unsaid += 1;
+            state.unsaid += 1;
         }
     }
 
     /// What came since the last call.
     pub fn take(&self) -> Report {
-        std::mem::take(&mut *self.report.lock().unwrap_or_else(PoisonError::into_inner))
+        let Counted { lines, unsaid, sums } = std::mem::take(&mut *self.state());
+        Report { lines, unsaid, sums: sums.into_iter().collect() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counted {
+    fn sum(&mut self, of: (Kind, u16)) -> &mut Sum {
+        let at = self.sums.iter().position(|(known, _)| *known == of).unwrap_or_else(|| {
+            self.sums.push((of, Sum::default()));
+            self.sums.len() - 1
+        });
+        &mut self.sums[at].1
+    }
+}
+
+impl Sum {
+    fn add(&mut self, bytes: u64, took: Duration) {
+        self.count += 1;
+        self.bytes += bytes;
+        self.took += took;
+        self.within[BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(BOUNDS.len())] += 1;
     }
 }

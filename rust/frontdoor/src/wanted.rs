@@ -41,13 +41,16 @@ impl<'a> Wanted<'a> {
 
 /// Where the viewer is: the peer's address, or what the proxies that are believed say.
 pub fn seen<'a>(proxies: &Proxies, asked: &'a HeaderMap, peer: IpAddr) -> Address<'a> {
-    let lines: Vec<_> = asked.get_all(proxies.field.name()).iter().filter_map(|line| line.to_str().ok()).collect();
-    proxies.told(Some(peer), lines.into_iter()).map_or(Address::Known(peer), Address::of)
+    if !proxies.trusted.allows(peer) {
+        return Address::Known(peer);
+    }
+    let lines = asked.get_all(proxies.field.name()).iter().filter_map(|line| line.to_str().ok());
+    proxies.told(Some(peer), lines).map_or(Address::Known(peer), Address::of)
 }
 
 /// Calls `count` with who asks.
 pub fn introduce<B>(request: &Request<B>, address: Address<'_>, count: impl FnOnce(&Who<'_>)) {
-    let (_, told) = cmcd::split(request.uri().query().unwrap_or(""));
+    let told = request.uri().query().and_then(|query| cmcd::split(query).1);
     let session = told.as_deref().and_then(cmcd::session);
     let session = session.or_else(|| cmcd::session(text(request.headers(), &CMCD_SESSION)));
     count(&Who { session, address, agent: text(request.headers(), &USER_AGENT) });
@@ -61,9 +64,11 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
 /// Whether the endpoint's rules let the front answer by itself.
 pub fn served<B>(policy: &Policy, request: &Request<B>, viewer: Option<IpAddr>) -> bool {
     let asked = request.headers();
-    // RFC 9112 3.2.2: a name in the target has precedence.
-    let host = request.uri().authority().map_or_else(|| text(asked, &HOST), |authority| authority.as_str());
-    policy.judge(&Viewer { address: viewer, host, secret: text(asked, &CDN_SECRET) }).is_ok()
+    // Only what there is a rule for is looked for. RFC 9112 3.2.2: a name in the target has precedence.
+    let named = || request.uri().authority().map_or_else(|| text(asked, &HOST), |authority| authority.as_str());
+    let host = if policy.hosts.is_empty() { "" } else { named() };
+    let secret = policy.secret.as_ref().map_or("", |_| text(asked, &CDN_SECRET));
+    policy.judge(&Viewer { address: viewer, host, secret }).is_ok()
 }
 
 /// Lets the pages of the sites that may read an answer do so, where these are not all.

@@ -22,7 +22,7 @@ use world::{MINUTE, ROOT, World, answer, bytes, read_head, segment};
 fn what_was_published_is_answered_in_every_form() {
     let world = World::new(|_| ());
     world.server.shelf().add(ROOT, "/m", answer(Kind::Manifest, bytes(b"0123456789"), Some(&[b"zip", b"", b"ped"])));
-    let cases: [(&str, &str, &[u8], &[&str]); 9] = [
+    let cases: [(&str, &str, &[u8], &[&str]); 11] = [
         ("GET /m HTTP/1.1", "200 ok", b"0123456789", &["content-length: 10", "etag: \"one\"", "content-type: text/x"]),
         ("HEAD /m HTTP/1.1", "200 ok", b"", &["content-length: 10"]),
         (
@@ -35,7 +35,14 @@ fn what_was_published_is_answered_in_every_form() {
         ("GET /m HTTP/1.1\r\nrange: bytes=2-4", "206 partial content", b"234", &["content-range: bytes 2-4/10"]),
         ("GET /m HTTP/1.1\r\nrange: bytes=2-4\r\nif-range: \"two\"", "200 ok", b"0123456789", &[]),
         ("GET /m HTTP/1.1\r\nif-none-match: \"one-gzip\"", "304 not modified", b"", &["etag: \"one\""]),
+        (
+            "GET /m HTTP/1.1\r\nif-none-match: \"one\"\r\naccept-encoding: gzip",
+            "304 not modified",
+            b"",
+            &["etag: \"one-gzip\""],
+        ),
         ("GET /m HTTP/1.1\r\nif-none-match: \"two\"", "200 ok", b"0123456789", &[]),
+        ("HEAD /m HTTP/1.1\r\nrange: bytes=2-4", "200 ok", b"", &["content-length: 10"]),
         ("GET /m HTTP/1.0", "200 ok", b"0123456789", &[]),
     ];
     for (request, status, expected, fields) in cases {
@@ -43,11 +50,18 @@ fn what_was_published_is_answered_in_every_form() {
         assert!(head.lines().next().expect("a line").ends_with(status), "{request}: {head}");
         assert_eq!(body, expected, "{request}");
         assert!(fields.iter().all(|field| head.contains(field)), "{request}: {head}");
+        // RFC 9110 15.4.5: what describes a body that is not there is left out, and nothing is said twice.
+        let described = head.contains("content-type") || head.contains("content-length");
+        assert_eq!(described, !status.starts_with("304"), "{request}: {head}");
+        let names: Vec<_> =
+            head.lines().skip(1).filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
+        assert!(names.iter().all(|name| names.iter().filter(|other| *other == name).count() == 1), "{request}: {head}");
     }
     assert!(world.questions().is_empty());
     let report = world.server.tally().take();
     assert_eq!(report.lines.len(), cases.len());
-    assert_eq!(report.sums[&(Kind::Manifest, 200)].count, 7);
+    assert_eq!(report.sums[&(Kind::Manifest, 200)].count, 8);
+    assert_eq!(report.sums[&(Kind::Manifest, 304)].count, 2);
     assert_eq!(report.sums[&(Kind::Manifest, 206)].bytes, 3);
     assert_eq!(world.server.shelf().asked(ROOT), ["/m"]);
     assert!(world.server.shelf().asked(ROOT).is_empty());

@@ -55,7 +55,7 @@ impl FrontAnswer {
         };
         let headers = headers.into_iter().map(header).collect::<PyResult<Vec<_>>>()?;
         let (etag, etag_gzip) = (etag.try_into().map_err(|e| bad(&e))?, etag_gzip.try_into().map_err(|e| bad(&e))?);
-        Ok(Self(Answer { kind, headers, etag, etag_gzip, plan: body.0, gzip: gzip.map(Vec::from) }))
+        Ok(Self(Answer::new(kind, headers, etag, etag_gzip, body.0, gzip.map(Vec::from))))
     }
 }
 

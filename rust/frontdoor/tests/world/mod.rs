@@ -107,14 +107,14 @@ pub fn read_answer(stream: &mut impl BufRead) -> (String, Vec<u8>) {
 }
 
 pub fn answer(kind: Kind, plan: Plan, gzip: Option<&[&'static [u8]]>) -> Answer {
-    Answer {
+    Answer::new(
         kind,
-        headers: vec![(CONTENT_TYPE, HeaderValue::from_static("text/x"))],
-        etag: HeaderValue::from_static("\"one\""),
-        etag_gzip: HeaderValue::from_static("\"one-gzip\""),
+        [(CONTENT_TYPE, HeaderValue::from_static("text/x"))],
+        HeaderValue::from_static("\"one\""),
+        HeaderValue::from_static("\"one-gzip\""),
         plan,
-        gzip: gzip.map(|pieces| pieces.iter().copied().map(Bytes::from_static).collect()),
-    }
+        gzip.map(|pieces| pieces.iter().copied().map(Bytes::from_static).collect()),
+    )
 }
 
 pub fn bytes(data: &'static [u8]) -> Plan {
