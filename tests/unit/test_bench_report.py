@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import delivery, report
+from benchmarks import delivery, instructions, report
 from benchmarks.doorstep import SIZES
 
 WRK = """\
@@ -50,3 +50,26 @@ def test_a_section_takes_the_place_of_the_one_before(tmp_path: Path, monkeypatch
     assert text.count("| another, segment, 90 kB | 110,000 / 110,000 | 50,000 / 50,000 | ≥ 50,000 |") == 1
     assert "| another, 1,000 idle viewers, anonymous memory | ≤ 500 MB for 20,000 | 21 MB, 21.0 kB each |" in text
     assert "3.00 ms (median 1.00, most 3.0)" in text
+
+
+def test_instructions_are_kept_by_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "RESULTS.md")
+    for number, sha in enumerate(["a1", "b2", "c3+", "d4", "e5", "f6", "f6", "a7", "b8"]):
+        counts = {"box scan": 1_000 + number} | ({"new path": 7} if number > 6 else {})
+        body = instructions.render(counts, sha, instructions.history(report.read_section("instructions")))
+        report.write_section("instructions", "Instructions", body)
+    rows = [line for line in report.read_section("instructions").splitlines() if line.startswith("| ")]
+    assert rows == [
+        "| path | b2 | d4 | e5 | f6 | a7 | b8 |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| box scan | 1,001 | 1,003 | 1,004 | 1,006 | 1,007 | 1,008 |",
+        "| new path | - | - | - | - | 7 | 7 |",
+    ]
+
+
+def test_what_callgrind_says_is_read() -> None:
+    assert instructions.parse_collected("==9== Events    : Ir\n==9== Collected : 38098\n") == 38_098
+    assert instructions.parse_totals("summary: 5\ntotals: 250\n") == 250
+    for nothing in ("==9== Collected : 0\n", "==9== error\n"):
+        with pytest.raises(AssertionError):
+            instructions.parse_collected(nothing)
