@@ -166,12 +166,20 @@ async def _hold_handlers(
             handlers.cancel_scope.cancel()
 
 
+class _Connection(TCPServer):
+    """Ends when its viewer has gone: Hypercorn's own waits for the end of its idle time, and would hold a place for so long."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
 async def _serve_viewer(
     app: ASGIWrapper, config: Config, context: WorkerContext, log: AccessLog, tls: ssl.SSLContext | None, viewer: ViewerStream
 ) -> None:
     stream = viewer if tls is None else trio.SSLStream(viewer, tls, server_side=True, https_compatible=True)
     try:
-        await TCPServer(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+        await _Connection(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
     except Exception as error:
         # The border of one connection: an error of the protocol library ends that connection, not the server.
         log.exception("connection_failed", detail=repr(error))

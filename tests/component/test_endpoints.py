@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 
-from pypackager.config.schema import StreamingEndpoint
+from pypackager.config.schema import StreamingEndpoint, Tuning
 from tests.component.test_operate import Operator
 from tests.component.test_rest import Api, made
 
@@ -198,3 +199,34 @@ async def test_an_endpoint_by_commands(tmp_path: Path, capsys: pytest.CaptureFix
         assert await life.tell("endpoint delete b") == 0
         assert await life.tell("endpoint show b") == 1
         assert "ENDPOINT_UNKNOWN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("threads", [1, 0])
+async def test_who_comes_beyond_the_connections_of_an_endpoint_waits(tmp_path: Path, threads: int) -> None:
+    life = api(tmp_path, tuning=Tuning(front_connections=16, front_threads=threads))
+    ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with life.running():
+        host, _, port = life.daemon.addresses["origin"][0].rpartition(":")
+        # It keeps its connection.
+        body = (await got(life, "healthz")).content
+        there = [await trio.open_tcp_stream(host, int(port)) for _ in range(15)]
+        for stream in there:
+            await stream.send_all(ask)
+            await _answered(stream, body)
+        late = await trio.open_tcp_stream(host, int(port))
+        await late.send_all(ask)
+        with trio.move_on_after(0.3) as waited:
+            await late.receive_some()
+        assert waited.cancelled_caught
+        await there[0].aclose()
+        with trio.fail_after(20):
+            await _answered(late, body)
+        for stream in [*there, late]:
+            await stream.aclose()
+
+
+async def _answered(stream: trio.SocketStream, body: bytes) -> None:
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n" + body):
+        answer += await stream.receive_some()
+    assert answer.startswith(b"HTTP/1.1 200")
