@@ -31,7 +31,7 @@ SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(ST
 
 say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
 
-.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system bench-ladders bench-start bench-delivery bench-instructions demo golden soak nightly obs fuzz wheel clean
+.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system bench-ladders bench-start bench-delivery bench-instructions bench-compare demo golden soak nightly obs fuzz wheel clean
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -121,6 +121,11 @@ bench-delivery: setup ## answers per CPU second, idle viewers, manifests under l
 bench-instructions: setup ## instructions of the Rust hot paths at this commit, by callgrind (5 minutes; the machine may do other things)
 	@command -v valgrind >/dev/null || { echo "callgrind counts them: apt-get install valgrind" >&2; exit 1; }
 	$(BIN)/python -m benchmarks.instructions $(ARGS)
+
+BASE ?= HEAD~1
+bench-compare: setup ## this tree beside another commit: instructions, medians of the parts (BASE=HEAD~1; ARGS="--rounds 0": instructions alone)
+	@command -v valgrind >/dev/null || { echo "callgrind counts instructions: apt-get install valgrind" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.compare $(ARGS) $(BASE)
 
 demo: setup ## the daemon, a synthetic encoder and the player page
 	@exec $(BIN)/pypackager demo $(ARGS)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import delivery, instructions, report
+from benchmarks import compare, delivery, instructions, report
 from benchmarks.doorstep import SIZES
 
 WRK = """\
@@ -73,3 +74,16 @@ def test_what_callgrind_says_is_read() -> None:
     for nothing in ("==9== Collected : 0\n", "==9== error\n"):
         with pytest.raises(AssertionError):
             instructions.parse_collected(nothing)
+
+
+def test_two_commits_are_put_beside_each_other() -> None:
+    text = compare.side_by_side(["instructions", "base", "ours"], {"a": 200, "gone": 1}, {"a": 150, "new": 1}, "{:,.0f}")
+    assert "| a | 200 | 150 | 0.750 |" in text
+    assert text.endswith("\nNot in both: gone, new.\n")
+    measured = {"benchmarks": [{"fullname": "benchmarks/bench_mux.py::test_x[a]", "stats": {"median": 2e-6}}]}
+    runs = [compare.parse_medians(json.dumps(measured)), {"mux.py::test_x[a]": 4e-6}, {"mux.py::test_x[a]": 3e-6}]
+    assert compare.middle(runs) == {"mux.py::test_x[a]": pytest.approx(3.0)}
+
+
+def test_the_programs_that_are_measured_are_there() -> None:
+    assert all((instructions.ROOT / source).is_file() for source in compare.SOURCES.values())
