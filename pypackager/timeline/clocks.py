@@ -56,8 +56,8 @@ class Clock(msgspec.Struct):
     """Since when (monotonic) it has delivered without a break while it was passive."""
     heard_ns: int = 0
     """When (monotonic) a passive one delivered last."""
-    clashes: int = 0
-    """How often in a row its pictures were not what another encoder's were."""
+    clashes: dict[str, int] = msgspec.field(default_factory=dict)
+    """How often in a row what it brings of a track was not what another encoder's was."""
     agreed: int = 0
     """How often in a row, while it was passive, they were."""
     before: dict[tuple[int, int], tuple[int, int]] = msgspec.field(default_factory=dict)

@@ -23,7 +23,7 @@ from pypackager.timeline.sessions import FAR_NS, Sight, Stored, falls_behind
 from pypackager.timeline.times import SECOND_NS, from_ns, rescale, to_ns
 
 CLASHES = 2
-"""So often in a row do the pictures of two sources have to clash: one fragment alone may have broken off."""
+"""So often in a row do the pictures of two sources have to clash in one layer: one fragment alone may have broken off."""
 AGREED = 3
 """So many fragments in a row have to stand where the active encoder's do."""
 STEADY_NS = 5 * SECOND_NS
@@ -89,19 +89,21 @@ class Rivals:
         clock.sounds = {}
         return [(conn, chunk) for conn, chunk in held if to_ns(chunk.time + chunk.duration, chunk.timescale) > sight.start_ns]
 
-    def clashes(self, clock: Clock, sight: Sight, verdict: str, end: int) -> bool:
-        """Takes note that a chunk that ends at `end` is not what its track has; whether another has become passive by it."""
+    def clashes(self, clock: Clock, sight: Sight, verdict: str, time: int, end: int) -> bool:
+        """Takes note that a chunk [time, end) is not what its track has, or is that; whether another has become passive by it."""
         line = sight.line
         if line.info.kind != "video":
             return False
         straddles = verdict == "late" and line.edge is not None and end > line.edge + line.tolerance
         if verdict not in ("differs", "overlaps") and not straddles:
+            there = self._stored(line.info.number, time)
+            if there is not None and abs(there[0] - (end - time)) <= line.tolerance:
+                clock.clashes.clear()
             return False
         rival = self._rival(clock, sight)
         if rival is None:
             return False
-        clock.clashes += 1
-        if clock.clashes < CLASHES:
+        if not self._again(clock, sight):
             return False
         self._decide(clock, rival, sight)
         return rival.passive
@@ -121,6 +123,12 @@ class Rivals:
 
     # --- inside
 
+    def _again(self, clock: Clock, sight: Sight) -> bool:
+        """Takes note of a clash; whether it is not the first of its track in a row: what breaks off does so in all layers."""
+        name = sight.line.info.id
+        clock.clashes[name] = clock.clashes.get(name, 0) + 1
+        return clock.clashes[name] >= CLASHES
+
     def _rival(self, clock: Clock, sight: Sight) -> Clock | None:
         """A clock of the other side that brings the same track."""
         others = (self._feeds[conn] for conn in sight.line.feeds if conn in self._feeds and conn != sight.feed.conn)
@@ -137,7 +145,8 @@ class Rivals:
             clock.proved = sight.line.info.kind == "video" or not sight.feed.has_video
         elif place == "inside" and sight.line.info.kind == "video":
             self._decide(clock, rival, sight)
-        elif place == "inside":
+        elif place == "inside" and self._again(clock, sight):
+            # Once is how sound over RTMP begins: with the connection.
             self._alert("ENCODERS_OUT_OF_SYNC", "its sound begins inside a fragment of the other encoder's: dropped", sight.line.info.id)
         return place == "border" or clock.passive or rival.passive
 
@@ -160,8 +169,9 @@ class Rivals:
     def _become(self, active: Clock, passive: Clock, sight: Sight, from_ns: int | None) -> None:
         """Makes one active; what waits of the other from an output time on (None: all of it) is dropped."""
         self._active = active
-        active.passive, active.clashes = False, 0
-        passive.passive, passive.clashes, passive.agreed = True, 0, 0
+        active.passive, passive.passive, passive.agreed = False, True, 0
+        active.clashes.clear()
+        passive.clashes.clear()
         passive.steady_ns = passive.heard_ns = sight.now.mono_ns
         passive.before.clear()
         for line in self._lines.values():
@@ -185,7 +195,8 @@ class Rivals:
         if pictures and not (sight.line.info.kind == "video" and sight.chunk.sync):
             return False
         if active is None or not self._lives(active, now_ns):
-            clock.passive, clock.clashes, self._active = False, 0, clock
+            clock.passive, self._active = False, clock
+            clock.clashes.clear()
             if active is not None:
                 active.passive, active.steady_ns = True, now_ns
             return True

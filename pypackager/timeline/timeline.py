@@ -198,7 +198,7 @@ class Timeline:
                 sight, clock = whole, self._place_anew(whole)
                 time, end = span = self._span(clock, sight)
                 verdict, kin, before = self._judge(clock, sight, time, end)
-        if verdict in CLASHING and self._rivals.clashes(clock, sight, verdict, end):
+        if verdict in CLASHING and self._rivals.clashes(clock, sight, verdict, time, end):
             verdict, kin, before = self._judge(clock, sight, time, end)
         before_ns = feed.ends_ns.get(chunk.track)
         self._delivered(clock, whole)
@@ -211,7 +211,7 @@ class Timeline:
             self._take(clock, header, sight, before, continues=kin == "continues")
             return
         if verdict == "duplicate" and line.info.kind == "video":
-            clock.clashes = 0
+            clock.clashes.clear()
         if verdict == "blind":
             self._alert("NO_KEY_FRAME", f"the fragment at {time} goes on within a GOP behind a hole: dropped", line.info.id)
             return

@@ -224,13 +224,15 @@ def test_sound_alone_of_two_encoders(shift_s: float) -> None:
     assert ("ENCODERS_OUT_OF_SYNC" in rig.codes()) == bool(shift_s)
 
 
-def test_one_fragment_that_does_not_agree_makes_no_rival() -> None:
+@pytest.mark.parametrize("wrong_s", [0.7, 1.5, 2.5])
+def test_one_fragment_that_does_not_agree_makes_no_rival(wrong_s: float) -> None:
+    """However many layers it does not agree in."""
     rig = Rig()
     conns = [rig.connect(HEADERS, side=side) for side in SIZES]
     for slot in range(20):
         rig.wait(2)
         for conn, side in zip(conns, SIZES, strict=True):
-            length_s = 1.5 if slot % 5 == 4 and side == "secondary" else 2
+            length_s = wrong_s if slot % 5 == 4 and side == "secondary" else 2
             for track, scale in SCALES.items():
                 rig.send(conn, Chunk(track, (100 + 2 * slot) * scale, int(length_s * scale), scale, size=SIZES[side]))
     rig.disconnect(conns[0])
@@ -240,4 +242,5 @@ def test_one_fragment_that_does_not_agree_makes_no_rival() -> None:
             rig.send(conns[1], Chunk(track, (100 + 2 * slot) * scale, 2 * scale, scale, size=2000))
     rig.wait(10)
     assert_true(rig, 0)
+    assert "ENCODERS_OUT_OF_SYNC" not in rig.codes()
     assert all(len(rig.rows(track)) == 24 for track in names(rig))
