@@ -217,10 +217,13 @@ fn faults_have_stable_codes() {
     let long = "a".repeat(2000);
     let deep = [string("@setDataFrame"), [10, 0, 0, 0, 1].repeat(10_000)].concat();
     let big_chunks = chunk(2, 1, 0, &0x7FFF_FFFFu32.to_be_bytes());
-    let cases: [(&str, Vec<u8>); 7] = [
+    let cases: [(&str, Vec<u8>); 10] = [
         ("RTMP_CHUNK_SIZE", chunk(2, 1, 0, &[0; 4])),
         ("RTMP_CHUNK_SIZE", chunk(2, 1, 0, &[0x80, 0, 0, 0])),
         ("RTMP_CHUNK_HEADER", vec![0xC9]),
+        ("RTMP_CHUNK_HEADER", chunk(5, 0, 1, &[1])),
+        ("RTMP_CHUNK_HEADER", chunk(5, 77, 1, &[1])),
+        ("RTMP_CHUNK_HEADER", chunk(5, 9, 0x0102_0304, &[1])),
         ("CODEC_UNSUPPORTED", chunk(4, 8, 1, &[0x2F, 0])),
         ("RTMP_PLAY_REFUSED", chunk(3, 20, 1, &[&string("play")[..], &number(4.0), &[5], &string("x")].concat())),
         ("RTMP_COMMAND", chunk(3, 20, 1, &[5])),
