@@ -85,8 +85,8 @@ class TrackLine(msgspec.Struct):
     """Its bytes, none of a gap."""
     begun: int | None = None
     """Start of the last published fragment."""
-    broken: bool = False
-    """Its source broke off behind it."""
+    last: Fragment | None = None
+    """The last published fragment."""
     config: int | None = None
     """Configuration of the last published fragment."""
     offset_s: int | None = None
@@ -270,11 +270,15 @@ class TrackLine(msgspec.Struct):
         """Takes a fragment out: it was published, or it could not be written."""
         self.waiting = [other for other in self.waiting if other is not fragment]
 
+    def broke_off(self, fragment: Fragment | None) -> bool:
+        """Whether the source that brought a fragment broke off behind it, or has gone since."""
+        return fragment is not None and (fragment.broken or fragment.conn not in self.feeds)
+
     def published(self, fragment: Fragment) -> None:
         """Moves the edge past a fragment."""
         self.remove(fragment)
         self.begun = fragment.time
-        self.last_time, self.edge, self.last_size, self.broken = fragment.time, fragment.end, fragment.size, fragment.broken
+        self.last_time, self.edge, self.last_size, self.last = fragment.time, fragment.end, fragment.size, fragment
         if fragment.config != self.config:
             self.held_ns, self.candidate, self.candidate_ns = 0, None, 0
         self.held_ns += self.ns(fragment.duration)
