@@ -31,17 +31,28 @@ class Encoder:
         ends_s: when it is gone.
         silent: whether its connection stays open then.
         tracks: that it sends.
+        sound_s: how much later its sound's fragments begin than its pictures'.
     """
 
     def __init__(
-        self, side: str, start_s: float, origin_s: float, ends_s: float = 1e9, *, silent: bool = False, tracks: tuple[int, ...] = (1, 2, 3)
+        self,
+        side: str,
+        start_s: float,
+        origin_s: float,
+        ends_s: float = 1e9,
+        *,
+        silent: bool = False,
+        tracks: tuple[int, ...] = (1, 2, 3),
+        sound_s: float = 0,
     ) -> None:
+        self.sound_s = sound_s
         self.side, self.start_s, self.origin_s, self.ends_s, self.silent, self.tracks = side, start_s, origin_s, ends_s, silent, tracks
         self.conn = -1
 
     def chunk(self, track: int, number: int) -> Chunk:
         scale = SCALES[track]
-        begin, end = (round((self.origin_s + GOP_S * n) * scale) for n in (number, number + 1))
+        late_s = self.sound_s if track == 3 else 0
+        begin, end = (round((self.origin_s + GOP_S * n + late_s) * scale) for n in (number, number + 1))
         return Chunk(track, begin, end - begin, scale, size=SIZES[self.side])
 
 
@@ -158,6 +169,20 @@ def test_when_it_fails_the_other_goes_on_with_a_period(
     at = len(rig.alerts)
     rig.wait(60)
     assert "ENCODERS_OUT_OF_SYNC" not in [code for code, _ in rig.alerts[at:]]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("sound_s", [-0.02, 0.005, 0.02])
+def test_sound_goes_with_the_key_frame_and_what_lies_before_it_does_not(
+    kind: tuple[dict[str, Any], float, float, float], sound_s: float, seed: int
+) -> None:
+    """Sound is cut a frame beside the pictures: what reaches a few milliseconds over the key frame is of the fragment before."""
+    options, one, start_s, other = kind
+    first = Encoder("primary", 0, one, start_s + 31, silent=True)
+    rig = run(Rig(**options), [first, Encoder("secondary", start_s, other, sound_s=sound_s)], start_s + 90, seed)
+    assert_true(rig, 1, 8)
+    turns = [next(row.time / info.timescale for row in rig.rows(info.id)[1:] if row.flags & FLAG_PERIOD) for info in rig.store.tracks]
+    assert max(turns) - min(turns) < 0.1
 
 
 @pytest.mark.parametrize("prefer", [True, False])
