@@ -9,7 +9,8 @@ import pytest
 
 from tests.helpers.netns import Network, network
 
-pytestmark = [pytest.mark.e2e, pytest.mark.netns]
+# Never beside a browser, as any change of the machine's networks (test_matrix.py).
+pytestmark = [pytest.mark.e2e, pytest.mark.netns, pytest.mark.xdist_group("browser")]
 
 
 def connect(made: Network, port: int) -> socket.socket:
