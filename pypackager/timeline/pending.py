@@ -60,8 +60,6 @@ class Fragment(msgspec.Struct):
     """The store has it, and has not said yet what became of it."""
     lost: bool = False
     """The disk did not take it: it is a gap, unless it comes again before it is published."""
-    broken: bool = False
-    """Its source broke off behind it. Of sound that leaves a fragment that is whole, and shorter."""
 
     def covers(self, time: int, slack: int) -> bool:
         """Whether what starts at a time is in it."""
@@ -85,8 +83,6 @@ class TrackLine(msgspec.Struct):
     """Its bytes, none of a gap."""
     begun: int | None = None
     """Start of the last published fragment."""
-    last: Fragment | None = None
-    """The last published fragment."""
     config: int | None = None
     """Configuration of the last published fragment."""
     offset_s: int | None = None
@@ -270,15 +266,11 @@ class TrackLine(msgspec.Struct):
         """Takes a fragment out: it was published, or it could not be written."""
         self.waiting = [other for other in self.waiting if other is not fragment]
 
-    def broke_off(self, fragment: Fragment | None) -> bool:
-        """Whether the source that brought a fragment broke off behind it, or has gone since."""
-        return fragment is not None and (fragment.broken or fragment.conn not in self.feeds)
-
     def published(self, fragment: Fragment) -> None:
         """Moves the edge past a fragment."""
         self.remove(fragment)
         self.begun = fragment.time
-        self.last_time, self.edge, self.last_size, self.last = fragment.time, fragment.end, fragment.size, fragment
+        self.last_time, self.edge, self.last_size = fragment.time, fragment.end, fragment.size
         if fragment.config != self.config:
             self.held_ns, self.candidate, self.candidate_ns = 0, None, 0
         self.held_ns += self.ns(fragment.duration)

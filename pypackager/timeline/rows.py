@@ -17,7 +17,7 @@ import msgspec
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, Row
 from pypackager.timeline.edge import MISALIGNED_NS, Slot
 from pypackager.timeline.outage import frame_border
-from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
+from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.rhythm import Segmenter, rounded_seconds
 from pypackager.timeline.times import from_ns
 
@@ -42,7 +42,7 @@ def rows_of(slot: Slot, lines: Iterable[TrackLine], rhythm: Segmenter, period: i
         before = len(rows)
         holes = [_hole(line, slot, fragments, new_period=new_period, in_new_period=line.period != period)]
         # A fragment that waited to grow is listed with what came behind it.
-        holes += [_between(line, one.end, other.time, one) for one, other in pairwise(fragments)]
+        holes += [_between(line, one.end, other.time) for one, other in pairwise(fragments)]
         for n, (begin, end) in enumerate(holes):
             if end > begin > line.last_time:
                 for first, last in _parts(line, slot, rhythm, begin, end):
@@ -119,7 +119,7 @@ def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period:
         begin, end = line.edge, fragments[0].time
         if begin is None or line.segment is None or in_new_period:
             return 0, 0
-        return _between(line, begin, end, line.last)
+        return _between(line, begin, end)
     start = from_ns(slot.start_ns, scale)
     begin = start if line.edge is None else max(line.edge, start) if new_period else line.edge
     end = from_ns(slot.end_ns, scale)
@@ -140,13 +140,13 @@ def _key_frame(line: TrackLine, begin: int, end: int) -> int:
     return due if due > begin and abs(due - end) <= line.tolerance else end
 
 
-def _between(line: TrackLine, begin: int, end: int, before: Fragment | None) -> tuple[int, int]:
-    """What of a hole behind a fragment is listed as a gap: all of it or nothing. Behind sound whose source broke off, every frame is.
+def _between(line: TrackLine, begin: int, end: int) -> tuple[int, int]:
+    """What of a hole between two fragments is listed as a gap: all of it or nothing.
 
-    An encoder that goes on leaves out a frame at times (a playlist's seam): players play over it, a gap would cost them a whole segment.
+    A frame or two that an encoder leaves out (a playlist's seam, a connection that was cut) players play over: a gap would cost them a
+    whole segment, and the renditions' numbers would part.
     """
-    least_ns = ROUNDING_NS if line.info.kind == "audio" and line.broke_off(before) else MISALIGNED_NS
-    return (begin, end) if line.ns(end) - line.ns(begin) >= least_ns else (0, 0)
+    return (begin, end) if line.ns(end) - line.ns(begin) >= MISALIGNED_NS else (0, 0)
 
 
 def _own_end(line: TrackLine, begin: int, end: int) -> int:

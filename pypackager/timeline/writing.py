@@ -53,7 +53,7 @@ class Writing:
         partial = chunk.partial and header.kind == "video"
         flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if partial else 0)
         what = time, end - time, config, flags, chunk.size, clock.offset_s, partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk]
-        fragment = Fragment(*what, offset=clock.offset(line.info.timescale), broken=chunk.partial)
+        fragment = Fragment(*what, offset=clock.offset(line.info.timescale))
         line.insert(fragment)
         if header.kind != "video" or not may_grow(line, fragment, self._interval_ns()):
             self.finish(line, fragment)

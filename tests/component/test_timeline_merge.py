@@ -168,7 +168,7 @@ def test_what_two_sources_break_off_at_once_is_as_long_as_the_longer_one() -> No
 
 
 @pytest.mark.parametrize("broken", [True, False])
-def test_a_frame_of_sound_that_nobody_has_is_a_gap_where_sources_broke_off(broken: bool) -> None:
+def test_a_frame_of_sound_that_nobody_has_is_no_gap(broken: bool) -> None:
     pair = begun()
     for second in (104, 106):
         for side in ("primary", "secondary"):
@@ -178,11 +178,9 @@ def test_a_frame_of_sound_that_nobody_has_is_a_gap_where_sources_broke_off(broke
         pair.rig.wait(2)
     pair.both(108)
     pair.rig.wait(4)
-    gaps = [(row.time // 1024, row.duration // 1024) for row in pair.rig.rows("audio") if row.flags & FLAG_GAP]
-    # A frame that an encoder leaves out while it goes on is no gap: that would take a segment of its own in all tracks.
-    assert gaps == ([(border(106), 1)] if broken else [])
-    assert broken or [row.segment for row in pair.rig.rows("video")] == [row.segment for row in pair.rig.rows("audio")]
-    assert not any(row.flags & FLAG_GAP for row in pair.rig.rows("video"))
+    # It would take a segment of its own, and the numbers of the renditions would part.
+    assert not any(row.flags & FLAG_GAP for track in ("audio", "video") for row in pair.rig.rows(track))
+    assert [row.segment for row in pair.rig.rows("video")] == [row.segment for row in pair.rig.rows("audio")]
 
 
 def test_sound_that_is_there_in_pieces_is_the_same_sound() -> None:
