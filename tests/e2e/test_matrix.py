@@ -32,6 +32,8 @@ from tests.helpers.presentation import OUTPUTS, read_hls
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
+ALONE = pytest.mark.xdist_group("matrix")
+"""One of these after the other: each has dozens of encoders, and how long a fault lasts is counted on the clock."""
 PROTOCOLS: tuple[Protocol, ...] = ("fmp4", "rtmp")
 HARMLESS = ("cut", "hangup", "truncate", "vanish", "stall", "slow", "garbage", "dup", "reorder")
 """What costs a sender of fragments nothing that sends again."""
@@ -73,6 +75,7 @@ def survive(directory: Path, plans: Sequence[Plan], seed: int) -> list[matrix.Ou
 
 
 # Over RTMP a break that costs a single path less than 100 ms is no gap, and HLS dates jump by it: the judge says so in some runs.
+@ALONE
 @pytest.mark.parametrize("protocol", ["fmp4", pytest.param("rtmp", marks=pytest.mark.soak)])
 def test_every_fault_on_every_set_up(protocol: Protocol, tmp_path: Path) -> None:
     seed = seed_of(16)
@@ -115,6 +118,7 @@ def restarts(daemon: Daemon) -> list[tuple[float, Callable[[], None]]]:
     return [(11.0, killed), (24.0, stopped)]
 
 
+@ALONE
 def test_the_daemon_itself_dies_and_is_restarted(tmp_path: Path) -> None:
     seed = seed_of(18)
     chance = random.Random(seed)
@@ -132,6 +136,7 @@ def test_the_daemon_itself_dies_and_is_restarted(tmp_path: Path) -> None:
         assert not told, f"{told}\n{daemon.tail()}"
 
 
+@ALONE
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_real_encoders_that_are_killed_frozen_and_started_again(protocol: Protocol, tmp_path: Path) -> None:
     seed = seed_of(19)
