@@ -117,6 +117,8 @@ class Clocks:
         """Takes a connection off its clock."""
         if feed.clock is not None:
             feed.clock.feeds.pop(feed.conn, None)
+            # One that comes and goes would fill the memory.
+            feed.clock.sounds = {key: sound for key, sound in feed.clock.sounds.items() if key[0] != feed.conn}
             feed.clock.left_ns = max(feed.clock.left_ns or 0, feed.delivered_ns)
             feed.clock = None
             self._look()

@@ -85,9 +85,10 @@ class Rivals:
 
     def sounds(self, clock: Clock, sight: Sight) -> list[tuple[int, Chunk]]:
         """What was dropped of a clock that is active now and goes with its key frame: sound may come before its pictures."""
-        held = [(conn, chunk) for (conn, _), chunk in clock.sounds.items() if conn in self._feeds]
-        clock.sounds = {}
-        return [(conn, chunk) for conn, chunk in held if to_ns(chunk.time + chunk.duration // 2, chunk.timescale) > sight.start_ns]
+        held, clock.sounds = clock.sounds, {}
+        return [
+            (conn, chunk) for (conn, _), chunk in held.items() if to_ns(chunk.time + chunk.duration // 2, chunk.timescale) > sight.start_ns
+        ]
 
     def clashes(self, clock: Clock, sight: Sight, verdict: str, time: int, end: int) -> bool:
         """Takes note that a chunk [time, end) is not what its track has, or is that; whether another has become passive by it."""

@@ -213,6 +213,14 @@ def test_one_that_comes_and_goes_is_not_gone_back_to() -> None:
     assert_true(rig, 0)
 
 
+def test_of_one_that_comes_and_goes_no_more_is_kept_than_of_its_connection() -> None:
+    flaky = [Encoder("secondary", start_s, 0, start_s + 8.5) for start_s in range(100, 300, 10)]
+    rig = run(Rig(), [Encoder("primary", 0, 0), *flaky], 300)
+    assert sides(rig) == ["primary"]
+    kept = [conn for clock in rig.timeline.clocks.all for conn, _ in clock.sounds]
+    assert len(kept) <= 1, kept
+
+
 def test_when_they_agree_again_the_other_is_a_spare_again() -> None:
     epoch = 1_790_000_000
     first = Encoder("primary", 0, epoch, 90)
