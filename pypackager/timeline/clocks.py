@@ -22,7 +22,7 @@ NEAR_NS = 10 * SECOND_NS
 """Times so near to the wall clock's are an encoder's that keeps it: a fragment arrives when it has ended, or a few seconds later."""
 GUARD_NS = SECOND_NS // 2
 """Audio of a restarted encoder may start this much before its video."""
-COUNTER_MS = 1 << 31
+COUNTER_NS = (1 << 31) * 1_000_000
 """Where the counters of frame-wise (RTMP) connections wrap: ffmpeg's have 31 bits, and 32-bit ones repeat there as well."""
 EPOCH_TOLERANCE_NS = 86_400 * SECOND_NS
 """Source times within a day of UTC are UTC: the anchor of such a source is 1970 on every node."""
@@ -71,11 +71,11 @@ class Clock(msgspec.Struct):
 
     def out_ns(self, source_ns: int) -> int:
         """Output time of a source time."""
-        return source_ns + self.offset_s * SECOND_NS + self.wraps * COUNTER_MS * 1_000_000
+        return source_ns + self.offset_s * SECOND_NS + self.wraps * COUNTER_NS
 
     def offset(self, timescale: int) -> int:
         """Output time minus source time in ticks: exact, but for a counter that wrapped, which is rounded."""
-        return self.offset_s * timescale + rescale(self.wraps * COUNTER_MS, 1000, timescale)
+        return self.offset_s * timescale + rescale(self.wraps * COUNTER_NS, SECOND_NS, timescale)
 
     def was_paced(self) -> bool:
         """Whether what came on it needed its time: a file that is sent as fast as it goes needs less."""
@@ -124,12 +124,12 @@ def matching(clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns:
     A connection that starts before what its stream already brought, and that nobody brings now, is a restarted encoder: RTMP sends
     nothing again.
     """
-    begins_ns, counter_ns = source_ns, COUNTER_MS * 1_000_000
+    begins_ns = source_ns
     for clock in clocks:
         lead = clock.out_ns(begins_ns) - media_now_ns
-        wraps = (clock.lead_ns - lead + counter_ns // 2) // counter_ns
-        source_ns = begins_ns + wraps * counter_ns
-        lead += wraps * counter_ns
+        wraps = (clock.lead_ns - lead + COUNTER_NS // 2) // COUNTER_NS
+        source_ns = begins_ns + wraps * COUNTER_NS
+        lead += wraps * COUNTER_NS
         running = clock.out_ns(clock.last_source_ns) - media_now_ns
         near = min(abs(lead - clock.lead_ns), abs(lead - running)) <= LEAD_TOLERANCE_NS
         reached = clock.ends_ns.get(stream)

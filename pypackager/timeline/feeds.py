@@ -8,7 +8,7 @@ import msgspec
 
 from pypackager._core import Chunk, TrackHeader
 from pypackager.model.errors import PackagerError
-from pypackager.timeline.clocks import COUNTER_MS, Clock, Mode, first_offset_s, keeps_time, matching, next_offset_s
+from pypackager.timeline.clocks import COUNTER_NS, Clock, Mode, first_offset_s, keeps_time, matching, next_offset_s
 from pypackager.timeline.times import SECOND_NS
 
 KEPT_CLOCKS = 8
@@ -102,7 +102,7 @@ class Clocks:
         self.leave(feed)
         alone = not clock.feeds
         if clock.side != feed.side or (wraps and alone):
-            known, gone_ns = clock, wraps * COUNTER_MS * 1_000_000
+            known, gone_ns = clock, wraps * COUNTER_NS
             first_ns = known.first_source_ns
             clock = self._add(
                 feed.side, known.offset_s, known.lead_ns, known.last_source_ns - gone_ns, None if first_ns is None else first_ns - gone_ns
