@@ -158,7 +158,7 @@ PY_FUZZ := ingest_urls credentials viewer_urls judge_manifests judge_media
 fuzz: setup-python ## each fuzz target for T seconds (T=60) or N inputs, or only TARGET
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
 	@$(BIN)/python -m pip install -q --group fuzz
-	@$(PYTHON) rust/fuzz/seeds.py
+	@PYTHONPATH=. $(PYTHON) rust/fuzz/seeds.py
 	@for target in $(or $(TARGET),$$($(CARGO) fuzz list --fuzz-dir rust/fuzz) $(PY_FUZZ)); do \
 	  printf '\033[1m==> %s\033[0m\n' "$$target"; \
 	  case " $(PY_FUZZ) " in \

@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.helpers.captures import body_of
+
 HERE = Path(__file__).parent
 DATA = HERE.parent / "core/tests/data"
 CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf"}
@@ -42,15 +44,6 @@ VIEWER = [
     b"deflate, gzip;q=0.001, *;q=0",
     b"10.0.0.1(255.255.252.0)\n2001:db8::/32\n0.0.0.0/0",
 ]
-
-
-def body_of(request: bytes) -> bytes:
-    """The body of a request, without its chunk framing."""
-    at, body = request.index(b"\r\n\r\n") + 4, b""
-    while size := int(request[at : (line := request.index(b"\r\n", at))], 16):
-        body += request[line + 2 : line + 2 + size]
-        at = line + 4 + size
-    return body
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
