@@ -120,6 +120,6 @@ async def _status(daemon: Daemon) -> None:
     """One live line: what comes in, what is published."""
     while True:
         await trio.sleep(1)
-        line = "  ".join(channel.status_line(daemon.clock.now()) for channel in daemon.fleet.channels.values())
+        line = "  ".join(channel.showing.status_line(daemon.clock.now()) for channel in daemon.fleet.channels.values())
         sys.stdout.write(f"\r\x1b[2K{line}" if sys.stdout.isatty() else f"{line}\n")
         sys.stdout.flush()

@@ -11,9 +11,10 @@ import msgspec
 import trio
 
 from pypackager.control.operations import Fault, Operation, Operations
-from pypackager.control.ports import Drained, Runner, Side
+from pypackager.control.ports import Drained, Runner
 from pypackager.model.duration import parse_duration
 from pypackager.model.errors import PackagerError
+from pypackager.model.side import Side
 
 ALL = "drain"
 

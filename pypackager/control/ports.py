@@ -13,9 +13,7 @@ from pypackager.control.registry import Registry
 from pypackager.control.states import State
 from pypackager.control.usage import Amount, Kind, Used
 from pypackager.dvr.assets import Asset
-
-Side = Literal["primary", "secondary"]
-"""Of a channel's ingest."""
+from pypackager.model.side import Side
 
 
 class AlertView(msgspec.Struct, frozen=True):

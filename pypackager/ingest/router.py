@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import msgspec
-
 from pypackager._core import (
     BodyEnd,
     ChunkReady,
@@ -28,40 +26,17 @@ from pypackager._core import (
     TrackFound,
     Warned,
 )
-from pypackager.ingest.credentials import CredentialsError, Gate, missing, wrong
+from pypackager.ingest.admission import check, refuse
+from pypackager.ingest.connection import Connection
+from pypackager.ingest.credentials import Gate
 from pypackager.ingest.ports import Answers, Elsewhere, Intake, Log
-from pypackager.ingest.urls import Side, Target, host_of, host_of_url, parse_http_target, parse_rtmp_target
+from pypackager.ingest.urls import Target, host_of, host_of_url, parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
+from pypackager.model.side import Side
 
 CLOCK_BITS = 32
 """Room for a channel's clocks in the numbers that the pump knows them by."""
-
-_FIELDS = {405: ("Allow", "POST, PUT"), 503: ("Retry-After", "2")}
-"""What goes with a refusal by its status."""
-
-
-class Connection(msgspec.Struct):
-    """A connection that the pump serves, or a further publish of one."""
-
-    conn: int
-    peer: str
-    """Address of who pushes: the socket's, and in a request behind proxies that are believed what they say."""
-    protocol: str
-    target: Target | None = None
-    channel: Intake | None = None
-    socket: str = ""
-    """Address at the other end."""
-    seal: bytes = b""
-    """Of the user who it said to be."""
-    ending: bool = False
-    """The body is complete and waits for its last fragment to be written."""
-    drained: bool = False
-    """It was told to come back on another connection."""
-    parent: int | None = None
-    """Of a further publish: the connection whose socket it shares."""
-    leaving: str = ""
-    """The channel for which it goes to another process."""
 
 
 class Router:
@@ -203,13 +178,13 @@ class Router:
         elif isinstance(event, PublishEnded):
             self._leave(connection)
             if event.code:
-                self._log.warning("ended", conn=event.conn, code=event.code, detail=event.detail, **_where(connection))
+                self._log.warning("ended", conn=event.conn, code=event.code, detail=event.detail, **connection.where)
             if channel is not None:
                 if event.code:
                     channel.alert(event.code, event.detail)
                 channel.advance()
         elif isinstance(event, Warned):
-            where = _where(connection)
+            where = connection.where
             self._log.warning("ingest", conn=event.conn, code=event.code, detail=event.detail, offset=event.offset, **where)
             if channel is not None:
                 channel.alert(event.code, event.detail)
@@ -270,7 +245,7 @@ class Router:
         wanted = "rtmp" if connection.protocol == "rtmp" else "fmp4"
         if channel.protocol != wanted:
             raise PackagerError("WRONG_PROTOCOL", f"channel {target.channel} takes {channel.protocol}, not {wanted}", status=400)
-        self._check(connection, channel, target, request)
+        check(self._gate, connection, channel, target, request)
         self._leave(connection)
         connection.ending = False
         connection.target, connection.channel = target, channel
@@ -312,8 +287,9 @@ class Router:
                 if not self._sharing(connection):
                     self._pump.close(connection.conn)
             elif not connection.ending:
-                self._answer(connection, PackagerError("DRAINED", "a planned disconnect: connect again", status=503, fault="operator"))
-            self._log.info("drained", conn=connection.conn, side=side, **_where(connection))
+                again = PackagerError("DRAINED", "a planned disconnect: connect again", status=503, fault="operator")
+                refuse(self._pump, connection, again)
+            self._log.info("drained", conn=connection.conn, side=side, **connection.where)
         return len(left)
 
     def _review(self, connection: Connection) -> None:
@@ -321,27 +297,13 @@ class Router:
         if channel is None or target is None:
             return
         try:
-            self._check(connection, channel, target)
+            check(self._gate, connection, channel, target)
         except PackagerError:
             # The operator's will is no alert of the channel.
             self._leave(connection)
             # A stop may have waited for nothing but this.
             channel.advance()
             raise
-
-    def _check(self, connection: Connection, channel: Intake, target: Target, request: Request | None = None) -> None:
-        """Whether a connection may push. What a request shows of its user is looked at; without one, what the connection showed."""
-        if not channel.admits(connection.peer):
-            raise PackagerError("ADDRESS_NOT_ALLOWED", f"{connection.peer} is not in the channel's ingest_allow", status=403)
-        if channel.users and request is not None:
-            connection.seal = self._gate.identify(target.channel, channel.users, request)
-        elif channel.users and not self._gate.holds(connection.seal, target.channel, channel.users):
-            raise wrong() if connection.seal else missing()
-        if not channel.unlocks(target.key):
-            said = "is not the channel's" if target.key else "is missing: push to URL?key=KEY"
-            raise PackagerError("STREAM_KEY_WRONG", f"the stream key {said}", status=403)
-        if not channel.running:
-            raise PackagerError("CHANNEL_NOT_RUNNING", f"channel {target.channel} is not running", status=503)
 
     def _leave(self, connection: Connection) -> None:
         if connection.channel is not None:
@@ -358,7 +320,7 @@ class Router:
         channel = connection.channel
         self._leave(connection)
         del self.connections[connection.conn]
-        where = _where(connection)
+        where = connection.where
         if event.code:
             self._log.warning("closed", conn=event.conn, code=event.code, detail=event.detail, bytes=event.bytes_received, **where)
             if channel is not None:
@@ -369,7 +331,7 @@ class Router:
             channel.advance()
 
     def _refuse(self, connection: Connection, error: PackagerError | CoreError) -> None:
-        where = _where(connection)
+        where = connection.where
         # A challenge is no fault: encoders that know their user ask for one.
         say = self._log.info if error.status == 401 else self._log.warning
         say("refused", conn=connection.conn, peer=connection.peer, code=error.code, detail=error.detail, status=error.status, **where)
@@ -379,23 +341,4 @@ class Router:
             self._leave(connection)
             # A stop or reset may have waited for nothing but this.
             channel.advance()
-        self._answer(connection, error)
-
-    def _answer(self, connection: Connection, error: PackagerError | CoreError) -> None:
-        """Says in the words of the protocol what is wrong; the connection ends with it."""
-        if connection.protocol == "rtmp":
-            name = "NetStream.Publish.BadName" if error.status in (400, 404) else "NetStream.Publish.Denied"
-            name = "NetConnection.Connect.Closed" if connection.drained else name
-            texts = error.challenges if isinstance(error, CredentialsError) else ()
-            self._pump.refuse(connection.conn, name, texts[0] if texts else f"{error.code}: {error.detail}")
-            return
-        problem = {"type": "about:blank", "title": error.code, "status": error.status, "code": error.code, "detail": error.detail}
-        headers = [("WWW-Authenticate", each) for each in error.challenges] if isinstance(error, CredentialsError) else []
-        headers += [_FIELDS[error.status]] if error.status in _FIELDS else []
-        self._pump.respond(connection.conn, error.status, "application/problem+json", msgspec.json.encode(problem), headers, True)
-
-
-def _where(connection: Connection) -> dict[str, str]:
-    """Channel and stream for a log line, once they are known."""
-    target = connection.target
-    return {"channel": target.channel, "stream": target.stream} if target else {}
+        refuse(self._pump, connection, error)

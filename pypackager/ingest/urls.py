@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from pypackager.model.errors import PackagerError
-
-Side = Literal["primary", "secondary"]
+from pypackager.model.side import Side
 
 _STREAM = re.compile(r"streams\((?P<stream>[^()]*)\)", re.IGNORECASE)
 _SIDES: dict[str, Side] = {"primary": "primary", "secondary": "secondary"}

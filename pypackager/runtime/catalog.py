@@ -38,7 +38,7 @@ class LiveCatalog:
     def preview(self, channel: str, client: str) -> Presentation | None:
         """The preview of a channel."""
         found = self._fleet.channels.get(channel)
-        return found.preview(client) if found is not None else None
+        return found.showing.preview(client) if found is not None else None
 
     def preview_policies(self, channel: str) -> tuple[str | None, str | None] | None:
         """Cross-site policies of a channel's preview."""
@@ -56,7 +56,7 @@ class LiveCatalog:
             return None
         program = self._fleet.registry.resources.user(asset)
         if program is not None and (channel := self._fleet.channels.get(program.channel)) is not None:
-            return channel.program(program.name)
+            return channel.programs.present(program.name)
         shelved = self._fleet.shelf.get(asset)
         return None if shelved is None else shelved.presentation()
 
@@ -65,12 +65,12 @@ class LiveCatalog:
         found = self._fleet.registry.resources.locators.get(locator)
         program = None if found is None else self._fleet.registry.resources.user(found.asset)
         channel = None if program is None else self._fleet.channels.get(program.channel)
-        return {} if channel is None else channel.silent_s()
+        return {} if channel is None else channel.showing.silent_s()
 
     def condition(self, channel: str, client: str) -> dict[str, Any] | None:
         """How a channel is."""
         found = self._fleet.channels.get(channel)
-        return found.condition(client) if found is not None else None
+        return found.showing.condition(client) if found is not None else None
 
     def room(self, channel: str) -> Room:
         """Where a preview's viewers are counted."""

@@ -1,4 +1,4 @@
-"""One running channel: its store, its timeline, what ingest and origin see of it."""
+"""One running channel: its store, its timeline, its programs and state, and what ingest sees of it."""
 
 from __future__ import annotations
 
@@ -12,35 +12,27 @@ import trio
 
 from pypackager._core import Budget, Chunk, Networks, SignalReady, SignalsFound, TrackHeader, Writer
 from pypackager.config.schema import Channel, Tuning
-from pypackager.control.ports import Flow
 from pypackager.control.settings import AT_ANY_TIME, ChannelSettings
 from pypackager.control.states import ProgramState, State
 from pypackager.dvr.clip import KEPT_NS
 from pypackager.dvr.library import ASSETS
 from pypackager.dvr.store import ChannelStore
 from pypackager.model.duration import parse_duration
-from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell, silent
-from pypackager.model.presentation import Presentation
-from pypackager.model.records import Event, Published
-from pypackager.model.track import Kind
-from pypackager.runtime.alerts import Alert, Alerts
-from pypackager.runtime.condition import describe
+from pypackager.model.records import Published
+from pypackager.runtime.alarm import Alarm
 from pypackager.runtime.decisions import Kept, Unwritten
-from pypackager.runtime.drift import Drift
-from pypackager.runtime.idle import Idle
 from pypackager.runtime.lifecycle import Lifecycle
 from pypackager.runtime.meters import Meters
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.programs import Programs
 from pypackager.runtime.resume import resume_timeline
+from pypackager.runtime.showing import Showing
+from pypackager.runtime.watch import Watch
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.ports import Options
 from pypackager.timeline.timeline import Timeline
-from pypackager.timeline.times import SECOND_NS
 
-GONE_NS = 10 * SECOND_NS
-"""An encoder that is back by then was cut off for a moment, or sends each fragment in a POST of its own."""
 ADMISSION = ("ingest_allow", "ingest_users", "stream_key")
 """Settings by which connections are judged."""
 
@@ -79,18 +71,13 @@ class LiveChannel:
         self.store = store
         self.budget = Budget(tuning.max_held)
         """What its open fragments may hold in memory, whatever connections bring them."""
-        self._alerts = Alerts()
-        self._drift = Drift()
-        self._began_ns = now().mono_ns
-        self._left_ns: int | None = None
-        """When its last connection went."""
         self._tuning = tuning
         self._now = now
         self._meters = Meters(metrics, config.name)
-        self._idle = Idle(self.alert, self.clear, parse_duration(tuning.idle_alert), now().mono_ns)
         self._log = log.bind(channel=config.name)
+        self.alarm = Alarm(config.name, store, self._meters, self._log, tell, now)
+        self._watch = Watch(self.alarm, parse_duration(tuning.idle_alert), now().mono_ns)
         self._allow = Networks(config.ingest_allow)
-        self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
         self._lists = 0
         self._unwritten = Unwritten()
         self._waiting = trio.lowlevel.ParkingLot()
@@ -100,6 +87,7 @@ class LiveChannel:
         begin = config.state == "running" and reset_ns in (None, store.ledger.reset_ns)
         self.programs.apply(config.program, now().utc_ns, begin=begin)
         self.life = Lifecycle(self.programs, self, store, self._log, config.state, reset_ns, self._became)
+        self.showing = Showing(config, store, self.life, self.alarm.alerts, self._meters, now)
         self._meters.runs(now(), running=self.running)
         # What waits since before a restart is published at its deadline, whether or not its encoder comes back.
         self.advance()
@@ -107,7 +95,6 @@ class LiveChannel:
     def _take_over(self) -> Timeline:
         """A timeline with the channel's settings that goes on where the journal says; nothing is under way in the one before."""
         config = self.config
-        self._preview_ns = parse_duration(config.preview_window)
         options = Options(
             protocol=config.protocol,
             mode=config.clock or ("utc" if config.protocol == "rtmp" else "source"),
@@ -122,7 +109,7 @@ class LiveChannel:
             layer_bps=self._tuning.layer_bitrate,
             channel_bps=self._tuning.channel_bitrate,
         )
-        timeline = Timeline(options, self.store, self.alert)
+        timeline = Timeline(options, self.store, self.alarm.alert)
         resume_timeline(timeline, self.store.ledger, self._now(), self.store.past.end_ns)
         return timeline
 
@@ -179,14 +166,13 @@ class LiveChannel:
     def open_feed(self, conn: int, side: str, stream: str) -> None:
         """A connection was admitted."""
         self.timeline.open_feed(conn, side, stream, self._now())
-        self._left_ns = None
-        self.clear("ENCODER_DISCONNECTED")
+        self._watch.joined()
 
     def close_feed(self, conn: int) -> None:
         """A connection is gone."""
         self.timeline.close_feed(conn, self._now())
         if not self.feeds:
-            self._left_ns = self._now().mono_ns
+            self._watch.left(self._now().mono_ns)
 
     def track_found(self, conn: int, header: TrackHeader) -> None:
         """A connection announced a track."""
@@ -230,11 +216,11 @@ class LiveChannel:
     def advance(self) -> None:
         """Moves the published edge as far as it goes."""
         # Who ends a program wants what was taken, not what has ended by the clock.
-        self._guard("advance", lambda: self.timeline.advance(self._now(), at_once=self.programs.stopping))
+        self.alarm.guard("advance", lambda: self.timeline.advance(self._now(), at_once=self.programs.stopping))
         if self.programs.stopping:
-            self._guard("stop", lambda: self.programs.settle(self._now().utc_ns))
+            self.alarm.guard("stop", lambda: self.programs.settle(self._now().utc_ns))
         if not self.life.settled:
-            self._guard("state", self._go_on)
+            self.alarm.guard("state", self._go_on)
         self._waiting.unpark_all()
 
     def _go_on(self) -> None:
@@ -247,51 +233,17 @@ class LiveChannel:
         """Behind a reset: a timeline that knows of the times that are used, and of no encoder."""
         self.timeline = self._take_over()
 
-    def _guard(self, what: str, act: Callable[[], object]) -> None:
-        """Does something for this channel; a fault of ours, or of its disk, must not end the others."""
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 (see above)
-            if self._raise("INTERNAL", f"{what}: {type(error).__name__}: {error}"):
-                self._log.exception("fault", on=what)
-
-    @property
-    def alerts(self) -> Mapping[str, Alert]:
-        """What was raised since the daemon started, by code."""
-        return self._alerts.by_code
-
-    def alert(self, code: str, detail: str, track: str = "") -> None:
-        """Raises an alert of one track or of all: counted, and logged and journalled at most every ten seconds for one code."""
-        self._raise(code, detail, track)
-
-    def _raise(self, code: str, detail: str, track: str = "") -> bool:
-        """Raises an alert; returns whether it was logged."""
-        now = self._now()
-        alert = self._alerts.notice(code, f"track {track}: {detail}" if track else detail, track, now)
-        self._meters.alert(code, active=True)
-        if alert is None:
-            return False
-        self._log.warning("alert", code=code, detail=alert.detail, count=alert.count)
-        self._tell_alert("raised", code, alert)
-        self.store.append(Event(now.utc_ns, code, alert.detail))
-        return True
+    def alert(self, code: str, detail: str) -> None:
+        """Raises an alert of the channel."""
+        self.alarm.alert(code, detail)
 
     def clear(self, code: str) -> None:
         """What an alert told of is over."""
-        now = self._now()
-        if (alert := self._alerts.clear(code, now)) is None:
-            return
-        self._meters.alert(code, active=False)
-        self._log.info("alert cleared", code=code, count=alert.count)
-        self._tell_alert("cleared", code, alert)
-        self.store.append(Event(now.utc_ns, code, "cleared"))
-
-    def _tell_alert(self, change: str, code: str, alert: Alert) -> None:
-        self._tell("alert", f"channels/{self.config.name}", change=change, code=code, detail=alert.detail, count=alert.count)
+        self.alarm.clear(code)
 
     def _became(self, state: State) -> None:
         if state != "Running":
-            self.clear("ENCODER_DISCONNECTED")
+            self._watch.stopped()
         self._meters.runs(self._now(), running=state == "Running")
         self._tell("state", f"channels/{self.config.name}", state=state)
 
@@ -329,52 +281,8 @@ class LiveChannel:
                 self._meters.published(completion.record.rows, self.store.ledger.tracks, self._now().mono_ns)
             elif not completion.fine:
                 reason = completion.reason or f"errno {completion.errno}"
-                self.alert("DISK_WRITE_FAILED", f"{type(completion.record).__name__}: {reason}")
+                self.alarm.alert("DISK_WRITE_FAILED", f"{type(completion.record).__name__}: {reason}")
         return bool(done)
-
-    # --- what the origin sees
-
-    def preview(self, client: str) -> Presentation:
-        """The newest part of the channel.
-
-        Raises:
-            PackagerError: PREVIEW_FORBIDDEN (403), CHANNEL_NOT_RUNNING (503), NO_MEDIA (404).
-        """
-        self._let_see(client)
-        if not self.running:
-            raise PackagerError("CHANNEL_NOT_RUNNING", f"the channel is {self.life.state}", status=503, fault="operator")
-        found = self.store.presentation("preview", self._preview_ns)
-        if not found.tracks:
-            raise PackagerError("NO_MEDIA", "nothing has been published yet", status=404)
-        return found
-
-    def condition(self, client: str) -> dict[str, Any]:
-        """How it is, in every state, to who may see the preview.
-
-        Raises:
-            PackagerError: PREVIEW_FORBIDDEN (403).
-        """
-        self._let_see(client)
-        flow = msgspec.structs.asdict(self.flow())
-        found = describe(self.incoming, self.alerts, self._now().mono_ns)
-        return {"state": self.life.state, "status": self.life.status, **flow, **found}
-
-    def _let_see(self, client: str) -> None:
-        if not self._preview_allow.allows(client):
-            raise PackagerError("PREVIEW_FORBIDDEN", f"{client} is not in the channel's preview_allow", status=403)
-
-    def silent_s(self) -> dict[Kind, float]:
-        """Seconds since pictures, and since sound, were published last, or since the daemon has the channel."""
-        kinds: tuple[Kind, ...] = ("video", "audio")
-        return {kind: (self._now().mono_ns - self._meters.media_ns.get(kind, self._began_ns)) / SECOND_NS for kind in kinds}
-
-    def program(self, name: str) -> Presentation:
-        """What a program shows.
-
-        Raises:
-            PackagerError: NO_MEDIA (404) before its first fragment.
-        """
-        return self.programs.present(name)
 
     # --- upkeep
 
@@ -382,28 +290,22 @@ class LiveChannel:
         """Brings what was written to the disk and gives up what every window has left behind."""
         for decision in self._unwritten.take():
             self.store.append(decision)
-        self._guard("retry", self.store.retry)
+        self.alarm.guard("retry", self.store.retry)
         if not self.store.syncing:
-            self._guard("sync", self.store.sync)
-        self._guard("trim", self._trim)
-        self._watch(self._now())
-        self._idle.look(self._now().mono_ns, running=self.running, newest_ns=self._meters.newest_ns, recorded=bool(self.programs.running))
+            self.alarm.guard("sync", self.store.sync)
+        self.alarm.guard("trim", self._trim)
+        self._look(self._now())
         self._waiting.unpark_all()
 
-    def _watch(self, now: Now) -> None:
+    def _look(self, now: Now) -> None:
         """Looks for what lasts."""
-        if self._left_ns is not None and now.mono_ns - self._left_ns >= GONE_NS:
-            self._left_ns = None
-            if self.running:
-                self.alert("ENCODER_DISCONNECTED", f"no encoder has been connected for {GONE_NS // SECOND_NS} s")
-        if drift_ns := self._drift.look(self.timeline.clocks.all, self.timeline.media_now_ns(now), now.mono_ns):
-            self.alert("CLOCK_DRIFT", f"an encoder's clock moved by {drift_ns / SECOND_NS:+.1f} s against the wall clock")
-        for code in self._alerts.quiet(now):
-            self.clear(code)
+        clocks, media_now_ns = self.timeline.clocks.all, self.timeline.media_now_ns(now)
+        recorded, newest_ns = bool(self.programs.running), self._meters.newest_ns
+        self._watch.look(now.mono_ns, clocks, media_now_ns, running=self.running, newest_ns=newest_ns, recorded=recorded)
 
     def _trim(self) -> None:
         self.programs.trim()
-        self.store.trim(max([self._preview_ns, *self.programs.windows_ns()]) + KEPT_NS)
+        self.store.trim(max([self.showing.window_ns, *self.programs.windows_ns()]) + KEPT_NS)
 
     def apply(self, config: Channel, reset_ns: int | None = None) -> None:
         """Takes over what may change in its state: all of it when it is stopped, else allow-lists, programs and the state.
@@ -417,7 +319,7 @@ class LiveChannel:
             config = msgspec.structs.replace(before, **{name: getattr(config, name) for name in may})
         self.config = config
         self._allow = Networks(config.ingest_allow)
-        self._preview_allow = Networks(config.preview_allow or ["0.0.0.0/0"])
+        self.showing.apply(config)
         if any(getattr(before, name) != getattr(config, name) for name in ChannelSettings.__struct_fields__ if name not in AT_ANY_TIME):
             self.timeline = self._take_over()
         if config.state == "running":
@@ -438,7 +340,7 @@ class LiveChannel:
         try:
             return self.store.trim_oldest()
         except OSError as error:
-            self.alert("DISK_WRITE_FAILED", f"the oldest recording could not be removed: {error}")
+            self.alarm.alert("DISK_WRITE_FAILED", f"the oldest recording could not be removed: {error}")
             return False
 
     async def end(self) -> None:
@@ -455,31 +357,3 @@ class LiveChannel:
     def close(self) -> None:
         """Seals the files; the writer must have answered for everything."""
         self.store.close()
-
-    # --- for people
-
-    @property
-    def incoming(self) -> Presentation:
-        """What came in last, whatever its state."""
-        return self.store.presentation("status", self._preview_ns)
-
-    def status_line(self, now: Now) -> str:
-        """One line: tracks, bit rate, depth, age of the newest fragment."""
-        shown = self.incoming
-        if not shown.tracks:
-            return f"{self.config.name}: waiting for the encoder"
-        rate = sum(track.average_bps for track in shown.tracks)
-        depth = self._meters.depth_s(shown)
-        gaps = self.alerts["TRACK_GAP"].count if "TRACK_GAP" in self.alerts else 0
-        media = f"{len(shown.tracks)} tracks  {rate / 1e6:.2f} Mbit/s  DVR {depth:.0f} s"
-        return f"{self.config.name}: {media}  newest {self._meters.silent_s(now.mono_ns):.1f} s ago  gaps {gaps}"
-
-    def flow(self) -> Flow:
-        """How media comes in."""
-        shown = self.incoming
-        gap = None if self._meters.newest_ns is None else self._meters.silent_s(self._now().mono_ns)
-        return Flow(gap, self._meters.depth_s(shown), shown.interval_ns / SECOND_NS if shown.tracks else None)
-
-    def gauge(self, now: Now) -> None:
-        """Brings the gauges up to date before they are read."""
-        self._meters.gauge(now, self.budget, self.incoming)

@@ -187,7 +187,7 @@ class Daemon:
     def health(self) -> Health:
         """Whether journals are replayed, and each channel's alerts."""
         channels = self.fleet.channels
-        alerts = {name: sorted(channel.alerts) for name, channel in channels.items() if channel.alerts}
+        alerts = {name: sorted(channel.alarm.alerts) for name, channel in channels.items() if channel.alarm.alerts}
         states = {name: channel.life.status for name, channel in channels.items()}
         return Health(self._ready, {"channels": len(channels), "failed": dict(self.fleet.failed), "states": states, "alerts": alerts})
 

@@ -12,7 +12,7 @@ import trio
 
 from pypackager.control.ports import Drained
 from pypackager.ingest.router import Router
-from pypackager.ingest.urls import Side
+from pypackager.model.side import Side
 from pypackager.runtime.channel import LiveChannel
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.times import SECOND_NS

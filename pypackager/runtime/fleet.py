@@ -163,7 +163,7 @@ class Fleet:
     def space(self, channel: str, window_ns: int) -> Space:
         """What a program of a channel with this window will need; too little is an alert, and no refusal: the oldest goes first then."""
         live = self.channels.get(channel)
-        measured = 0 if live is None else sum(track.average_bps for track in live.incoming.tracks)
+        measured = 0 if live is None else sum(track.average_bps for track in live.showing.incoming.tracks)
         rate = measured or self._tuning.channel_bitrate
         kept_ns = 0 if live is None else max(live.programs.windows_ns(), default=0)
         window, new = (rate * ns // 8_000_000_000 for ns in (window_ns, max(0, window_ns - kept_ns)))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pypackager.control.ports import AlertView, Drained, Flow, Meter, Side, TrackView
+from pypackager.control.ports import AlertView, Drained, Flow, Meter, TrackView
 from pypackager.control.registry import Registry
 from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
 from pypackager.ingest.router import Router
+from pypackager.model.side import Side
 from pypackager.runtime.alerts import Alert
 from pypackager.runtime.drain import drain_side
 from pypackager.runtime.fleet import Fleet
@@ -90,7 +91,7 @@ class Running:
         if live is None:
             return []
         found: dict[str, TrackView] = {}
-        for each in live.incoming.tracks:
+        for each in live.showing.incoming.tracks:
             info, config = each.info, each.configs[int(each.config[-1])]
             found[info.id] = TrackView(info.id, info.kind, config.codec, each.average_bps, info.language)
         coming = {
@@ -102,12 +103,12 @@ class Running:
     def flow(self, channel: str) -> Flow:
         """How it comes in."""
         live = self._fleet.channels.get(channel)
-        return Flow() if live is None else live.flow()
+        return Flow() if live is None else live.showing.flow()
 
     def alerts(self, channel: str) -> Sequence[AlertView]:
         """What was raised since the daemon started."""
         live = self._fleet.channels.get(channel)
-        raised = [] if live is None else [_view(code, alert) for code, alert in sorted(live.alerts.items())]
+        raised = [] if live is None else [_view(code, alert) for code, alert in sorted(live.alarm.alerts.items())]
         reason = self._fleet.failed.get(channel)
         return raised if reason is None else [AlertView("CHANNEL_FAILED", reason), *raised]
 

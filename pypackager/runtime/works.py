@@ -96,7 +96,7 @@ class Works:
         """Brings the channels' instruments up to date."""
         now = self._clock.now()
         for channel in self.fleet.channels.values():
-            channel.gauge(now)
+            channel.showing.gauge(now, channel.budget)
 
     def pushes(self, peer: str) -> bool:
         """Whether an address is in some list of those who may push over RTMP."""

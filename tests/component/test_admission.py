@@ -101,7 +101,7 @@ async def test_an_empty_post_asks_whether_it_may(framing: tuple[str, bytes], tmp
         for target in ("/ingest.isml/Streams(v)", "/secondary/ingest.isml/Streams(v)", HERE):
             answer = await ask(life, target, *framing, host="Own.Test:8088")
             assert (answer.status, answer.body) == (200, b""), target
-        assert not life.daemon.fleet.channels["ch"].alerts, "asking is no fault"
+        assert not life.daemon.fleet.channels["ch"].alarm.alerts, "asking is no fault"
 
 
 async def test_every_refusal_has_its_status_and_its_code(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class Node(Told, Studio):
         self.settle()
 
     def active_codes(self) -> set[str]:
-        return {code for code, alert in self.channel.alerts.items() if alert.until_ns is None}
+        return {code for code, alert in self.channel.alarm.alerts.items() if alert.until_ns is None}
 
     def pass_time(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -348,13 +348,13 @@ LASTING: dict[str, Callable[[Node], Callable[[], object]]] = {
 def test_it_is_raised_by_its_cause_and_over_half_a_minute_later(code: str, tmp_path: Path) -> None:
     node = Node(tmp_path, protocol="rtmp" if code in ("PEER_CLOSED", "RTMP_DATA_DROPPED") else "fmp4")
     PASSING[code](node)
-    assert code in node.active_codes(), node.channel.alerts
+    assert code in node.active_codes(), node.channel.alarm.alerts
     assert ("raised", code) in node.news
     node.pass_time(ENDS_S.get(code, 0))
-    noticed_ns = node.channel.alerts[code].noticed_ns
+    noticed_ns = node.channel.alarm.alerts[code].noticed_ns
     quiet_s = (noticed_ns + QUIET_NS - node.now.mono_ns) // SECOND_NS
     node.pass_time(quiet_s - 1)
-    assert node.channel.alerts[code].noticed_ns == noticed_ns, "its cause goes on"
+    assert node.channel.alarm.alerts[code].noticed_ns == noticed_ns, "its cause goes on"
     assert code in node.active_codes()
     node.pass_time(2)
     assert code not in node.active_codes()
@@ -367,7 +367,7 @@ def test_it_is_raised_by_its_cause_and_over_half_a_minute_later(code: str, tmp_p
 def test_it_lasts_as_long_as_its_cause(code: str, tmp_path: Path) -> None:
     node = Node(tmp_path)
     end = LASTING[code](node)
-    assert code in node.active_codes(), node.channel.alerts
+    assert code in node.active_codes(), node.channel.alarm.alerts
     node.pass_time(2 * QUIET_S)
     assert code in node.active_codes()
     end()

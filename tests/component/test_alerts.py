@@ -21,7 +21,7 @@ class Told(ChannelNode):
     def __init__(self, directory: Path, **options: Any) -> None:
         super().__init__(directory, **options)
         self.news: list[tuple[str, str]] = []
-        self.channel._tell = self._hear
+        self.channel.alarm._tell = self._hear
 
     def _hear(self, kind: str, subject: str, /, **data: Any) -> None:
         if kind == "alert":
@@ -42,12 +42,12 @@ class Told(ChannelNode):
 def test_an_alert_is_over_when_nobody_has_noticed_it_for_long(tmp_path: Path) -> None:
     node = Told(tmp_path)
     raised_ns = node.now.utc_ns
-    node.channel.alert("TRACK_GAP", "nothing at 7", "v")
+    node.channel.alarm.alert("TRACK_GAP", "nothing at 7", "v")
     node.wait(9)
-    node.channel.alert("TRACK_GAP", "nothing at 8", "v")
+    node.channel.alarm.alert("TRACK_GAP", "nothing at 8", "v")
     node.wait(QUIET_NS / SECOND_NS - 1)
     node.channel.keep_house()
-    alert = node.channel.alerts["TRACK_GAP"]
+    alert = node.channel.alarm.alerts["TRACK_GAP"]
     assert (alert.since_ns, alert.until_ns, alert.count, alert.tracks) == (raised_ns, None, 2, {"v": 2})
     assert node.active() == {"TRACK_GAP": 1}
     assert node.news == [("raised", "TRACK_GAP")]
@@ -57,8 +57,8 @@ def test_an_alert_is_over_when_nobody_has_noticed_it_for_long(tmp_path: Path) ->
     assert node.active() == {"TRACK_GAP": 0}
     assert node.journalled() == [("TRACK_GAP", "track v: nothing at 7"), ("TRACK_GAP", "cleared")]
     # It comes again: told of at once.
-    node.channel.alert("TRACK_GAP", "nothing at 9", "a")
-    again = node.channel.alerts["TRACK_GAP"]
+    node.channel.alarm.alert("TRACK_GAP", "nothing at 9", "a")
+    again = node.channel.alarm.alerts["TRACK_GAP"]
     assert (again.since_ns, again.until_ns, again.count, again.detail) == (node.now.utc_ns, None, 3, "track a: nothing at 9")
     assert node.news == [("raised", "TRACK_GAP"), ("cleared", "TRACK_GAP"), ("raised", "TRACK_GAP")]
 
@@ -70,7 +70,7 @@ def test_an_alert_that_goes_on_is_told_of_every_ten_seconds(tmp_path: Path) -> N
         node.channel.keep_house()
         node.wait(1)
     assert node.news == [("raised", "DISK_LOW")] * 3
-    assert node.channel.alerts["DISK_LOW"].count == 25
+    assert node.channel.alarm.alerts["DISK_LOW"].count == 25
 
 
 def test_a_state_lasts_until_it_is_cleared(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_state_lasts_until_it_is_cleared(tmp_path: Path) -> None:
     node.channel.alert("DISK_SLOW", "much waits for the disk")
     node.wait(500)
     node.channel.keep_house()
-    assert node.channel.alerts["DISK_SLOW"].until_ns is None
+    assert node.channel.alarm.alerts["DISK_SLOW"].until_ns is None
     node.channel.clear("DISK_SLOW")
     node.channel.clear("DISK_SLOW")
     assert node.news == [("raised", "DISK_SLOW"), ("cleared", "DISK_SLOW")]
@@ -247,7 +247,7 @@ def test_a_clock_that_drifts(rate: float, drifts: bool, tmp_path: Path) -> None:
         node.send(1, 1000 + 2 * number)
         node.settle()
         node.channel.keep_house()
-    assert ("CLOCK_DRIFT" in node.channel.alerts) == drifts
+    assert ("CLOCK_DRIFT" in node.channel.alarm.alerts) == drifts
 
 
 def test_the_page_lists_what_is_tested_here_and_codes_that_there_are() -> None:

@@ -36,7 +36,7 @@ def two_layers(tmp_path: Path, *, missing: int | None = None, count: int = 70) -
 
 
 def test_before_anything_came_it_says_so(tmp_path: Path) -> None:
-    found = ChannelNode(tmp_path).channel.condition(VIEWER)
+    found = ChannelNode(tmp_path).channel.showing.condition(VIEWER)
     assert found == {
         "state": "Running",
         "status": "Streaming",
@@ -50,7 +50,7 @@ def test_before_anything_came_it_says_so(tmp_path: Path) -> None:
 
 def test_a_fragment_that_did_not_come_is_a_hole_of_its_track_alone(tmp_path: Path) -> None:
     node = two_layers(tmp_path, missing=40)
-    found = node.channel.condition(VIEWER)
+    found = node.channel.showing.condition(VIEWER)
     fine, holed = found["tracks"]
     assert (found["status"], found["interval_s"], round(found["depth_s"])) == ("Streaming", 2.0, 140)
     assert (fine["id"], fine["gaps"], fine["gap_s"], fine["alerts"]) == ("v1", 0, 0.0, [])
@@ -63,19 +63,19 @@ def test_a_fragment_that_did_not_come_is_a_hole_of_its_track_alone(tmp_path: Pat
     (alert,) = found["alerts"]
     assert (alert["code"], alert["count"]) == ("TRACK_GAP", 1)
     node.wait(30)
-    assert node.channel.condition(VIEWER)["alerts"][0]["ago_s"] - alert["ago_s"] == pytest.approx(30)
-    assert node.channel.condition(VIEWER)["gap_s"] - found["gap_s"] == pytest.approx(30)
+    assert node.channel.showing.condition(VIEWER)["alerts"][0]["ago_s"] - alert["ago_s"] == pytest.approx(30)
+    assert node.channel.showing.condition(VIEWER)["gap_s"] - found["gap_s"] == pytest.approx(30)
 
 
 def test_it_is_for_who_may_see_the_preview_and_names_nobody(tmp_path: Path) -> None:
     node = two_layers(tmp_path, count=3)
     node.channel.alert("ADDRESS_NOT_ALLOWED", "203.0.113.77 is not in the channel's ingest_allow")
     node.channel.apply(msgspec.structs.replace(node.config, preview_allow=["198.51.100.0/24"]))
-    text = json.dumps(node.channel.condition(VIEWER))
+    text = json.dumps(node.channel.showing.condition(VIEWER))
     assert "ADDRESS_NOT_ALLOWED" in text
     assert not any(address in text for address in ("203.0.113.77", "192.0.2.1", "198.51.100"))
     with pytest.raises(PackagerError) as caught:
-        node.channel.condition("192.0.2.9")
+        node.channel.showing.condition("192.0.2.9")
     assert (caught.value.code, caught.value.status) == ("PREVIEW_FORBIDDEN", 403)
 
 

@@ -198,7 +198,7 @@ async def test_an_encoder_that_leaves_the_list_is_out_within_a_second(tmp_path: 
             with trio.fail_after(5):
                 answer = b"".join([part async for part in encoder])
         assert answer.startswith(b"HTTP/1.1 403")
-        assert not life.daemon.fleet.channels["ch"].alerts
+        assert not life.daemon.fleet.channels["ch"].alarm.alerts
 
 
 async def test_sigterm_ends_it_and_a_restart_serves_the_same_bytes(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.helpers.presentations import body_of
 
 def periods(node: ChannelNode) -> list[tuple[str, list[str]]]:
     """Period@id and the Representations of each."""
-    text = body_of(answer(node.channel.program("show"), "manifest.mpd", "")).decode()
+    text = body_of(answer(node.channel.programs.present("show"), "manifest.mpd", "")).decode()
     found = re.findall(r'<Period id="([^"]+)"(.*?)</Period>', text, re.DOTALL)
     return [(name, re.findall(r'<Representation id="([^"]+)"', part)) for name, part in found]
 
@@ -41,7 +41,7 @@ def test_a_late_layer_opens_a_part_that_lasts_over_a_restart_and_ends_when_it_ha
     for start_s in range(40, 70, 2):
         send(node, start_s, 1)
     assert periods(node) == [("0", [one]), ("0.1", [one, two]), ("0.2", [one])]
-    text = body_of(answer(node.channel.program("show"), f"hls/{one}.m3u8", "")).decode()
+    text = body_of(answer(node.channel.programs.present("show"), f"hls/{one}.m3u8", "")).decode()
     assert "#EXT-X-DISCONTINUITY\n" not in text, "no format but DASH knows of parts"
     node.restart()
     assert periods(node) == [("0", [one]), ("0.1", [one, two]), ("0.2", [one])]

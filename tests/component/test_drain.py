@@ -80,7 +80,7 @@ async def test_the_other_side_is_drained_when_the_first_delivers_again(tmp_path:
         sides = [(each["side"], each["closed"], each["missing"]) for each in ended["result"]["sides"]]
         assert sides == [("primary", 2, []), ("secondary", 1, [])]
         assert life.feeds("other") == {("primary", "v"): True}, "it was asked for one channel"
-        assert "DRAINED" not in life.daemon.fleet.channels["ch"].alerts
+        assert "DRAINED" not in life.daemon.fleet.channels["ch"].alarm.alerts
         await back.send_all(b"0\r\n\r\n")
         await other.send_all(b"0\r\n\r\n")
 
@@ -114,7 +114,7 @@ async def test_who_does_not_come_back_is_named_and_holds_up_nobody(tmp_path: Pat
         sides = (await life.operation(told["id"]))["result"]["sides"]
         found = [(each["channel"], each["side"], each["closed"], each["missing"]) for each in sides if each["channel"] == "ch"]
         assert found == [("ch", "secondary", 1, ["a"]), ("ch", "primary", 1, ["v"])]
-        assert life.daemon.fleet.channels["ch"].alerts["DRAIN_NOT_BACK"].count == 2
+        assert life.daemon.fleet.channels["ch"].alarm.alerts["DRAIN_NOT_BACK"].count == 2
 
 
 async def test_a_side_alone_and_a_connection_between_two_requests(tmp_path: Path) -> None:

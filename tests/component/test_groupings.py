@@ -112,7 +112,7 @@ class Broadcast(ChannelNode):
     def manifests(self) -> dict[str, str]:
         """Every manifest of the program."""
         paths = ["manifest", "manifest.mpd", "master.m3u8", "manifest(format=m3u8-aapl)", "manifest(format=m3u8-aapl-v3)"]
-        shown = self.channel.program("show")
+        shown = self.channel.programs.present("show")
         paths += [f"hls/{track.info.id}.m3u8" for track in shown.tracks]
         return {path: body_of(answer(shown, path, "")).decode() for path in paths}
 
@@ -162,4 +162,4 @@ def test_all_groupings_give_the_same_presentation(show: str, tmp_path: Path) -> 
         for path, text in found.items():
             assert text == expected[path], f"{name}: {path}"
         assert (found["manifest"].count("<QualityLevel "), found["manifest.mpd"].count("<AdaptationSet") > 0) == (4, True)
-        assert not {"ENCODERS_OUT_OF_SYNC", "HEADER_MISMATCH", "GOPS_MISALIGNED"} & made.channel.alerts.keys(), name
+        assert not {"ENCODERS_OUT_OF_SYNC", "HEADER_MISMATCH", "GOPS_MISALIGNED"} & made.channel.alarm.alerts.keys(), name

@@ -53,7 +53,7 @@ class Centre(ChannelNode):
 
     def segments(self, track: str) -> dict[int, tuple[str, ...]]:
         """What the media playlist lists, by media sequence number."""
-        playlist = body_of(answer(self.channel.program("show"), f"hls/{track}.m3u8", "")).decode()
+        playlist = body_of(answer(self.channel.programs.present("show"), f"hls/{track}.m3u8", "")).decode()
         found = re.search(r"MEDIA-SEQUENCE:(\d+)", playlist)
         assert found is not None
         uris = re.findall(r"#EXTINF:([\d.]+),.*\n(?:#.*\n)*([^#\n]+)", playlist)
@@ -96,7 +96,7 @@ def test_two_data_centres_agree_on_numbers_borders_and_urls(per_segment: int, tm
         starts = [int(re.findall(r"\d{6,}", here[n][1])[-1]) for n in sorted(common) if n >= first]
         scale = VIDEO if track == "v" else 48_000
         assert starts == [ticks(per_segment * n) // VIDEO * scale for n in sorted(common) if n >= first]
-    assert not {"INDEX_MISMATCH", "TRACK_GAP"} & {*east.channel.alerts, *west.channel.alerts}
+    assert not {"INDEX_MISMATCH", "TRACK_GAP"} & {*east.channel.alarm.alerts, *west.channel.alarm.alerts}
 
 
 def test_a_border_opens_a_segment_though_the_target_duration_has_to_rise() -> None:

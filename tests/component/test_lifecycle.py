@@ -44,7 +44,7 @@ def test_it_is_stopped_when_its_connections_have_gone_and_all_is_published(tmp_p
     assert (shown(node), node.channel.running) == ("Stopping", False)
     assert node.channel.admission > before, "the router has to look"
     with pytest.raises(PackagerError, match="Stopping") as refused:
-        node.channel.preview("192.0.2.9")
+        node.channel.showing.preview("192.0.2.9")
     assert (refused.value.code, refused.value.status) == ("CHANNEL_NOT_RUNNING", 503)
     node.channel.close_feed(1)
     node.channel.advance()

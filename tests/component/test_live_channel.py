@@ -35,7 +35,7 @@ def test_a_fault_of_one_channel_is_its_alert(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(channel.store, "trim", fault)
     channel.advance()
     channel.keep_house()
-    assert channel.alerts["INTERNAL"].count == 2
+    assert channel.alarm.alerts["INTERNAL"].count == 2
 
 
 def test_a_decision_that_the_disk_did_not_take_is_recorded_later(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_an_edge_that_the_disk_did_not_take_is_said_and_moves_later_without_a_ho
             node.writer.step(1)
             node.writer.room = 0
         node.settle()
-    assert "Published" in node.channel.alerts["DISK_WRITE_FAILED"].detail
+    assert "Published" in node.channel.alarm.alerts["DISK_WRITE_FAILED"].detail
     node.writer.room = 1 << 40
     node.live(1, 108, 110)
     assert node.times("v") == [100, 102, 104]
@@ -84,9 +84,9 @@ def test_a_whole_fragment_replaces_one_that_broke_off_and_is_still_being_written
     node.settle()
     node.live(1, 104, 106)
     assert node.times("v") == [100, 102, 104, 106]
-    (track,) = node.channel.program("show").tracks
+    (track,) = node.channel.programs.present("show").tracks
     assert track.duration.tolist() == [180_000] * 4
-    assert not node.channel.alerts
+    assert not node.channel.alarm.alerts
 
 
 def test_a_disk_that_stays_full_for_hours_costs_bounded_memory_and_looks_like_an_encoder_that_was_gone(
@@ -102,7 +102,7 @@ def test_a_disk_that_stays_full_for_hours_costs_bounded_memory_and_looks_like_an
         node.send(1, start_s)
         node.channel.keep_house()
         node.settle()
-    refused = node.channel.alerts["EDGE_STUCK"]
+    refused = node.channel.alarm.alerts["EDGE_STUCK"]
     assert refused.count > 90
     assert node.channel.settled(1)
     assert node.channel.lost(1)
@@ -114,13 +114,13 @@ def test_a_disk_that_stays_full_for_hours_costs_bounded_memory_and_looks_like_an
     node.live(1, 306, 308, 310)
     times = node.times("v")
     assert [time for time in times if time > 0] == [100, 102, 104, 306, 308, 310]
-    (track,) = node.channel.program("show").tracks
+    (track,) = node.channel.programs.present("show").tracks
     assert np.diff(track.segment).max() <= 1, "no media sequence number is missing"
     assert track.period.tolist() == [0] * (len(times) - 3) + [1] * 3
     assert bool(track.flags[-3] & FLAG_PERIOD)
     shown = [node.times("v"), track.segment.tolist()]
     node.restart()
-    (track,) = node.channel.program("show").tracks
+    (track,) = node.channel.programs.present("show").tracks
     assert [node.times("v"), track.segment.tolist()] == shown, "a restart shows the same"
 
 
@@ -221,5 +221,5 @@ def test_a_running_channel_without_a_program_is_told_of(tmp_path: Path) -> None:
         node.wait(2)
         node.channel.keep_house()
         node.settle()
-    assert node.channel.alerts["RUNNING_WITHOUT_PROGRAM"].count == 1
-    assert "RUNNING_WITHOUT_DATA" not in node.channel.alerts
+    assert node.channel.alarm.alerts["RUNNING_WITHOUT_PROGRAM"].count == 1
+    assert "RUNNING_WITHOUT_DATA" not in node.channel.alarm.alerts

@@ -36,7 +36,7 @@ def ended(tmp_path: Path) -> ChannelNode:
 
 def lines(node: ChannelNode, path: str, *starts: str) -> list[str]:
     """The lines of a manifest that start with one of these."""
-    body = body_of(packaging.answer(node.channel.program("show"), path, "")).decode()
+    body = body_of(packaging.answer(node.channel.programs.present("show"), path, "")).decode()
     return [line for line in body.split("\n") if line.startswith(starts)]
 
 
@@ -67,7 +67,7 @@ def test_players_of_each_format_are_told_of_the_stretch_between_the_runs(tmp_pat
         '<S t="12420000" d="180000" r="4"/>',
     ]
     assert lines(node, "manifest", "<c ")[1:3] == ['<c t="10620000" d="180000"/>', '<c t="12420000" d="180000"/>']
-    assert len(body_of(packaging.answer(node.channel.program("show"), "hds/v1.abst", ""))) > 100
+    assert len(body_of(packaging.answer(node.channel.programs.present("show"), "hds/v1.abst", ""))) > 100
     node.stop_program()
     assert lines(node, "hls/v1.m3u8", "#EXT-X-MEDIA-SEQ", "../v1", "#EXT-X-END") == [
         "#EXT-X-MEDIA-SEQUENCE:16",
@@ -82,7 +82,7 @@ def test_the_last_smooth_fragments_of_a_run_stay_what_they_were_when_it_ended(tm
     node = ended(tmp_path)
 
     def plans() -> list[Published]:
-        shown = node.channel.program("show")
+        shown = node.channel.programs.present("show")
         times = [time * 90_000 for time in range(100, 120, 2)]
         return [packaging.answer(shown, f"QualityLevels(4000)/Fragments(video={time})", "") for time in times]
 

@@ -20,7 +20,7 @@ def fed(node: ChannelNode, *starts_s: int) -> list[int]:
     """An encoder's fragments of two seconds; where they are on the channel's timeline."""
     node.connect(1, "v1")
     node.live(1, *starts_s)
-    (track,) = node.channel.incoming.tracks
+    (track,) = node.channel.showing.incoming.tracks
     return [time // 90_000 for time in track.time.tolist()]
 
 

@@ -62,7 +62,7 @@ def shown(node: ChannelNode) -> str:
 
 
 def preview(node: ChannelNode) -> Presentation:
-    return node.channel.preview("192.0.2.9")
+    return node.channel.showing.preview("192.0.2.9")
 
 
 def starts(seen: Presentation, track: str) -> list[int]:
@@ -80,7 +80,7 @@ def test_it_takes_nothing_until_it_has_let_go_of_its_encoders(tmp_path: Path) ->
     with pytest.raises(PackagerError) as empty:
         preview(node)
     assert empty.value.code == "NO_MEDIA"
-    assert not node.channel.incoming.tracks
+    assert not node.channel.showing.incoming.tracks
     assert node.times("v1") == [*range(100, 120, 2)], "what was recorded stays"
 
 
@@ -111,12 +111,12 @@ def test_an_encoder_with_other_layers_begins_anew_behind_all_that_was_there(tmp_
     assert starts(now, "v2")[1] - starts(now, "v2")[0] == 4
     assert not any(track.flags[0] & 4 for track in now.tracks), "no gap for the layer that is gone"
     assert (now.interval_ns, now.fragments_per_segment, now.target_duration_s) == (4 * 10**9, 2, 8), "the rhythm is the new encoder's"
-    old = next(track for track in node.channel.program("show").tracks if track.info.id == "v2")
+    old = next(track for track in node.channel.programs.present("show").tracks if track.info.id == "v2")
     new = now.tracks[0]
     assert new.info == old.info, "the same track"
     assert new.segment[0] > old.segment[-1]
     assert new.period[0] > old.period[-1]
-    assert not {"TRACK_GAP", "HEADER_MISMATCH", "GOPS_MISALIGNED"} & node.channel.alerts.keys()
+    assert not {"TRACK_GAP", "HEADER_MISMATCH", "GOPS_MISALIGNED"} & node.channel.alarm.alerts.keys()
 
 
 def test_nobody_waits_for_a_layer_that_does_not_come_back(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_disk_that_does_not_take_it_holds_it_up(tmp_path: Path) -> None:
     node.reset()
     node.settle()
     assert shown(node) == "Stopping"
-    assert "DISK_WRITE_FAILED" in node.channel.alerts
+    assert "DISK_WRITE_FAILED" in node.channel.alarm.alerts
     node.writer.room = 1 << 40
     node.channel.keep_house()
     node.settle()
@@ -227,7 +227,7 @@ def test_one_that_was_stopped_meanwhile_is_reset_when_it_runs_again(tmp_path: Pa
     node.settle()
     assert shown(node) == "Streaming"
     assert node.channel.store.ledger.reset_ns == node.reset_ns
-    assert not node.channel.incoming.tracks
+    assert not node.channel.showing.incoming.tracks
 
 
 def test_a_program_that_is_to_run_begins_behind_the_reset(tmp_path: Path) -> None:
@@ -254,4 +254,4 @@ def test_a_program_that_is_told_to_run_together_with_the_reset_begins_behind_it(
     node.channel.advance()
     node.settle()
     assert (shown(node), node.ended()) == ("Streaming", False)
-    assert not node.channel.incoming.tracks
+    assert not node.channel.showing.incoming.tracks

@@ -129,7 +129,7 @@ async def test_a_reset_needs_stopped_programs_which_can_then_be_started_again(tm
         assert (await life.client.get(after["preview"][0])).status_code == 404
         await life.carried_out("POST", "channels/ch/programs/show/start")
         assert (await life.push()).startswith(b"HTTP/1.1 200")
-        await life.until(lambda: len(life.daemon.fleet.channels["ch"].incoming.tracks) == 3)
+        await life.until(lambda: len(life.daemon.fleet.channels["ch"].showing.incoming.tracks) == 3)
     life = api(tmp_path)
     async with life.running():
         assert len((await life.fine("GET", "channels/ch"))["tracks"]) == 3, "it was reset once"

@@ -18,7 +18,7 @@ NTSC = 1001 / 1000
 
 
 def listed(node: ChannelNode, path: str) -> str:
-    return body_of(answer(node.channel.program("show"), path, "")).decode()
+    return body_of(answer(node.channel.programs.present("show"), path, "")).decode()
 
 
 def pushed(directory: Path, interval_s: float, **settings: Any) -> tuple[ChannelNode, list[str]]:

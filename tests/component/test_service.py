@@ -103,11 +103,11 @@ class Site(ChannelNode):
         self.settle()
 
     def text(self, path: str) -> str:
-        return body_of(answer(self.channel.program("show"), path, "")).decode()
+        return body_of(answer(self.channel.programs.present("show"), path, "")).decode()
 
     def said(self, paths: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Texts and entity tags."""
-        shown = self.channel.program("show")
+        shown = self.channel.programs.present("show")
         return {path: (body_of(found).decode(), found.etag) for path in paths for found in [answer(shown, path, "")]}
 
     def segments(self, path: str) -> dict[int, tuple[str, ...]]:

@@ -119,7 +119,7 @@ class Studio(ChannelNode):
         return [line for line in self.text("hls/video.m3u8").splitlines() if line.startswith("#EXT-X-DATERANGE")]
 
     def text(self, path: str) -> str:
-        return body_of(answer(self.channel.program("show"), path, "")).decode()
+        return body_of(answer(self.channel.programs.present("show"), path, "")).decode()
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_signal_is_there_when_its_parent_is(studio: Studio) -> None:
     assert studio.smooth() == {"ads": []}, "Smooth lists a fragment when the two behind it are there"
     studio.media(START_S + 12, START_S + 14)
     assert studio.smooth() == {"ads": [(time, XML)]}
-    fragment = answer(studio.channel.program("show"), f"QualityLevels(0)/Fragments(ads={time})", "")
+    fragment = answer(studio.channel.programs.present("show"), f"QualityLevels(0)/Fragments(ads={time})", "")
     assert body_of(fragment).endswith(b"mdat" + XML)
 
 
@@ -185,7 +185,9 @@ def test_media_is_published_alike_with_and_without_signals(tmp_path: Path) -> No
             if name == "with" and start_s % 4 == 0:
                 studio.post((start_s + 3, BINARY))
             studio.media(start_s)
-        rows.append([(track.info.id, track.time.tolist(), track.flags.tolist()) for track in studio.channel.program("show").tracks])
+        rows.append(
+            [(track.info.id, track.time.tolist(), track.flags.tolist()) for track in studio.channel.programs.present("show").tracks]
+        )
     assert rows[0] == rows[1]
 
 
@@ -195,9 +197,9 @@ def test_two_encoders_send_the_same_signals_and_one_that_differs_is_told_of(stud
     first, second = studio.post((START_S + 1, XML)), studio.post((START_S + 1, XML), side="secondary")
     assert studio.end(first)
     assert studio.end(second)
-    assert "SIGNALS_DIFFER" not in studio.channel.alerts
+    assert "SIGNALS_DIFFER" not in studio.channel.alarm.alerts
     studio.end(studio.post((START_S + 1, TEXT)))
-    assert "SIGNALS_DIFFER" in studio.channel.alerts
+    assert "SIGNALS_DIFFER" in studio.channel.alarm.alerts
     assert studio.dash() == [((START_S + 1) * VIDEO, XML)]
 
 
@@ -214,9 +216,9 @@ def test_without_a_parent_or_the_wish_payloads_are_kept_and_not_shown(studio: St
     studio.media(START_S)
     assert studio.end(studio.post((START_S + 1, XML), found=found))
     studio.media(START_S + 2, START_S + 4, START_S + 6)
-    assert code in studio.channel.alerts
+    assert code in studio.channel.alarm.alerts
     assert (studio.dash(), studio.smooth(), studio.hls()) == ([], {}, [])
-    (kept,) = studio.channel.program("show").signals
+    (kept,) = studio.channel.programs.present("show").signals
     assert [signal.data for signal in kept.signals] == [XML]
 
 
@@ -240,7 +242,7 @@ def test_they_survive_a_restart_and_a_daemon_that_never_saw_the_track_takes_them
     studio.media(START_S + 4, START_S + 6)
     assert studio.end(studio.post((START_S + 1, XML), (START_S + 6, BINARY)))
     assert [data for _, data in studio.dash()] == [XML, TEXT, BINARY]
-    assert "SIGNALS_DIFFER" not in studio.channel.alerts
+    assert "SIGNALS_DIFFER" not in studio.channel.alarm.alerts
 
 
 def test_a_stopped_program_keeps_them(studio: Studio) -> None:
@@ -286,7 +288,7 @@ def test_a_flood_is_cut_and_told_of(studio: Studio) -> None:
     studio.media(START_S)
     large = bytes(60_000)
     studio.end(studio.post(*((START_S + n / 1000, large) for n in range(100))))
-    assert "SIGNALS_TOO_MANY" in studio.channel.alerts
+    assert "SIGNALS_TOO_MANY" in studio.channel.alarm.alerts
     (kept,) = studio.channel.store.ledger.signals.lines.values()
     assert sum(len(signal.data) for signal in kept.signals) <= 1 << 20
 
@@ -354,7 +356,7 @@ def test_what_belongs_to_no_layer_is_shown_with_whichever_is_furthest(studio: St
     assert [(time - base, data) for time, data in studio.dash()] == [(0, TEXT), (4 * VIDEO, XML)]
     # In Smooth Streaming the layers are one stream, which goes as far as the first.
     assert studio.smooth() == {"oncuepoint": studio.dash()[:1]}
-    assert "SIGNALS" not in " ".join(studio.channel.alerts)
+    assert "SIGNALS" not in " ".join(studio.channel.alarm.alerts)
 
 
 def test_one_without_a_duration_has_a_tick_in_smooth_streaming(studio: Studio) -> None:
@@ -374,6 +376,6 @@ def test_what_each_layer_repeats_takes_no_room(studio: Studio) -> None:
     for layer in range(10):
         for at in range(100):
             studio.post((START_S + at / 100, b"%d" % at), found=furthest())
-        assert "SIGNALS_TOO_MANY" not in studio.channel.alerts, layer
+        assert "SIGNALS_TOO_MANY" not in studio.channel.alarm.alerts, layer
     studio.media(START_S + 4, START_S + 6)
     assert len(studio.dash()) == 100

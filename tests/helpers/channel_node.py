@@ -118,11 +118,11 @@ class ChannelNode:
 
     def ended(self) -> bool:
         """Whether the program is video on demand."""
-        return self.channel.program("show").ended
+        return self.channel.programs.present("show").ended
 
     def times(self, track: str) -> list[int]:
         """Start of each of the program's fragments in seconds; a gap is negative."""
-        (shown,) = (found for found in self.channel.program("show").tracks if found.info.id == track)
+        (shown,) = (found for found in self.channel.programs.present("show").tracks if found.info.id == track)
         signs = [-1 if flag & FLAG_GAP else 1 for flag in shown.flags.tolist()]
         return [sign * time // VIDEO for sign, time in zip(signs, shown.time.tolist(), strict=True)]
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Side = Literal["primary", "secondary"]
+from pypackager.model.side import Side
+
 Protocol = Literal["fmp4", "rtmp"]
 
 FIRST_S = 6.0

@@ -220,7 +220,7 @@ class PlaneMachine(RuleBasedStateMachine):
         for path in ("x", "y"):
             self._judge_locator(path)
         for name, channel in self.plane.fleet.channels.items():
-            seen = channel.store.presentation("preview", channel._preview_ns)
+            seen = channel.store.presentation("preview", channel.showing.window_ns)
             for track in seen.tracks:
                 self.media.serves(f"preview/{name}", track.info.id, rows_of(seen)[track.info.number])
 

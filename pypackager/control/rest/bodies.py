@@ -7,9 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pypackager.control.ports import Side
 from pypackager.control.resources import KeyId, Role
 from pypackager.control.settings import ChannelSettings, EndpointSettings, Instant, LocatorSettings, Name, ProgramSettings, WebhookSettings
+from pypackager.model.side import Side
 
 
 class NewChannel(ChannelSettings, frozen=True, kw_only=True):
