@@ -248,7 +248,8 @@ def test_rtmp_restart_within_three_seconds_of_the_start() -> None:
     assert rig.timeline.place(other, 20, 1000, rig.now) == second
 
 
-def test_two_rtmp_publishers_on_one_url_are_merged() -> None:
+def two_on_one_url() -> tuple[Rig, int, int]:
+    """A publisher that has sent 8 s, and another that begins on the same URL where that one is."""
     rig = Rig("rtmp", "utc")
     one = rig.connect(layer(""), stream="v")
     first = rig.timeline.place(one, 0, 1000, rig.now)
@@ -257,6 +258,11 @@ def test_two_rtmp_publishers_on_one_url_are_merged() -> None:
         rig.send(one, gop(start))
     two = rig.connect(layer(""), stream="v")
     assert rig.timeline.place(two, 8000, 1000, rig.now) == first
+    return rig, one, two
+
+
+def test_two_rtmp_publishers_on_one_url_are_merged() -> None:
+    rig, one, two = two_on_one_url()
     for start in range(8, 16, 2):
         rig.wait(2)
         rig.send(one, gop(start))
@@ -272,14 +278,8 @@ def test_two_rtmp_publishers_on_one_url_are_merged() -> None:
 
 @pytest.mark.parametrize("shift_ms", [100, 300, 700, 1000, 1900])
 def test_two_rtmp_publishers_on_one_url_that_are_not_synchronised_follow_one_another(shift_ms: int) -> None:
-    rig, shift = Rig("rtmp", "utc"), shift_ms * VIDEO // 1000
-    one = rig.connect(layer(""), stream="v")
-    first = rig.timeline.place(one, 0, 1000, rig.now)
-    for start in range(0, 8, 2):
-        rig.wait(2)
-        rig.send(one, gop(start))
-    two = rig.connect(layer(""), stream="v")
-    assert rig.timeline.place(two, 8000, 1000, rig.now) == first
+    rig, one, two = two_on_one_url()
+    shift = shift_ms * VIDEO // 1000
     for start in range(8, 20, 2):
         rig.wait(2 - shift_ms / 1000)
         rig.send(one, gop(start))
