@@ -24,6 +24,7 @@ import httpx
 
 from benchmarks.doorstep import SIZES
 from benchmarks.peers import NGINX_STATIC
+from benchmarks.plots import draw
 from benchmarks.processes import anonymous_mib, cpu_seconds, pin
 from benchmarks.report import table, write_section
 from benchmarks.system import CLIENT_CPU, SERVER_CPU, WARM_UP, WORK, answers, daemon, pushing, wait_for
@@ -202,17 +203,9 @@ def spread(values: Sequence[float]) -> str:
 
 def plot(results: dict[str, Result]) -> None:
     """Draws answers per CPU second against the number of viewers."""
-    from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
-
-    figure = Figure(figsize=(8, 5), layout="tight")
-    axes = figure.subplots()
-    for name, result in results.items():
-        axes.plot(list(result.crowds), [statistics.median(rate.cpu) for rate in result.crowds.values()], marker="o", label=name)
-    axes.axhline(GOALS["manifest"], linestyle=":", color="grey", label=f"goal: {GOALS['manifest']:,}")
-    axes.set(xlabel="viewers that ask without a pause", ylabel="manifests of 2 kB per CPU second", xscale="log", ylim=(0, None))
-    axes.legend()
-    axes.grid(visible=True, alpha=0.3)
-    figure.savefig(PLOT, dpi=100)
+    curves = {name: {viewers: rate.cpu for viewers, rate in result.crowds.items()} for name, result in results.items()}
+    goal = GOALS["manifest"], f"goal: {GOALS['manifest']:,}"
+    draw(PLOT, curves, goal, "viewers that ask without a pause", "manifests of 2 kB per CPU second", logarithmic=True)
 
 
 def render(options: argparse.Namespace, results: dict[str, Result], polls: Polls | None) -> str:

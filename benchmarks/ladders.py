@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from benchmarks.media import fragmented_ladder
 from benchmarks.peers import NGINX_INTAKE, NGINX_RTMP
 from benchmarks.peers.nginx_rtmp import NginxRtmp
+from benchmarks.plots import draw
 from benchmarks.processes import TOUCHED, anonymous_mib, cpu_seconds, pin, touch_memory
 from benchmarks.report import table, write_section
 from benchmarks.system import CLIENT_CPU, IDLE, SERVER_CPU, WARM_UP, WORK, daemon, push_unpaced, pushing, spread, windows
@@ -71,17 +71,8 @@ def theirs(peer: NginxRtmp, ladders: int, options: argparse.Namespace) -> list[f
 
 def plot(curves: dict[str, Curve]) -> None:
     """Draws percent of a core per ladder against the number of ladders."""
-    from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
-
-    figure = Figure(figsize=(8, 5), layout="tight")
-    axes = figure.subplots()
-    for name, curve in curves.items():
-        axes.plot(list(curve), [statistics.median(values) for values in curve.values()], marker="o", label=name)
-    axes.axhline(TARGET, linestyle=":", color="grey", label=f"goal at ten ladders: {TARGET} %")
-    axes.set(xlabel="ladders at once (15 tracks, 25 Mbit/s each)", ylabel="percent of a core per ladder", ylim=(0, None))
-    axes.legend()
-    axes.grid(visible=True, alpha=0.3)
-    figure.savefig(PLOT, dpi=100)
+    goal = TARGET, f"goal at ten ladders: {TARGET} %"
+    draw(PLOT, curves, goal, "ladders at once (15 tracks, 25 Mbit/s each)", "percent of a core per ladder")
 
 
 def render(options: argparse.Namespace, curves: dict[str, Curve], memory: dict[str, float], unpaced: dict[str, list[float]]) -> str:
