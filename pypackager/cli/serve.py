@@ -40,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
     configure_logs(config.log, verbose=options.verbose)
     keep_memory()
     allow_descriptors()
-    run_to_end(Daemon(config, reload=lambda: load_config(options.config)).run)
+    run_to_end(Daemon(config, reload=lambda: load_config(options.config), verbose=options.verbose).run)
     return 0

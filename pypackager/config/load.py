@@ -61,6 +61,8 @@ def _faults(config: Config) -> list[tuple[str, str]]:
     for key in ("ingest_tick", "ingest_idle", "drain_wait", "idle_alert"):
         attempt(f"tuning.{key}", parse_duration, getattr(config.tuning, key))
     found.extend(_tls_faults(config))
+    if config.tuning.workers > 1 and not config.tuning.front_threads:
+        found.append(("tuning.workers", "more than one worker needs front_threads: players are shown to theirs by the front"))
     attempt("access.trusted_proxies", Networks, config.access.trusted_proxies)
     for name, count in Counter(channel.name for channel in config.channel).items():
         if count > 1:

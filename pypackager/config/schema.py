@@ -127,6 +127,9 @@ class Tuning(_Table, frozen=True):
     (alert BITRATE_EXCEEDED)."""
     channel_bitrate: Annotated[int, Meta(ge=1000)] = 25_000_000
     """The same of all tracks of a channel together; the layer that was admitted last is refused."""
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Processes over which channels are spread; 1: all are in the daemon's own. More need `front_threads`. What is otherwise then, and
+    what is not there yet, is in docs/design/workers.md."""
     front_threads: Annotated[int, Meta(ge=0, le=64)] = 1
     """Native threads that answer players; 0: the application answers everything by itself."""
     front_cache: Annotated[int, Meta(ge=1_048_576)] = 16_777_216

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ async def serve_front(
     cache_bytes: int = 16 * 2**20,
     graceful_s: float = 2.0,
     report_s: float = 1.0,
+    opened: Callable[[FrontDoor], None] = lambda _: None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
     **options: Any,
 ) -> None:
@@ -52,6 +53,7 @@ async def serve_front(
         cache_bytes: media that the front keeps for viewers of the same segment.
         graceful_s: how long answers under way may take at the end.
         report_s: how often the front's log lines and counts are fetched.
+        opened: is given the front when it serves.
         task_status: gets the real addresses, in the order of `binds`.
         options: further ones of the front (see _core.FrontDoor).
 
@@ -72,6 +74,7 @@ async def serve_front(
             options |= {"threads": threads, "cache_bytes": cache_bytes, "grace_s": graceful_s, "proxies": app.proxies}
             door = FrontDoor([sock.detach() for sock in sockets], str(path), **options)
             app.stand_behind(door, wrap)
+            opened(door)
             task_status.started(addresses)
             try:
                 while True:

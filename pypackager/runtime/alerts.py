@@ -17,7 +17,7 @@ REPEAT_NS = 10 * SECOND_NS
 """An alert that goes on is told of so often."""
 QUIET_NS = 30 * SECOND_NS
 """Longer than the longest interval of what is noticed again and again: key frames, retries of encoders, looks at the disk."""
-STATES = frozenset({"DISK_SLOW", "ENCODER_DISCONNECTED", "RUNNING_WITHOUT_DATA", "RUNNING_WITHOUT_PROGRAM"})
+STATES = frozenset({"DISK_SLOW", "ENCODER_DISCONNECTED", "RUNNING_WITHOUT_DATA", "RUNNING_WITHOUT_PROGRAM", "WORKER_LOST"})
 """Those that last until they are cleared."""
 
 

@@ -5,7 +5,7 @@ In: requests. Out: answers. Never: an answer to who may not ask (pypackager.cont
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 import msgspec
@@ -35,7 +35,7 @@ class ControlApp:
     def __init__(
         self,
         health: Callable[[], Health],
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
         admit: Callable[[Asked], None],
         rest: Callable[[], App],
         log: AccessLog,
@@ -65,7 +65,7 @@ class ControlApp:
                 rest = await self._load()
                 await rest(scope, receive, send)
                 return
-            status, content_type, body = self._answer(str(scope["method"]), path)
+            status, content_type, body = await self._answer(str(scope["method"]), path)
         except PackagerError as error:
             status, content_type, body = _problem(error)
         headers = [
@@ -88,11 +88,11 @@ class ControlApp:
                     raise PackagerError("INTERNAL", "the API could not be loaded", status=500, fault="us") from error
         return self._rest
 
-    def _answer(self, method: str, path: str) -> tuple[int, str, bytes]:
+    async def _answer(self, method: str, path: str) -> tuple[int, str, bytes]:
         if method not in ("GET", "HEAD"):
             raise PackagerError("METHOD_NOT_ALLOWED", f"{method} is not served here", status=405)
         if path == "/metrics":
-            return 200, "text/plain; version=0.0.4; charset=utf-8", self._metrics()
+            return 200, "text/plain; version=0.0.4; charset=utf-8", await self._metrics()
         if path in ("/healthz", "/readyz"):
             health = self._health()
             status = 200 if health.ready or path == "/healthz" else 503

@@ -7,17 +7,18 @@ Order of the start: control and origin listen at once (/healthz answers), journa
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import structlog
 import trio
 
-from pypackager._core import Audience, Proxies
+from pypackager._core import Audience, Proxies, Writer
 from pypackager.config.schema import Config
 from pypackager.control.archive import Archive
 from pypackager.control.authority import Asked, authorize
@@ -33,11 +34,13 @@ from pypackager.dvr.library import ASSETS
 from pypackager.ingest.listeners import IngestProtocol, open_listener, serve_listener
 from pypackager.model.address import parse_address
 from pypackager.model.errors import PackagerError
+from pypackager.model.news import NewsKind, Tell
 from pypackager.origin.app import App, Origin
-from pypackager.origin.ports import Health
+from pypackager.origin.ports import Health, Publication
 from pypackager.origin.serve import serve_origin
 from pypackager.runtime.catalog import LiveCatalog
 from pypackager.runtime.control_app import ControlApp
+from pypackager.runtime.fleet import Fleet
 from pypackager.runtime.fronts import GRACE_S, Fronts
 from pypackager.runtime.instant import MachineClock
 from pypackager.runtime.metering import Metering
@@ -47,6 +50,9 @@ from pypackager.runtime.running import Running
 from pypackager.runtime.tls import Identity, Pair
 from pypackager.runtime.works import Works
 
+if TYPE_CHECKING:
+    from pypackager.runtime.workers.crew import Crew
+
 
 class Daemon:
     """One daemon.
@@ -55,10 +61,14 @@ class Daemon:
         config: what to run.
         reload: reads the configuration again, for SIGHUP.
         clock: the machine's, or a test's.
+        verbose: whether workers log more.
     """
 
-    def __init__(self, config: Config, reload: Callable[[], Config] | None = None, clock: MachineClock | None = None) -> None:
+    def __init__(
+        self, config: Config, reload: Callable[[], Config] | None = None, clock: MachineClock | None = None, *, verbose: bool = False
+    ) -> None:
         self.config = config
+        self._verbose = verbose
         self.clock = clock or MachineClock()
         kinds = ("rtmp", "rtmps", "ingest", "ingest_tls", "control", "control_tls", "origin")
         self.addresses: dict[str, list[str]] = {kind: [] for kind in kinds}
@@ -71,6 +81,10 @@ class Daemon:
         self.identity = Identity(self.metrics.certificates, self._log, lambda: self.clock.now().utc_ns / 1e9)
         self._data_dir = Path(config.data_dir)
         self._ready = False
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._catalogs: dict[str, LiveCatalog] = {}
+        self.crew: Crew | None = None
+        """The workers, where there are some."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serves until SIGINT, SIGTERM or cancelled.
@@ -81,19 +95,27 @@ class Daemon:
         self._make_data_dir()
         tuning = self.config.tuning
         events = Events(lambda: datetime.fromtimestamp(self.clock.now().utc_ns / 1e9, UTC))
-        registry = Registry.open(self._data_dir, events.tell)
-        self.meter = Metering(registry, self.metrics.usage, self.audience, self.clock.now, self._log)
-        self.fronts = Fronts(registry, self._make_origin, tuning, self.config.listen.origin, self.identity, self._log)
-        about = (self.clock, self.metrics, self._log)
-        works = Works(registry, tuning, self._data_dir, *about, self.fronts.turn, events.tell, self._proxies)
+
+        def committed(kind: NewsKind, subject: str, /, **data: Any) -> None:
+            events.tell(kind, subject, **data)
+            if self.crew is not None:
+                self.crew.review()
+
+        registry = Registry.open(self._data_dir, committed)
+        self.meter = Metering(registry, self.metrics.usage, self.audience, self.clock.now, self._log, self._viewers)
+        self.fronts = Fronts(registry, self._make_origin, tuning, self.config.listen.origin, self.identity, self._log, self._routes)
+        about = (tuning, self._data_dir, self.clock, self.metrics, self._log)
+        works = Works(partial(self._make_fleet, registry, events.tell), *about, self.fronts.turn, events.tell, self._proxies)
         self.works, self.fleet = works, works.fleet
         self.identity.take([Pair(table) for table in self.config.tls], self.identity.for_encoders(self.config.listen.ingest_client_ca))
         try:
             async with trio.open_nursery() as nursery:
                 await self.fleet.reconcile(self.config)
                 nursery.start_soon(self._watch_signals, nursery)
-                await self._serve_http(nursery, events)
+                await self._serve_http(nursery, events, registry)
                 await self.fleet.clear_assets()
+                if self.crew is not None:
+                    await nursery.start(self.crew.run)
                 await self.fleet.bring_all()
                 self._ready = True
                 works.start(nursery)
@@ -115,7 +137,7 @@ class Daemon:
         except OSError as error:
             raise PackagerError("DATA_DIR_UNUSABLE", f"cannot use {self._data_dir}: {error}", fault="operator") from error
 
-    async def _serve_http(self, nursery: trio.Nursery, events: Events) -> None:
+    async def _serve_http(self, nursery: trio.Nursery, events: Events, registry: Registry) -> None:
         await nursery.start(self.fronts.run)
         await self.fronts.bring(DEFAULT)
         if (fault := self.fronts.fault(DEFAULT)) is not None:
@@ -125,8 +147,9 @@ class Daemon:
         listen = self.config.listen
         if listen.control or listen.control_tls:
             assets = self._data_dir / ASSETS
-            runner = Running(self.fleet, self.fronts, self.addresses, assets, self.meter, self.works.router, self.clock.now)
-            webhooks = Webhooks(self.fleet.registry, events, Outbox(self._data_dir / FILE), post, self.fleet.utc, self._log)
+            about = (self.fronts, self.addresses, assets, self.meter, self.works.router, self.clock.now)
+            runner = self._make_runner(registry, *about)
+            webhooks = Webhooks(registry, events, Outbox(self._data_dir / FILE), post, self.fleet.utc, self._log)
             nursery.start_soon(webhooks.serve)
             desk = Desk(runner, nursery, self.config.tuning.channels, events.tell)
             endpoints = Endpoints(runner, self.fronts, desk.operations, nursery)
@@ -144,11 +167,41 @@ class Daemon:
                 serve = partial(serve_origin, control, binds, log=self._log, graceful_s=GRACE_S, tls=tls)
                 self.addresses[kind] = await nursery.start(serve) if binds else []
 
+    def _make_fleet(self, registry: Registry, tell: Tell, writer: Writer, changed: Callable[[], None]) -> Fleet:
+        self._registry = registry
+        about = (registry, self.config.tuning, self._data_dir, writer, self.clock.now, self.metrics, self._log, changed, tell)
+        if self.config.tuning.workers == 1:
+            return Fleet(*about)
+        # Whose channels are all in this process does not carry what others need for several.
+        from pypackager.runtime.workers.crew import Crew  # noqa: PLC0415
+
+        self._folder = tempfile.TemporaryDirectory(prefix="pypackager-")
+        make = partial(Crew, *about, config=self.config, folder=Path(self._folder.name), verbose=self._verbose)
+        self.crew = make(routed=self.fronts.route, door=self.fronts.door, publication=self._publication)
+        return self.crew
+
+    def _make_runner(self, registry: Registry, *about: Any) -> Running:
+        if self.crew is None:
+            return Running(registry, self.fleet, *about)
+        from pypackager.runtime.workers.running import CrewRunning  # noqa: PLC0415
+
+        return CrewRunning(registry, self.crew, *about)
+
+    def _publication(self, endpoint: str, locator: str) -> Publication | None:
+        catalog = self._catalogs.get(endpoint)
+        return None if catalog is None else catalog.publication(locator)
+
+    def _routes(self, endpoint: str) -> dict[str, str]:
+        return {} if self.crew is None else self.crew.routes(endpoint)
+
+    def _viewers(self) -> Iterable[tuple[str, str, str, int]]:
+        return () if self.crew is None else self.crew.viewers()
+
     def _admit(self, asked: Asked) -> None:
-        authorize(asked, self.fleet.registry.resources.tokens.values(), self.fleet.utc())
+        authorize(asked, self._registry.resources.tokens.values(), self.fleet.utc())
 
     def _make_origin(self, endpoint: str) -> Origin:
-        catalog = LiveCatalog(self.fleet, endpoint, self.health, self.audience)
+        catalog = self._catalogs[endpoint] = LiveCatalog(self.fleet, endpoint, self.health, self.audience)
         log = structlog.get_logger().bind(log="access")
         return make_origin(catalog, log, self.metrics, lambda: self.clock.now().utc_ns, self._proxies)
 
@@ -167,7 +220,7 @@ class Daemon:
                     raise PackagerError("BIND_FAILED", f"listen.{kind} {text}: {error.strerror}", fault="operator") from error
                 name = listener.getsockname()
                 self.addresses[kind].append(str(msgspec.structs.replace(address, host=name[0], port=name[1])))
-                nursery.start_soon(serve_listener, listener, protocol, works.pump, works.pushes, works.router.admitted, tls)
+                nursery.start_soon(serve_listener, listener, protocol, works.pump, self.fleet.pushes, works.router.admitted, tls)
 
     def _announce(self) -> None:
         """Real addresses for people and programs: port 0 in the file is a free one here."""
@@ -179,17 +232,14 @@ class Daemon:
 
     # --- what is shown
 
-    def _render_metrics(self) -> bytes:
+    async def _render_metrics(self) -> bytes:
         self.works.gauge()
         self.metrics.used.show(self.meter.shown())
-        return self.metrics.render()
+        return self.metrics.render([] if self.crew is None else await self.crew.families())
 
     def health(self) -> Health:
         """Whether journals are replayed, and each channel's alerts."""
-        channels = self.fleet.channels
-        alerts = {name: sorted(channel.alarm.alerts) for name, channel in channels.items() if channel.alarm.alerts}
-        states = {name: channel.life.status for name, channel in channels.items()}
-        return Health(self._ready, {"channels": len(channels), "failed": dict(self.fleet.failed), "states": states, "alerts": alerts})
+        return Health(self._ready, self.fleet.health())
 
     # --- signals and end
 
@@ -223,5 +273,7 @@ class Daemon:
     async def _drain(self) -> None:
         await self.works.drain()
         await self.meter.save()
-        self.fleet.registry.close()
+        self._registry.close()
+        if self._folder is not None:
+            self._folder.cleanup()
         self._log.info("stopped")

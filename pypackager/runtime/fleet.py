@@ -8,11 +8,11 @@ In: the registry's resources. Out: open channels that do what these say. Never: 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import trio
@@ -21,17 +21,17 @@ from pypackager._core import Writer
 from pypackager.config import schema
 from pypackager.config.reconcile import plan
 from pypackager.control.ports import Space
-from pypackager.control.registry import Registry
-from pypackager.control.resources import Channel, Program
+from pypackager.control.resources import Channel, Program, Resource, Resources
 from pypackager.control.settings import Switch
 from pypackager.control.states import State
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.library import ASSETS, Library
 from pypackager.dvr.past import bury
+from pypackager.ingest.ports import Elsewhere
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell
 from pypackager.runtime.channel import LiveChannel
-from pypackager.runtime.disk import free_bytes
+from pypackager.runtime.disk import free_bytes, watch_disk
 from pypackager.runtime.metrics import Metrics
 from pypackager.timeline.feeds import Now
 
@@ -39,8 +39,26 @@ RETRY_S = 5.0
 """How often a channel that could not be opened is tried again."""
 
 
+class Wishes(Protocol):
+    """What there is to be: the registry, or what a worker knows of it."""
+
+    @property
+    def resources(self) -> Resources:
+        """All of it."""
+        ...
+
+    @property
+    def lock(self) -> trio.Lock:
+        """Held by who reads, decides and commits."""
+        ...
+
+    async def commit(self, put: Sequence[Resource] = (), drop: Sequence[Resource] = ()) -> None:
+        """Puts and drops resources; see Registry.commit."""
+        ...
+
+
 class Fleet:
-    """All channels of a daemon.
+    """All channels of a process.
 
     Args:
         registry: what there is to be.
@@ -56,7 +74,7 @@ class Fleet:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: Wishes,
         tuning: schema.Tuning,
         data_dir: Path,
         writer: Writer,
@@ -90,8 +108,7 @@ class Fleet:
             PackagerError: REGISTRY_NOT_WRITTEN (507).
         """
         async with self.registry.lock:
-            states: dict[str, State] = {name: channel.life.state for name, channel in self.channels.items()}
-            recording = {(name, program) for name, channel in self.channels.items() for program in channel.programs.running}
+            states, recording = self.states()
             made = plan(config, self.registry.resources, self.utc(), states, recording)
             for program in made.drop:
                 if isinstance(program, Program):
@@ -100,6 +117,25 @@ class Fleet:
         for line in made.lines:
             say = self._log.warning if line.action == "defer" else self._log.info
             say("file", action=line.action, what=line.what, reason=line.reason)
+
+    def pushes(self, peer: str) -> bool:
+        """Whether an address is in some list of those who may push over RTMP."""
+        return any(channel.protocol == "rtmp" and channel.admits(peer) for channel in self.channels.values())
+
+    def states(self) -> tuple[dict[str, State], set[tuple[str, str]]]:
+        """The states of the channels that are open, and the programs that run, by channel and name."""
+        states: dict[str, State] = {name: channel.life.state for name, channel in self.channels.items()}
+        return states, {(name, program) for name, channel in self.channels.items() for program in channel.programs.running}
+
+    def health(self) -> dict[str, Any]:
+        """What people are shown of the channels: how many are open and how they are, which could not be, and the codes of their alerts."""
+        alerts = {name: sorted(channel.alarm.alerts) for name, channel in self.channels.items() if channel.alarm.alerts}
+        states = {name: channel.life.status for name, channel in self.channels.items()}
+        return {"channels": len(states), "failed": dict(self.failed), "states": states, "alerts": alerts}
+
+    async def watch_disk(self) -> None:
+        """Makes room when space is low, until cancelled."""
+        await watch_disk(self._data_dir, self._tuning.disk_reserve, self.channels)
 
     async def bring(self, name: str) -> None:
         """Brings a channel in line with the registry: opens it, has it take over what may change, removes it."""
@@ -185,6 +221,11 @@ class Fleet:
     def utc(self) -> datetime:
         """The time of day."""
         return datetime.fromtimestamp(self._now().utc_ns / 1e9, UTC)
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Where connections go whose channel it has not; None: nowhere."""
+        return None
 
     # --- inside
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import trio
 
+from pypackager._core import FrontDoor
 from pypackager.config.schema import Tuning
 from pypackager.control.registry import Registry
 from pypackager.control.resources import StreamingEndpoint
@@ -38,6 +39,7 @@ class _Front:
         self.tls = tls
         self.addresses: Sequence[str] = ()
         self.fault: PackagerError | None = None
+        self.door: FrontDoor | None = None
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
 
@@ -52,10 +54,18 @@ class Fronts:
         default: addresses of the default endpoint.
         identity: certificates of those that speak TLS.
         log: a structured logger.
+        routes: the applications of an endpoint beside its own, by what they serve (FrontDoor.route).
     """
 
     def __init__(
-        self, registry: Registry, make: Callable[[str], Origin], tuning: Tuning, default: Sequence[str], identity: Identity, log: Any
+        self,
+        registry: Registry,
+        make: Callable[[str], Origin],
+        tuning: Tuning,
+        default: Sequence[str],
+        identity: Identity,
+        log: Any,
+        routes: Callable[[str], dict[str, str]] = lambda _: {},
     ) -> None:
         self._registry = registry
         self._make = make
@@ -63,6 +73,7 @@ class Fronts:
         self._default = default
         self._identity = identity
         self._log = log
+        self._routes = routes
         self._fronts: dict[str, _Front] = {}
         self._said: dict[str, str] = {}
         """What was logged of those that could not be opened, by name."""
@@ -106,6 +117,17 @@ class Fronts:
         for front in self._fronts.values():
             front.origin.turn()
 
+    def route(self) -> None:
+        """Other applications serve other things than before."""
+        for name, front in self._fronts.items():
+            if front.door is not None:
+                front.door.route(self._routes(name))
+
+    def door(self, name: str) -> FrontDoor | None:
+        """The native front of an endpoint, where it has one that serves."""
+        front = self._fronts.get(name)
+        return None if front is None else front.door
+
     def serves(self, name: str) -> bool:
         """Whether an endpoint's addresses are open."""
         front = self._fronts.get(name)
@@ -142,6 +164,10 @@ class Fronts:
 
     # --- inside
 
+    def _opened(self, name: str, front: _Front, door: FrontDoor) -> None:
+        front.door = door
+        door.route(self._routes(name))
+
     def _binds(self, endpoint: StreamingEndpoint) -> tuple[str, ...]:
         return tuple(self._default if endpoint.name == DEFAULT else endpoint.settings.listen)
 
@@ -153,7 +179,11 @@ class Fronts:
         if self._tuning.front_threads:
             certificates = self._identity.native if front.tls else None
             serve = partial(
-                serve_front, certificates=certificates, threads=self._tuning.front_threads, cache_bytes=self._tuning.front_cache
+                serve_front,
+                certificates=certificates,
+                threads=self._tuning.front_threads,
+                cache_bytes=self._tuning.front_cache,
+                opened=partial(self._opened, name, front),
             )
         else:
             serve = partial(serve_origin, tls=self._identity.context if front.tls else None)

@@ -35,12 +35,22 @@ class Metering:
         audience: what those count who answer viewers.
         now: the clock.
         log: a structured logger.
+        elsewhere: viewers that other processes have counted, as Audience.viewers says them; one who is given something by two counts twice.
     """
 
-    def __init__(self, registry: Registry, usage: Usage, audience: Audience, now: Callable[[], Now], log: Any) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        usage: Usage,
+        audience: Audience,
+        now: Callable[[], Now],
+        log: Any,
+        elsewhere: Callable[[], Iterable[tuple[str, str, str, int]]] = lambda: (),
+    ) -> None:
         self._registry = registry
         self._usage = usage
         self._audience = audience
+        self._elsewhere = elsewhere
         self._now = now
         self._log = log
         self._viewers: Counter[tuple[Kind, str]] = Counter()
@@ -88,7 +98,7 @@ class Metering:
         if self._viewers_ns is None or now - self._viewers_ns >= VIEWERS_NS:
             self._viewers_ns = now
             self._viewers.clear()
-            for endpoint, channel, locator, count in self._audience.viewers():
+            for endpoint, channel, locator, count in (*self._audience.viewers(), *self._elsewhere()):
                 self._viewers.update(dict.fromkeys(_of(endpoint, channel, locator), count))
         return self._viewers[kind, name]
 
@@ -106,9 +116,14 @@ class Metering:
     def _look(self) -> None:
         now = self._now()
         self._usage.look(now)
-        for endpoint, channel, locator, count in self._audience.take():
-            for kind, name in _of(endpoint, channel, locator):
-                self._usage.gave(kind, name, count, now)
+        count_given(self._audience, self._usage, now)
+
+
+def count_given(audience: Audience, usage: Usage, now: Now) -> None:
+    """Counts what viewers were given since the last time."""
+    for endpoint, channel, locator, count in audience.take():
+        for kind, name in _of(endpoint, channel, locator):
+            usage.gave(kind, name, count, now)
 
 
 def _of(endpoint: str, channel: str, locator: str) -> list[tuple[Kind, str]]:

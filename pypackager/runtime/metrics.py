@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pypackager._core import FrontDoor
@@ -71,6 +73,38 @@ class Used(Collector):
         yield from (running, came, given, viewers)
 
 
+class Family(msgspec.Struct, frozen=True, array_like=True):
+    """A metric with its samples: name, labels, value."""
+
+    name: str
+    documentation: str
+    type: str
+    samples: list[tuple[str, dict[str, str], float]]
+
+
+class _Sums(Collector):
+    """Families of several processes as one."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """For who renders them."""
+        merged: dict[str, Metric] = {}
+        sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+        for family in self._families:
+            merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            known = sums.setdefault(family.name, {})
+            for name, labels, value in family.samples:
+                key = (name, tuple(labels.items()))
+                # When a count began is no count.
+                known[key] = min(known.get(key, value), value) if name.endswith("_created") else known.get(key, 0.0) + value
+        for name, metric in merged.items():
+            for (sample, pairs), value in sums[name].items():
+                metric.add_sample(sample, dict(pairs), value)
+        yield from merged.values()
+
+
 class Metrics:
     """All instruments, in a registry of their own so that several daemons can live in one process."""
 
@@ -112,6 +146,15 @@ class Metrics:
         self.latency.add(kind, seconds, within)
         self.sent.labels(kind).inc(sent)
 
-    def render(self) -> bytes:
-        """The exposition text."""
-        return generate_latest(self.registry)
+    def families(self) -> list[Family]:
+        """All that is counted, for another process."""
+        found = self.registry.collect()
+        return [
+            Family(each.name, each.documentation, each.type, [(one.name, one.labels, float(one.value)) for one in each.samples])
+            for each in found
+        ]
+
+    def render(self, others: Iterable[Iterable[Family]] = ()) -> bytes:
+        """The exposition text, of other processes' counts as well."""
+        together = [family for families in others for family in families]
+        return generate_latest(cast("CollectorRegistry", _Sums([*self.families(), *together])) if together else self.registry)

@@ -16,6 +16,7 @@ from pypackager.dvr.assets import Asset
 from pypackager.ingest.router import Router
 from pypackager.model.side import Side
 from pypackager.runtime.alerts import Alert
+from pypackager.runtime.channel import LiveChannel
 from pypackager.runtime.drain import drain_side
 from pypackager.runtime.fleet import Fleet
 from pypackager.runtime.fronts import Fronts
@@ -26,6 +27,7 @@ class Running:
     """Implements control.ports.Runner.
 
     Args:
+        registry: what there is to be.
         fleet: the channels.
         fronts: what serves the streaming endpoints.
         addresses: where the daemon listens, by kind.
@@ -37,6 +39,7 @@ class Running:
 
     def __init__(
         self,
+        registry: Registry,
         fleet: Fleet,
         fronts: Fronts,
         addresses: Mapping[str, Sequence[str]],
@@ -47,6 +50,7 @@ class Running:
     ) -> None:
         self.assets = assets
         self.meter = meter
+        self.registry = registry
         self._fleet = fleet
         self._fronts = fronts
         self._router = router
@@ -58,11 +62,6 @@ class Running:
         self.unshelve = fleet.unshelve
         self.review = fleet.review
         self.utc = fleet.utc
-
-    @property
-    def registry(self) -> Registry:
-        """What there is to be."""
-        return self._fleet.registry
 
     def state(self, channel: str) -> State:
         """A channel's state; one that could not be opened is Stopped, one whose journal is being read is Starting."""
@@ -90,15 +89,7 @@ class Running:
         live = self._fleet.channels.get(channel)
         if live is None:
             return []
-        found: dict[str, TrackView] = {}
-        for each in live.showing.incoming.tracks:
-            info, config = each.info, each.configs[int(each.config[-1])]
-            found[info.id] = TrackView(info.id, info.kind, config.codec, each.average_bps, info.language)
-        coming = {
-            name: TrackView(name, header.kind, header.codec, 0, header.language or "und", announced=True)
-            for name, header in live.timeline.announced().items()
-        }
-        return list((coming | found).values())
+        return tracks_of(live)
 
     def flow(self, channel: str) -> Flow:
         """How it comes in."""
@@ -108,7 +99,7 @@ class Running:
     def alerts(self, channel: str) -> Sequence[AlertView]:
         """What was raised since the daemon started."""
         live = self._fleet.channels.get(channel)
-        raised = [] if live is None else [_view(code, alert) for code, alert in sorted(live.alarm.alerts.items())]
+        raised = [] if live is None else [view_of(code, alert) for code, alert in sorted(live.alarm.alerts.items())]
         reason = self._fleet.failed.get(channel)
         return raised if reason is None else [AlertView("CHANNEL_FAILED", reason), *raised]
 
@@ -138,7 +129,21 @@ class Running:
             await live.until(done)
 
 
-def _view(code: str, alert: Alert) -> AlertView:
+def tracks_of(live: LiveChannel) -> Sequence[TrackView]:
+    """What comes into a channel."""
+    found: dict[str, TrackView] = {}
+    for each in live.showing.incoming.tracks:
+        info, config = each.info, each.configs[int(each.config[-1])]
+        found[info.id] = TrackView(info.id, info.kind, config.codec, each.average_bps, info.language)
+    coming = {
+        name: TrackView(name, header.kind, header.codec, 0, header.language or "und", announced=True)
+        for name, header in live.timeline.announced().items()
+    }
+    return list((coming | found).values())
+
+
+def view_of(code: str, alert: Alert) -> AlertView:
+    """An alert as the control plane shows it."""
     until = None if alert.until_ns is None else _utc(alert.until_ns)
     return AlertView(code, alert.detail, alert.count, _utc(alert.since_ns), until, sorted(alert.tracks))
 

@@ -69,6 +69,11 @@ class Usage:
         self._fresh = {}
         return taken
 
+    def receive(self, taken: Iterable[Used]) -> None:
+        """Another process has counted it."""
+        for used in taken:
+            self._add(used.kind, used.name, used.hour, used.amount)
+
     def give_back(self, taken: Iterable[Used]) -> None:
         """It could not be saved."""
         for used in taken:

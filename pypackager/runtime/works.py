@@ -17,13 +17,12 @@ import trio
 
 from pypackager._core import Proxies, Pump, Writer
 from pypackager.config.schema import Tuning
-from pypackager.control.registry import Registry
 from pypackager.ingest.credentials import Gate
+from pypackager.ingest.ports import Elsewhere
 from pypackager.ingest.router import Router
 from pypackager.model.duration import parse_duration
 from pypackager.model.news import Tell
 from pypackager.runtime.channel import LiveChannel
-from pypackager.runtime.disk import watch_disk
 from pypackager.runtime.fleet import Fleet
 from pypackager.runtime.instant import MachineClock
 from pypackager.runtime.metrics import Metrics
@@ -38,7 +37,7 @@ class Works:
     """One process' channels and what feeds them.
 
     Args:
-        registry: what there is to be.
+        make_fleet: the fleet, of the writer of the data directory and what is called when something was brought in line.
         tuning: limits and rhythms.
         data_dir: where channels and assets are.
         clock: the machine's, or a test's.
@@ -47,11 +46,13 @@ class Works:
         turn: called when something was published, or may be had by others than before.
         tell: tells of states, encoders and alerts.
         proxies: those that are believed about an encoder's address.
+        elsewhere: other processes and their channels; None: as the fleet says.
+        owner: the channel that has a host name; None: as the registry says.
     """
 
     def __init__(
         self,
-        registry: Registry,
+        make_fleet: Callable[[Writer, Callable[[], None]], Fleet],
         tuning: Tuning,
         data_dir: Path,
         clock: MachineClock,
@@ -60,16 +61,17 @@ class Works:
         turn: Callable[[], None],
         tell: Tell,
         proxies: Proxies,
+        elsewhere: Elsewhere | None = None,
+        owner: Callable[[str], str | None] | None = None,
     ) -> None:
-        self._tuning = tuning
-        self._data_dir = data_dir
         self._clock = clock
         self._metrics = metrics
         self._turn = turn
         self._admissions: dict[str, int] = {}
         self._wake = trio.Event()
         self._writer = Writer()
-        self.fleet = Fleet(registry, tuning, data_dir, self._writer, clock.now, metrics, log, self._changed, tell)
+        self.fleet = make_fleet(self._writer, self._changed)
+        elsewhere = elsewhere or self.fleet.elsewhere
         self.pump = Pump(
             tick_ms=parse_duration(tuning.ingest_tick) // 1_000_000,
             idle_timeout_ms=parse_duration(tuning.ingest_idle) // 1_000_000,
@@ -77,10 +79,12 @@ class Works:
             max_fragment=tuning.max_fragment,
             spill_directory=data_dir,
             ask_connect=True,
+            keep_openings=elsewhere is not None,
         )
         fleet = self.fleet
         gate = Gate(lambda: clock.now().mono_ns)
-        self.router = Router(self.pump, fleet.channels, log, self._refused, fleet.failed, gate, fleet.owner, tell, proxies)
+        owned = owner or fleet.owner
+        self.router = Router(self.pump, fleet.channels, log, self._refused, fleet.failed, gate, owned, tell, proxies, elsewhere)
 
     def start(self, nursery: trio.Nursery) -> None:
         """Starts what goes on until the nursery is cancelled; journals have been replayed."""
@@ -90,17 +94,13 @@ class Works:
         nursery.start_soon(self._move_edges)
         nursery.start_soon(self._sync_and_trim)
         nursery.start_soon(self.fleet.open_failed)
-        nursery.start_soon(watch_disk, self._data_dir, self._tuning.disk_reserve, self.fleet.channels)
+        nursery.start_soon(self.fleet.watch_disk)
 
     def gauge(self) -> None:
         """Brings the channels' instruments up to date."""
         now = self._clock.now()
         for channel in self.fleet.channels.values():
             channel.showing.gauge(now, channel.budget)
-
-    def pushes(self, peer: str) -> bool:
-        """Whether an address is in some list of those who may push over RTMP."""
-        return any(channel.protocol == "rtmp" and channel.admits(peer) for channel in self.fleet.channels.values())
 
     async def drain(self) -> None:
         """Ends: what came is published and written, as far as the disk takes it in time."""

@@ -27,6 +27,8 @@ from tests.helpers.presentation import OUTPUTS, body_of
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 5.0
+WORKERS = os.environ.get("PYPACKAGER_WORKERS", "")
+"""How many workers each daemon has; empty: as the test says, else none but itself."""
 INGEST = ("rtmp", "rtmps", "ingest", "ingest_tls")
 """Listeners of encoders."""
 
@@ -71,7 +73,7 @@ class Daemon:
         self.log_path = directory / "daemon.log"
         self.channels = list(channels)
         self._tables: Sequence[Table] = self.channels
-        self.tuning = tuning
+        self.tuning = tuning if "workers" in tuning or not WORKERS else f"workers = {WORKERS}\n{tuning}"
         self.tls = tls
         self.client_ca: Path | None = None
         """Who has to vouch for encoders over TLS."""

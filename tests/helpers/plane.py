@@ -85,7 +85,9 @@ class Plane:
         writer = cast(Any, self.writer)
         self.fleet = Fleet(self.registry, Tuning(), data_dir, writer, lambda: self.now, Metrics(), log, lambda: None, silent)
         fronts = Fronts()
-        runner = Running(self.fleet, cast(Any, fronts), {}, data_dir / ASSETS, cast(Any, None), cast(Any, None), lambda: self.now)
+        runner = Running(
+            self.registry, self.fleet, cast(Any, fronts), {}, data_dir / ASSETS, cast(Any, None), cast(Any, None), lambda: self.now
+        )
         self.desk = Desk(runner, self.loop.nursery, 5, silent)
         self.endpoints = Endpoints(runner, fronts, self.desk.operations, self.loop.nursery)
         self.publications = Publications(runner)

@@ -1,0 +1,114 @@
+"""Two workers: real encoders push to channels of both, and every output of each comes out of the one front."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+
+from tests.helpers.daemon import Channel, Daemon, running_daemon
+from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp, push_with_recovery, wait_until
+from tests.helpers.frames import read_file
+from tests.helpers.media import LADDER_SHORT, SINGLE, material
+from tests.helpers.outputs import assert_outputs
+
+pytestmark = pytest.mark.e2e
+
+CHANNELS = (
+    Channel("flash", protocol="rtmp", settings='clock = "source"'),
+    Channel("live", settings="fragments_per_segment = 1"),
+    Channel("other", protocol="rtmp", settings='clock = "source"'),
+)
+
+
+def workers(daemon: Daemon) -> list[int]:
+    """Process numbers of the daemon's workers, in their order."""
+    # Each is the child of the thread that has started it.
+    tasks = Path(f"/proc/{daemon.pid}/task").iterdir()
+    return sorted(int(child) for task in tasks for child in (task / "children").read_text().split())
+
+
+def others(daemon: Daemon, before: list[int]) -> set[int]:
+    """Workers that were not there before."""
+    return set(workers(daemon)) - set(before)
+
+
+def test_channels_of_two_workers_come_out_whole(tmp_path: Path) -> None:
+    source = material(LADDER_SHORT)
+    with running_daemon(tmp_path, *CHANNELS, tuning="workers = 2", unjudged="other is silent") as daemon:
+        assert len(workers(daemon)) == 2
+        flash = push_rtmp(daemon.rtmp("flash"), source, tmp_path / "flash.log", LADDER_PUBLISHES)
+        live = push_isml(daemon.ingest("live"), source, tmp_path / "live.log", rate=1)
+        playlist = daemon.presentation("live", "manifest(format=m3u8-cmaf)")
+        daemon.wait_for(playlist, "#EXT-X-STREAM-INF")
+        media = media_urls(daemon, playlist)[0]
+        seen: set[bytes] = set()
+        for _ in range(20):
+            seen.add(daemon.fetch(media))
+            time.sleep(0.2)
+        flash.finish()
+        live.finish()
+        assert len(seen) >= 2, "a playlist that is watched goes on"
+        asked = [line for line in daemon.log().splitlines() if '"log":"access"' in line and f'"path":"{urlsplit(media).path}"' in line]
+        assert len(asked) >= 20
+        # Twice: before and behind the first answer that was put ahead.
+        assert sum('"worker"' in line for line in asked) <= 2, "the front answers by itself"
+        for name in ("flash", "live"):
+            daemon.end_program(name)
+        assert_outputs(daemon, "flash", read_file(source), coarser=1000)
+        assert_outputs(daemon, "live", read_file(source))
+        states = json.loads(daemon.fetch(daemon.control("healthz")))["states"]
+        assert states == dict.fromkeys(("flash", "live"), "Ready") | {"other": "Streaming"}
+
+
+def test_a_killed_worker_comes_back_with_its_channels_and_the_other_sees_nothing(tmp_path: Path) -> None:
+    source = material(LADDER_SHORT)
+    with running_daemon(tmp_path, *CHANNELS[:2], tuning="workers = 2", unjudged="an encoder was cut off") as daemon:
+        before = workers(daemon)
+        with (
+            push_with_recovery(f"{daemon.rtmp('flash')}/main", material(SINGLE), tmp_path / "flash.log"),
+            push_isml(daemon.ingest("live"), source, tmp_path / "live.log", rate=1, loop=True),
+        ):
+            playlists = {name: daemon.presentation(name, "manifest(format=m3u8-cmaf)") for name in ("flash", "live")}
+            for playlist in playlists.values():
+                daemon.wait_for(playlist, "#EXT-X-STREAM-INF")
+            [line] = [line for line in daemon.log().splitlines() if '"worker begun"' in line and '"worker":0' in line]
+            # The first worker has the first channel.
+            os.kill(json.loads(line)["pid"], signal.SIGKILL)
+            killed = time.monotonic()
+            assert all(daemon.probe(playlist) for playlist in playlists.values()), "what is on the shelf is there meanwhile"
+            wait_until(lambda: len(others(daemon, before)) == 1, "the worker is started again", 10)
+            assert len(workers(daemon)) == 2
+            medias = media_urls(daemon, playlists["flash"])
+            wait_until(lambda: all(daemon.probe(url) for url in medias), "its channel is served again", 10)
+            assert time.monotonic() - killed < 12
+            newest = media_end(daemon, playlists["flash"])
+            wait_until(lambda: media_end(daemon, playlists["flash"]) > newest + 4, "the channel goes on after its worker was killed", 30)
+        lost = [line for line in daemon.log().splitlines() if '"worker lost"' in line]
+        assert len(lost) == 1
+        assert "#EXT-X-DISCONTINUITY\n" not in "".join(media_playlists(daemon, playlists["live"])), (
+            "the other worker's channel goes on as it was"
+        )
+        daemon.wait_for_encoders()
+
+
+def media_end(daemon: Daemon, master: str) -> float:
+    """Seconds of media that the first playlist below a master playlist lists."""
+    text = media_playlists(daemon, master)[0]
+    return sum(float(line.removeprefix("#EXTINF:").split(",")[0]) for line in text.splitlines() if line.startswith("#EXTINF:"))
+
+
+def media_urls(daemon: Daemon, master: str) -> list[str]:
+    """The URLs of the variant playlists below a master playlist."""
+    names = [line for line in daemon.fetch(master).decode().splitlines() if line and not line.startswith("#")]
+    return [urljoin(master, name) for name in names]
+
+
+def media_playlists(daemon: Daemon, master: str) -> list[str]:
+    """Their texts."""
+    return [daemon.fetch(url).decode() for url in media_urls(daemon, master)]
