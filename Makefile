@@ -31,7 +31,7 @@ SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(ST
 
 say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
 
-.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system bench-ladders bench-start bench-delivery bench-instructions bench-compare demo golden soak nightly obs fuzz wheel clean
+.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system bench-ladders bench-start bench-depth bench-delivery bench-instructions bench-compare demo golden soak nightly obs fuzz wheel clean
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -112,6 +112,9 @@ bench-ladders: setup ## CPU of 1 to 20 ladders taken in, over both protocols, be
 
 bench-start: setup ## how long the daemon, and a feed, take until something can be fetched
 	$(BIN)/python -m benchmarks.start $(ARGS)
+
+bench-depth: setup ## a window of 25 hours: memory, starts, every manifest watched (15 minutes; ARGS="--hours 1" is shorter)
+	$(BIN)/python -m benchmarks.depth $(ARGS)
 
 bench-delivery: setup ## answers per CPU second, idle viewers, manifests under load, beside nginx, with a plot (25 minutes; ARGS="--seconds 2 --runs 1" is shorter)
 	@command -v wrk >/dev/null || { echo "wrk asks the servers: apt-get install wrk" >&2; exit 1; }

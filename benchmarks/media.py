@@ -42,8 +42,13 @@ def full_ladder() -> Path:
 
 
 def fragmented_ladder() -> Path:
-    """The same with its samples in fragments, as `pypackager push` and the readers play it."""
-    plain = full_ladder()
+    """The same with its samples in fragments."""
+    return fragmented(FULL_LADDER)
+
+
+def fragmented(recipe: Recipe) -> Path:
+    """A recording with its samples in fragments, as `pypackager push` and the readers play it."""
+    plain = material(recipe)
     path = plain.with_suffix(".fragmented.mp4")
     if not path.exists():
         unfinished = path.with_suffix(".part")

@@ -52,12 +52,12 @@ class Live:
     faults: list[str] = field(default_factory=list)
 
 
-def config(channels: int, data: Path, protocol: str = "rtmp") -> str:
+def config(channels: int, data: Path, protocol: str = "rtmp", window: str = "1h") -> str:
     """The daemon's file: channels with one published program each."""
     listen = "\n".join(f'{name} = ["127.0.0.1:0"]' for name in ("rtmp", "ingest", "control", "origin"))
     tables = "\n".join(
         f'[[channel]]\nname = "bench{n}"\nprotocol = "{protocol}"\ningest_allow = ["127.0.0.1"]\n'
-        f'[[channel.program]]\nname = "bench{n}"\nlocator = "bench{n}"\narchive_window = "1h"\n'
+        f'[[channel.program]]\nname = "bench{n}"\nlocator = "bench{n}"\narchive_window = "{window}"\n'
         for n in range(1, channels + 1)
     )
     return f'data_dir = "{data}"\nlog = "json"\n[listen]\n{listen}\n{tables}\n[[streaming_endpoint]]\nname = "default"\nstate = "running"\n'
@@ -78,11 +78,13 @@ class Daemon:
 
 
 @contextmanager
-def daemon(channels: int, protocol: str = "rtmp") -> Iterator[Daemon]:
-    """Starts the daemon on its core and waits until it is ready."""
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
-    (WORK / "pypackager.toml").write_text(config(channels, WORK / "data", protocol))
+def daemon(channels: int, protocol: str = "rtmp", *, window: str = "1h", fresh: bool = True) -> Iterator[Daemon]:
+    """Starts the daemon on its core and waits until it listens; one that is not fresh finds what the one before it recorded."""
+    if fresh:
+        shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True, exist_ok=True)
+    (WORK / "pypackager.toml").write_text(config(channels, WORK / "data", protocol, window))
+    (WORK / "data" / "run.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "pypackager.cli.main", "serve", "--config", str(WORK / "pypackager.toml")]
     with (WORK / "daemon.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -98,9 +100,9 @@ def daemon(channels: int, protocol: str = "rtmp") -> Iterator[Daemon]:
 
 
 @contextmanager
-def pushing(url: str, ladders: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`pypackager push` on the other core."""
-    command = [sys.executable, "-m", "pypackager.cli.main", "push", "--ladder", str(fragmented_ladder()), "--to", url]
+def pushing(url: str, ladders: int, *options: str, material: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """`pypackager push` of the full ladder, or of other material, on the other core."""
+    command = [sys.executable, "-m", "pypackager.cli.main", "push", "--ladder", str(material or fragmented_ladder()), "--to", url]
     with (WORK / "push.log").open("wb") as log:
         process = subprocess.Popen([*command, "--ladders", str(ladders), *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     pin(process.pid, CLIENT_CPU)
@@ -121,12 +123,12 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60.0, pause: float = 0.1) -> None:
     """Waits until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def answers(url: str) -> bool:
