@@ -183,6 +183,22 @@ def test_a_frame_of_sound_that_nobody_has_is_no_gap(broken: bool) -> None:
     assert [row.segment for row in pair.rig.rows("video")] == [row.segment for row in pair.rig.rows("audio")]
 
 
+def test_pictures_for_which_two_encoders_that_stop_have_no_more_sound_are_listed_with_a_gap_of_it() -> None:
+    pair = begun()
+    # They stop a few milliseconds behind a key frame, before the sound that goes with it begins; one of them begins a third fragment.
+    for side in ("primary", "secondary"):
+        pair.send(side, "video", picture(104))
+    pair.send("primary", "video", Chunk(1, 106 * VIDEO, 3_600, partial=True))
+    for conn in pair.conns.values():
+        pair.rig.disconnect(conn)
+    pair.rig.wait(20)
+    assert_whole(pair, 104)
+    assert [(row.time // VIDEO, row.flags & FLAG_GAP) for row in pair.rig.rows("video")] == [(100, 0), (102, 0), (104, 0), (106, 0)]
+    (gap,) = (row for row in pair.rig.rows("audio") if row.flags & FLAG_GAP)
+    assert gap.time == border(104) * 1024
+    assert abs((gap.time + gap.duration) / SOUND - 106) < 1024 / SOUND
+
+
 def test_sound_that_is_there_in_pieces_is_the_same_sound() -> None:
     pair = begun()
     middle, end = border(104) + 40, border(106)

@@ -74,9 +74,8 @@ def survive(directory: Path, plans: Sequence[Plan], seed: int) -> list[matrix.Ou
     return outcomes
 
 
-# Over RTMP a break that costs a single path less than 100 ms is no gap, and HLS dates jump by it: the judge says so in some runs.
 @ALONE
-@pytest.mark.parametrize("protocol", ["fmp4", pytest.param("rtmp", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_fault_on_every_set_up(protocol: Protocol, tmp_path: Path) -> None:
     seed = seed_of(16)
     chance = random.Random(f"{seed} {protocol}")

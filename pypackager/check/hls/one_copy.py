@@ -16,11 +16,18 @@ DATES = rule(
     "HLS-PDT", "error", "RFC 8216bis 4.4.4.6", "inside a continuity the dates go on as the durations do",
     example="a date 2 s after a segment of 6 s",
 )  # fmt: skip
+HOLE = rule(
+    "HLS-HOLE", "warning", "RFC 8216bis 3", "inside a continuity each segment begins where the one before ends",
+    example="a date 2.040 s after a segment of 2 s, which lacks its last picture; from 100 ms on it is HLS-PDT",
+)  # fmt: skip
 VERSION = rule(
     "HLS-VERSION", "error", "RFC 8216bis 8", "EXT-X-VERSION is at least what the features in use demand",
     example="EXT-X-MAP without EXT-X-I-FRAMES-ONLY in version 5",
 )  # fmt: skip
 _MILLISECOND = Fraction(1, 1000)
+_PLAYED_OVER = Fraction(1, 10)
+"""Frames that were lost: dates, which belong to media timestamps (6.2.1), go on with those and not with the durations. Players take it
+for one piece of media (hls.js by its maxBufferHole); MEDIA-TIME finds a date that its media does not go with."""
 
 
 def check_copy(playlist: MediaPlaylist, scope: Scope) -> None:
@@ -42,9 +49,10 @@ def _check_dates(playlist: MediaPlaylist, scope: Scope) -> None:
             expected = None
         if segment.date is not None:
             # Both dates are rounded to a millisecond, each duration to its last decimal.
-            if expected is not None and abs(segment.date - expected) > slack + _MILLISECOND:
-                found = f"{float(segment.date - expected):+.3f} s against the durations"
-                scope.at(segment=str(segment.number)).breach(DATES, found, "the last date plus the durations since", line=segment.line)
+            off = segment.date - expected if expected is not None else Fraction(0)
+            if abs(off) > slack + _MILLISECOND:
+                found, broken = f"{float(off):+.3f} s against the durations", HOLE if 0 < off < _PLAYED_OVER else DATES
+                scope.at(segment=str(segment.number)).breach(broken, found, "the last date plus the durations since", line=segment.line)
             expected, slack = segment.date, Fraction(0)
         if expected is not None:
             expected += segment.duration

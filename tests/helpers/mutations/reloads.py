@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from tests.helpers.made_hls import COPIES, FOLDERS
+from tests.helpers.made_hls import COPIES, FOLDERS, SEGMENTS
 from tests.helpers.mutations.boxes import shift
 from tests.helpers.mutations.patient import ANY, LATER, Mutation, Patient, all_of, edit, every, mutation
 from tests.helpers.recorded import with_body
@@ -45,6 +45,14 @@ def later_dates(patient: Patient, name: str, numbers: range, seconds: float) -> 
 def _date_jump(patient: Patient) -> None:
     number = patient.number()
     later_dates(patient, patient.variant(), range(number, number + 1), patient.chance.uniform(0.3, 0.8))
+
+
+def _hole(patient: Patient, *, media: bool) -> None:
+    """Two frames of sound are missing: its dates go on behind them, and the media with them, or not."""
+    number = patient.number()
+    later_dates(patient, "audio", range(number, SEGMENTS), 0.085)
+    for url in patient.media["audio"][number:] if media else ():
+        patient.body(url, lambda data: shift(data, 0.085, 48_000))
 
 
 def gap(patient: Patient, *names: str) -> int:
@@ -130,6 +138,8 @@ RELOADS: dict[str, Mutation] = {
     "one does not end": mutation("HLS-ENDLIST-DIFFERS", _never_ends, "LIVE-PACE"),
     "an event that forgets": mutation("HLS-EVENT-REMOVAL", every(ANY, "#EXTM3U\n", "#EXTM3U\n#EXT-X-PLAYLIST-TYPE:EVENT\n")),
     "a date that jumps": mutation("HLS-PDT", _date_jump, "MEDIA-TIME", "SYNC-TRACKS"),
+    "two frames are missing": mutation("HLS-HOLE", lambda p: _hole(p, media=True)),
+    "dates without their media": mutation("MEDIA-TIME", lambda p: _hole(p, media=False), "HLS-HOLE"),
     "a window of two segments": mutation("HLS-WINDOW", _shrunk),
     "the media jumps behind a gap": mutation("MEDIA-TIME", _jump_behind_a_gap, "SYNC-TRACKS"),
     "a gap everywhere": mutation("HLS-GAP", _gap_everywhere),

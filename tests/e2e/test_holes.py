@@ -1,0 +1,81 @@
+"""Two frames are missing between fragments, again and again: no gap and no period, every format tells it by its times."""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.helpers.daemon import Channel, Daemon, running_daemon
+from tests.helpers.judged import assert_clean, judge_urls
+from tests.helpers.media import PLAIN, ffmpeg, material
+from tests.helpers.presentation import OUTPUTS
+from tests.helpers.raw import post
+from tests.helpers.read_mp4 import find
+
+pytestmark = pytest.mark.e2e
+
+HOLE_MS = 85
+"""As much as four frames of sound, or two pictures, which is what a connection costs that breaks in front of a key frame."""
+FLAGS = "frag_keyframe+empty_moov+default_base_moof"
+FRAGMENTS = 32
+
+
+def with_holes(folder: Path) -> bytes:
+    """A minute as fragmented MP4, in which every fragment begins so much behind the end of the one before, of picture and sound."""
+    path = folder / "holes.mp4"
+    command = [ffmpeg(), "-v", "error", "-i", str(material(PLAIN)), "-map", "0", "-c", "copy", "-movflags", FLAGS, str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    whole = path.read_bytes()
+    scales = dict(_timescales(whole))
+    data = bytearray(whole)
+    moofs = find(whole, "moof")
+    assert len(moofs) == FRAGMENTS
+    for number, moof in enumerate(moofs):
+        for traf in find(whole, "traf", moof.payload, moof.end):
+            ((tfhd,), (tfdt,)) = (find(whole, name, traf.payload, traf.end) for name in ("tfhd", "tfdt"))
+            (track,) = struct.unpack_from(">I", whole, tfhd.payload + 4)
+            assert whole[tfdt.payload] == 1
+            (time,) = struct.unpack_from(">Q", whole, tfdt.payload + 4)
+            struct.pack_into(">Q", data, tfdt.payload + 4, time + number * HOLE_MS * scales[track] // 1000)
+    return bytes(data)
+
+
+def _timescales(data: bytes) -> Iterator[tuple[int, int]]:
+    for trak in find(data, "moov/trak"):
+        ((tkhd,), (mdhd,)) = (find(data, name, trak.payload, trak.end) for name in ("tkhd", "mdia/mdhd"))
+        assert not data[tkhd.payload]
+        assert not data[mdhd.payload]
+        yield struct.unpack_from(">I", data, tkhd.payload + 12)[0], struct.unpack_from(">I", data, mdhd.payload + 12)[0]
+
+
+def recorded(daemon: Daemon, folder: Path) -> None:
+    """The program that has the holes, on demand."""
+    answer = post(daemon.port("ingest"), urlsplit(daemon.ingest("news")).path, [with_holes(folder)])
+    assert answer.status == 200, answer
+    daemon.end_program("news")
+
+
+def test_every_format_tells_of_holes_by_its_times(tmp_path: Path) -> None:
+    with running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 1")) as daemon:
+        recorded(daemon, tmp_path)
+        urls = {name: daemon.presentation("news", output.manifest) for name, output in OUTPUTS.items()}
+        report = judge_urls(list(urls.values()), compare=True)
+        assert_clean(report, warnings=False)
+        holes = [finding for finding in report.findings() if finding.rule.id == "HLS-HOLE"]
+        assert holes
+        playlists = re.findall(r'hls/[^"\n]+', daemon.fetch(urls["hls"]).decode())
+        assert len(playlists) == 2
+        for name in playlists:
+            text = daemon.fetch(daemon.presentation("news", name)).decode()
+            assert text.count("#EXT-X-PROGRAM-DATE-TIME") == text.count("#EXTINF") == FRAGMENTS, name
+            assert "#EXT-X-GAP" not in text, name
+            assert "#EXT-X-DISCONTINUITY\n" not in text, name
+        dash = daemon.fetch(urls["dash"]).decode()
+        assert dash.count("<Period ") == 1
+        assert dash.count('<S t="') == 2 * FRAGMENTS
