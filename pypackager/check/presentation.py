@@ -18,6 +18,9 @@ import msgspec
 
 from pypackager.check.media.samples import Media, Samples
 
+SHORT_HOLE = Fraction(1, 10)
+"""Seconds. Less is missing between two segments where a frame was left out, and no segment; players go on (hls.js by maxBufferHole)."""
+
 
 class Listing(msgspec.Struct, frozen=True):
     """A segment as a manifest lists it."""

@@ -222,7 +222,8 @@ def _representation(track: TrackWindow, config: TrackConfig, offset: int) -> str
 
 
 def _timeline(start: int) -> RunStrip:
-    return RunStrip(start, _s)
+    """S elements without holes of a frame or two (DASH-IF Timing Model, Referencing media segments): dash.js ends at one."""
+    return RunStrip(start, _s, bridges=True)
 
 
 def _s(run: Run, head: bool) -> bytes:

@@ -51,15 +51,27 @@ def ticks(time: Any, duration: Any, timescale: int) -> tuple[Any, Any]:  # noqa:
     return time, duration
 
 
+def is_bridged(hole: Any, timescale: int) -> Any:
+    """Whether holes, in ticks, are of less than 100 ms: a frame or two that players play over."""
+    return (hole > 0) & (10 * hole < timescale)
+
+
 class RunStrip:
     """Rows of one track as runs: a SegmentTimeline, the chunks of a StreamIndex, a fragment run table.
 
     Runs end where the duration changes, at holes and at periods. All but the last are closed, and rendered.
+
+    Args:
+        start: absolute number of the first row.
+        element: renders a run.
+        bridges: a row in front of a hole of less than 100 ms lasts up to the next row. A run begins with it, so that the text is the same
+            whether the next row was known or not.
     """
 
-    def __init__(self, start: int, element: Element) -> None:
+    def __init__(self, start: int, element: Element, *, bridges: bool = False) -> None:
         self._strip = Strip(start)
         self._element = element
+        self._bridges = bridges
         # Of all runs, the open one at the end included: audio that is cut at video edges has thirty thousand in 25 hours.
         self._rows, self._times, self._durations, self._counts = array("q"), array("q"), array("q"), array("q")
         self._joined = bytearray()
@@ -107,7 +119,12 @@ class RunStrip:
             number, run = track.first + row, self._run(-1)
             # The row before this one is in the window or just left it; then it is known by its period's border.
             same_period = row > 0 and int(track.period[row]) == int(track.period[row - 1])
-            joined = same_period and run.row + run.count == number and run.time + run.count * run.duration == time
+            follows = same_period and run.row + run.count == number
+            hole = time - run.time - run.count * run.duration
+            if self._bridges and follows and is_bridged(hole, track.info.timescale):
+                self._bridge(run, hole)
+                run, hole = self._run(-1), 0
+            joined = follows and not hole
             if joined and run.duration == duration:
                 self._counts[-1] += 1
             else:
@@ -122,14 +139,25 @@ class RunStrip:
             return
         times, durations = clock(track.time[rows], track.duration[rows], track.info.timescale)
         periods = track.period[rows]
-        joined = (np.diff(rows) == 1) & (np.diff(periods) == 0) & (times[:-1] + durations[:-1] == times[1:])
-        breaks = np.flatnonzero(~(joined & (np.diff(durations) == 0))) + 1
+        follows = (np.diff(rows) == 1) & (np.diff(periods) == 0)
+        holes = times[1:] - times[:-1] - durations[:-1]
+        bridged = follows & is_bridged(holes, track.info.timescale) & self._bridges
+        durations = np.concatenate([durations[:-1] + holes * bridged, durations[-1:]])
+        joined = follows & ((holes == 0) | bridged)
+        breaks = np.flatnonzero(~(joined & (np.diff(durations) == 0)) | np.append(bridged, values=False)[1:]) + 1
         begins = np.concatenate([[0], breaks])
         counts = np.diff(np.concatenate([begins, [len(rows)]]))
         goes_on = np.concatenate([[False], joined])[begins]
         columns = ((rows[begins] + track.first), times[begins], durations[begins], counts, goes_on)
         for values in zip(*(column.tolist() for column in columns), strict=True):
             self._append(*values)
+
+    def _bridge(self, run: Run, hole: int) -> None:
+        """The last row lasts longer by a hole."""
+        if run.count > 1:
+            self._counts[-1] -= 1
+            self._append(run.row + run.count - 1, run.time + (run.count - 1) * run.duration, run.duration, 1, joined=True)
+        self._durations[-1] += hole
 
     def _append(self, row: int, time: int, duration: int, count: int, joined: int) -> None:
         if self._rows:

@@ -24,7 +24,7 @@ from pypackager.packaging.codec_private import annex_b
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.markup import attributes
 from pypackager.packaging.rows import Page
-from pypackager.packaging.runs import Run, RunStrip, ticks
+from pypackager.packaging.runs import Run, RunStrip, is_bridged, ticks
 from pypackager.packaging.timing import NS, to_ns
 from pypackager.packaging.urls import SmoothMedia, build
 from pypackager.packaging.window import config_at, find, first_media, is_gap, playable, ranges
@@ -159,7 +159,8 @@ def _add_stream(page: Page, presentation: Presentation, stream: Stream) -> None:
     key = ("smooth rows", *(track.info.number for track in stream.tracks))
     strip = cache.strip(presentation, key, chunks, _chunk_list)
     start, end = chunks.first, chunks.first + stop
-    strip.feed(chunks, ticks, end, gaps=True)
+    # A chunk lasts up to the next, which is there, as a rule (look-ahead), and stays.
+    strip.feed(chunks, ticks, min(end + 1, chunks.first + max(stop, chunks.settled)), gaps=True)
     page.add(
         "<StreamIndex"
         + attributes(
@@ -183,12 +184,22 @@ def _add_stream(page: Page, presentation: Presentation, stream: Stream) -> None:
     single = max(start, end - SINGLE_CHUNKS) if not presentation.ended else end
     page.add_rows(strip.slice(start, single))
     for chunk in range(single - chunks.first, stop):
-        page.add(f'<c t="{int(chunks.time[chunk])}" d="{int(chunks.duration[chunk])}"/>\n')
+        page.add(f'<c t="{int(chunks.time[chunk])}" d="{_lasts(chunks, chunk)}"/>\n')
     page.add("</StreamIndex>\n")
 
 
 def _chunk_list(start: int) -> RunStrip:
-    return RunStrip(start, _c)
+    """Chunks without holes of a frame or two, as in DASH: what dash.js makes of the list is a SegmentTimeline."""
+    return RunStrip(start, _c, bridges=True)
+
+
+def _lasts(chunks: Chunks, chunk: int) -> int:
+    """How long a chunk is listed: over a hole that is bridged, too."""
+    duration = int(chunks.duration[chunk])
+    if chunk + 1 >= chunks.settled or int(chunks.period[chunk + 1]) != int(chunks.period[chunk]):
+        return duration
+    whole = int(chunks.time[chunk + 1] - chunks.time[chunk])
+    return whole if is_bridged(whole - duration, chunks.info.timescale) else duration
 
 
 def _c(run: Run, head: bool) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 from pypackager.check.dash.mpd import Mpd, Period, Representation
 from pypackager.check.dash.one_copy import track_label
 from pypackager.check.finding import Scope
+from pypackager.check.presentation import SHORT_HOLE
 from pypackager.check.rules import rule
 
 _UPDATING = "DASH-IF Timing Model, MPD updates"
@@ -239,7 +240,11 @@ def _check_lasting(old: Representation, new: Representation, scope: Scope) -> No
     if count <= 0:
         return
     was, now = old.rows.select(np.arange(first, first + count)), new.rows.select(np.arange(count))
-    for n in (was.duration != now.duration).nonzero()[0][:1]:
+    differs = was.duration != now.duration
+    if first + count == len(old.rows) and count < len(new.rows) and now.end[-1] == new.rows.time[count]:
+        # The newest of the last copy goes up to the next one, which begins a frame or two behind it: a timeline has no holes.
+        differs[-1] &= not 0 < int(now.duration[-1] - was.duration[-1]) < new.timescale * SHORT_HOLE
+    for n in differs.nonzero()[0][:1]:
         found = f"{int(now.time[n])} lasts {int(now.duration[n])}"
         scope.breach(SEGMENT, found, f"{int(was.duration[n])}, as before", line=int(now.line[n]))
     for n in (0, count - 1):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from pypackager.check.finding import Scope
 from pypackager.check.hls.media_playlist import MediaPlaylist
+from pypackager.check.presentation import SHORT_HOLE
 from pypackager.check.rules import rule
 
 TARGET = rule(
@@ -25,9 +26,6 @@ VERSION = rule(
     example="EXT-X-MAP without EXT-X-I-FRAMES-ONLY in version 5",
 )  # fmt: skip
 _MILLISECOND = Fraction(1, 1000)
-_PLAYED_OVER = Fraction(1, 10)
-"""Frames that were lost: dates, which belong to media timestamps (6.2.1), go on with those and not with the durations. Players take it
-for one piece of media (hls.js by its maxBufferHole); MEDIA-TIME finds a date that its media does not go with."""
 
 
 def check_copy(playlist: MediaPlaylist, scope: Scope) -> None:
@@ -51,7 +49,8 @@ def _check_dates(playlist: MediaPlaylist, scope: Scope) -> None:
             # Both dates are rounded to a millisecond, each duration to its last decimal.
             off = segment.date - expected if expected is not None else Fraction(0)
             if abs(off) > slack + _MILLISECOND:
-                found, broken = f"{float(off):+.3f} s against the durations", HOLE if 0 < off < _PLAYED_OVER else DATES
+                # Where frames are missing dates go on with the media's timestamps (6.2.1): MEDIA-TIME finds one that does not.
+                found, broken = f"{float(off):+.3f} s against the durations", HOLE if 0 < off < SHORT_HOLE else DATES
                 scope.at(segment=str(segment.number)).breach(broken, found, "the last date plus the durations since", line=segment.line)
             expected, slack = segment.date, Fraction(0)
         if expected is not None:

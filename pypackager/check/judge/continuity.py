@@ -9,12 +9,16 @@ from fractions import Fraction
 
 from pypackager.check.finding import Scope
 from pypackager.check.media.samples import Samples
-from pypackager.check.presentation import Loaded, Track
+from pypackager.check.presentation import SHORT_HOLE, Loaded, Track
 from pypackager.check.rules import rule
 
 CONTINUOUS = rule(
     "MEDIA-CONTINUOUS", "error", "ISO 23000-19 7.3.2.2", "inside a continuity each stream starts where the segment before ended",
     example="tfdt is 3,600 ticks above the end of the last sample",
+)  # fmt: skip
+HOLE = rule(
+    "MEDIA-HOLE", "warning", "DASH-IF Timing Model, Referencing media segments", "a segment has samples up to the start of the next one",
+    example='40 ms without a picture in front of <S t="180000">, up to which the segment before is listed',
 )  # fmt: skip
 TIME = rule(
     "MEDIA-TIME", "error", "RFC 8216bis 3", "media times of one continuity differ from the manifest's times by one constant",
@@ -83,12 +87,20 @@ def _check_joint(before: Loaded, after: Loaded, scope: Scope) -> None:
         gap = stream.begin - last.end
         # A picture may be shown for longer than the one before; where one is missing, the hole is as long as it.
         if not -_slack(last) <= gap <= (1 if last.stated else max(1, last.last * 9 // 10)):
+            if _is_short(before, stream, gap):
+                scope.breach(HOLE, f"{gap} ticks of 1/{stream.timescale} without {stream.kind}", "none")
+                continue
             found = f"{stream.kind} starts {gap:+d} ticks of 1/{stream.timescale} from the end of {before.listing.name}"
             scope.breach(CONTINUOUS, found, f"at {last.end}")
 
 
 def _same(loaded: Loaded, stream: Samples) -> Samples | None:
     return next((each for each in loaded.media.streams if (each.kind, each.ident) == (stream.kind, stream.ident) and len(each)), None)
+
+
+def _is_short(before: Loaded, stream: Samples, gap: int) -> bool:
+    """Whether a hole is of a frame or two. Where manifests state each time, which is judged by itself, the segment before lasts over it."""
+    return before.listing.media_start is not None and 0 < gap < stream.timescale * SHORT_HOLE
 
 
 def _slack(stream: Samples) -> int:
@@ -104,6 +116,8 @@ def _check_duration(loaded: Loaded, main: Samples, after: Loaded | None, scope: 
     if not exact and following is not None and (not main.last or abs(following.begin - end) <= _slack(main)):
         # Where the last duration is a guess, the start of the next segment says it.
         end, exact = following.begin, True
+    elif following is not None and _is_short(loaded, main, following.begin - end):
+        end = following.begin
     lasts = Fraction(end - main.begin, main.timescale)
     off = abs(lasts - loaded.listing.duration)
     found, expected = f"{float(lasts):.6f} s of {main.kind}", f"{float(loaded.listing.duration):.6f} s as listed"

@@ -14,7 +14,7 @@ from pypackager.check.media.avc import read_parameter_sets
 from pypackager.check.media.bits import Bits
 from pypackager.check.media.samples import Codec, Samples
 from pypackager.check.media.smooth_fragments import SmoothMedia
-from pypackager.check.presentation import Track
+from pypackager.check.presentation import SHORT_HOLE, Track
 from pypackager.check.rules import rule
 from pypackager.check.smooth.manifest import Chunk, Level, Stream
 from pypackager.check.smooth.private_data import split_annex_b
@@ -101,7 +101,7 @@ def check_fragments(track: Track, level: Level, codec: Codec | None, known: Know
         for samples in media.streams:
             _check_time(media, samples, start, here, live=promised is not None)
         if promised is not None:
-            _check_followers(media, known.chunks[start], promised, known.chunks, order[place[start] + 1 :], here)
+            _check_followers(media, known.chunks[start], promised, known, order[place[start] + 1 :], here)
         _check_bitstream(media, level, newest, codec, here)
     _check_scale(track, codec, scope)
     _check_rate(track, level, scope)
@@ -124,7 +124,7 @@ def _check_time(media: SmoothMedia, samples: Samples, start: int, scope: Scope, 
     samples.pts = samples.pts + (start - media.base)
 
 
-def _check_followers(media: SmoothMedia, chunk: Chunk, promised: int, chunks: dict[int, Chunk], behind: list[int], scope: Scope) -> None:
+def _check_followers(media: SmoothMedia, chunk: Chunk, promised: int, known: Known, behind: list[int], scope: Scope) -> None:
     if not media.tfrf:
         if promised:
             scope.breach(FOLLOWERS, "no fragment is named", f"{promised}, as LookAheadFragmentCount")
@@ -133,8 +133,10 @@ def _check_followers(media: SmoothMedia, chunk: Chunk, promised: int, chunks: di
         scope.breach(LOOK_AHEAD, f"tfrf has {len(media.tfrf)}", f"{promised}, as LookAheadFragmentCount")
     due = chunk.end
     for (time, duration), listed in zip(media.tfrf, behind, strict=False):
-        if (time, duration) != (listed, chunks[listed].duration):
-            scope.breach(PROMISE, f"tfrf names {time} for {duration}", f"{listed} for {chunks[listed].duration}, as listed")
+        # In a list a chunk may last over a frame or two that are missing in front of the next.
+        lasts = known.chunks[listed].duration
+        if time != listed or not (lasts == duration or 0 < lasts - duration < known.stream.timescale * SHORT_HOLE):
+            scope.breach(PROMISE, f"tfrf names {time} for {duration}", f"{listed} for {lasts}, as listed")
             return
     for time, duration in media.tfrf:
         # Nobody has listed it yet: a hole may be, a step back can't.

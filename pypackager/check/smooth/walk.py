@@ -121,6 +121,7 @@ def _listing(manifest: Manifest, stream: Stream, level: Level, chunk: Chunk) -> 
     return Listing(
         url=fragment_url(manifest, stream, level, chunk.start), start=stream.seconds(chunk.start),
         duration=stream.seconds(chunk.duration), name=str(chunk.start), key=str(chunk.start), line=chunk.line,
+        media_start=stream.seconds(chunk.start),
     )  # fmt: skip
 
 

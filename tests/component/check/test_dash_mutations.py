@@ -6,6 +6,7 @@ Where it is broken is chance, from a seed that is printed: PYPACKAGER_SEED repea
 from __future__ import annotations
 
 import os
+import re
 from copy import deepcopy
 from random import Random
 
@@ -53,6 +54,16 @@ def test_a_period_whose_start_nobody_knows(good: tuple[Recording, Copies]) -> No
     unknown = [swap(r'(<Period id="0") start="[^"]*"', r"\1")(text) for text in copies]
     # It goes on: of what has ended the first Period starts at zero.
     assert judge_recording(publish(recording, unknown), URL, seconds=4.0).broken("error") == {"DASH-PERIOD-START"}
+
+
+@pytest.mark.parametrize(("frames", "changed"), [(1, False), (5, True)])
+def test_the_newest_segment_may_come_to_last_over_a_missing_frame(frames: int, changed: bool, good: tuple[Recording, Copies]) -> None:
+    recording, copies = deepcopy(good)
+    newest = re.compile(r'(<Representation id="3".*?<S [^>]*d=")(\d+)("/>\s*</SegmentTimeline>)', re.DOTALL)
+    # It ended so much earlier while nothing was known of the next one.
+    copies[1] = newest.sub(lambda found: f"{found[1]}{int(found[2]) - 1024 * frames}{found[3]}", copies[1])
+    assert copies[1] != good[1][1]
+    assert ("DASH-SEGMENT-CHANGED" in judge(recording, copies).broken("error")) == changed
 
 
 def test_a_listed_segment_that_is_not_there(good: tuple[Recording, Copies]) -> None:
