@@ -81,10 +81,16 @@ impl Step {
             Self::Push { key, step, composition, sync, size } => {
                 let time = witness.times.get(&key_of(key)).copied().unwrap_or(0).saturating_add(i64::from(step));
                 let data = &media[..media.len().min(usize::from(size) % 2048)];
-                push(cutter, witness, key, Frame { track: 1, time, composition, sync, data: data.to_vec() }, out);
+                push(
+                    cutter,
+                    witness,
+                    key,
+                    Frame { track: 1, time, composition, sync, data: data.to_vec().into() },
+                    out,
+                );
             }
             Self::Leap { key, time, sync } => {
-                push(cutter, witness, key, Frame { track: 1, time, composition: 0, sync, data: vec![0] }, out);
+                push(cutter, witness, key, Frame { track: 1, time, composition: 0, sync, data: vec![0].into() }, out);
             }
             Self::Resume { key } => cutter.resume(key_of(key), out),
             Self::Take { key } => {

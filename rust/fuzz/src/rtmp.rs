@@ -13,14 +13,17 @@ const LIMITS: Limits = Limits {
     max_publishes: 3,
     max_output: 1 << 24,
     ask_connect: true,
+    keep_opening: true,
 };
 
 /// Reads the connection whole and in pieces.
 pub fn run(data: &[u8]) {
     let whole = read(std::iter::once(data));
     let parts = read(split::pieces(data));
-    // NaN is not equal to itself, the text of it is.
-    assert_eq!(format!("{whole:?}"), format!("{parts:?}"), "the split shows");
+    if whole != parts {
+        // NaN is not equal to itself, the text of it is; to write all of it each time would take longer than to read it.
+        assert_eq!(format!("{whole:?}"), format!("{parts:?}"), "the split shows");
+    }
     cut(whole.0);
 }
 

@@ -55,6 +55,14 @@ impl<'a> StoredChunk<'a> {
 
 /// Parses chunks back to back.
 pub fn parse_all(data: &[u8]) -> Result<Vec<StoredChunk<'_>>> {
+    parse_limited(data, MAX_SAMPLES)
+}
+
+/// The same of chunks that have at most so many samples each.
+///
+/// # Errors
+/// `TOO_MANY_SAMPLES`, and whatever else is wrong with them.
+pub fn parse_limited(data: &[u8], limit: usize) -> Result<Vec<StoredChunk<'_>>> {
     let mut chunks = Vec::new();
     let mut pending: Option<(Moof<'_>, u64)> = None;
     let mut start = 0;
@@ -68,7 +76,7 @@ pub fn parse_all(data: &[u8]) -> Result<Vec<StoredChunk<'_>>> {
             b"mdat" => {
                 let (moof, moof_start) =
                     pending.take().ok_or_else(|| Error::new("MOOF_MISSING", start, "mdat without moof"))?;
-                chunks.push(chunk(&moof, moof_start, found.body, found.offset)?);
+                chunks.push(chunk(&moof, moof_start, found.body, found.offset, limit)?);
             }
             _ => {}
         }
@@ -80,7 +88,13 @@ pub fn parse_all(data: &[u8]) -> Result<Vec<StoredChunk<'_>>> {
     }
 }
 
-fn chunk<'a>(moof: &Moof<'_>, moof_start: u64, media: &'a [u8], media_start: u64) -> Result<StoredChunk<'a>> {
+fn chunk<'a>(
+    moof: &Moof<'_>,
+    moof_start: u64,
+    media: &'a [u8],
+    media_start: u64,
+    limit: usize,
+) -> Result<StoredChunk<'a>> {
     let refuse = |code, detail| Error::new(code, moof_start, detail).within("moof");
     let [traf] = moof.tracks.as_slice() else {
         return Err(refuse("TRACK_COUNT", "a stored chunk has one traf"));
@@ -89,7 +103,7 @@ fn chunk<'a>(moof: &Moof<'_>, moof_start: u64, media: &'a [u8], media_start: u64
         return Err(refuse("RUN_COUNT", "a stored chunk has one trun"));
     };
     let time = traf.tfdt.ok_or_else(|| refuse("MISSING_TIME", "no tfdt"))?.time;
-    let samples = traf.samples(&Trex::default(), MAX_SAMPLES).map_err(|error| error.at(moof_start).within("moof"))?;
+    let samples = traf.samples(&Trex::default(), limit).map_err(|error| error.at(moof_start).within("moof"))?;
     let first = run
         .data_offset
         .and_then(|offset| moof_start.checked_add_signed(i64::from(offset)))
