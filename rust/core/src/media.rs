@@ -2,7 +2,7 @@
 
 use crate::codec::{aac::AacConfig, avc::AvcConfig};
 use crate::error::{Error, Result};
-use crate::payload::Payload;
+use crate::payload::{Memory, Payload};
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,7 +108,7 @@ pub struct Frame {
     /// Whether decoding can start here.
     pub sync: bool,
     /// Video with 4-byte NAL unit lengths, audio a raw AAC frame.
-    pub data: Vec<u8>,
+    pub data: Memory,
 }
 
 /// A track of signals: payloads at times that are neither pictures nor sound, which nobody waits for (docs/design/signals.md).

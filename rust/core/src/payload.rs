@@ -2,6 +2,9 @@
 //!
 //! In: bytes in the order of the samples. Out: the same bytes, as parts that say where each lies. Never: a file, a copy of what is in memory.
 
+mod memory;
+
+pub use memory::Memory;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -40,7 +43,7 @@ pub struct Stored {
 #[derive(Debug, Clone)]
 pub enum Part {
     /// In memory.
-    Memory(Vec<u8>),
+    Memory(Memory),
     /// Stored early.
     Stored(Stored),
 }
@@ -148,7 +151,7 @@ impl Payload {
     /// Makes room in memory for the first `size` bytes.
     pub(crate) fn reserve(&mut self, size: usize) {
         if self.parts.is_empty() {
-            self.parts.push(Part::Memory(Vec::with_capacity(size)));
+            self.parts.push(Part::Memory(Memory::with_capacity(size)));
         }
     }
 
@@ -158,7 +161,7 @@ impl Payload {
         if !matches!(self.parts.first(), Some(Part::Stored(_))) {
             self.reserve(bytes.len());
             if let Some(Part::Memory(memory)) = self.parts.last_mut() {
-                memory.extend_from_slice(bytes);
+                memory.extend(bytes);
             }
             return;
         }
@@ -166,10 +169,10 @@ impl Payload {
             match self.parts.last_mut() {
                 Some(Part::Memory(memory)) if memory.len() < PIECE => {
                     let taken = (PIECE - memory.len()).min(bytes.len());
-                    memory.extend_from_slice(&bytes[..taken]);
+                    memory.extend(&bytes[..taken]);
                     bytes = &bytes[taken..];
                 }
-                _ => self.parts.push(Part::Memory(Vec::with_capacity(PIECE))),
+                _ => self.parts.push(Part::Memory(Memory::with_capacity(PIECE))),
             }
         }
     }
@@ -182,7 +185,7 @@ impl Payload {
 
 impl From<Vec<u8>> for Payload {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { parts: vec![Part::Memory(bytes)] }
+        Self { parts: vec![Part::Memory(bytes.into())] }
     }
 }
 
@@ -197,10 +200,8 @@ impl Eq for Payload {}
 /// Stores all of `parts` that is in memory, together; on an error nothing has changed.
 pub(crate) fn spill_parts(parts: &mut dyn Iterator<Item = &mut Part>, spill: &mut dyn Spill) -> io::Result<()> {
     let in_memory: Vec<&mut Part> = parts.filter(|part| part.held() > 0).collect();
-    let pieces: Vec<&[u8]> = in_memory
-        .iter()
-        .map(|part| if let Part::Memory(bytes) = &**part { bytes.as_slice() } else { &[][..] })
-        .collect();
+    let pieces: Vec<&[u8]> =
+        in_memory.iter().map(|part| if let Part::Memory(bytes) = &**part { &**bytes } else { &[][..] }).collect();
     if pieces.is_empty() {
         return Ok(());
     }

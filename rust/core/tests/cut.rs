@@ -43,7 +43,7 @@ fn video_frames(start_ms: i64, count: i64, gop: i64) -> Vec<Frame> {
         time: start_ms + rescale(n * 3003, 90_000, 1000),
         composition: 67,
         sync: n % gop == 0,
-        data: vec![n as u8; 3],
+        data: vec![n as u8; 3].into(),
     };
     (0..count).map(frame).collect()
 }
@@ -54,7 +54,7 @@ fn audio_frames(start_ms: i64, count: i64, salt: u8) -> Vec<Frame> {
         time: start_ms + rescale(n * 1024, 48_000, 1000),
         composition: 0,
         sync: true,
-        data: vec![salt, n as u8],
+        data: vec![salt, n as u8].into(),
     };
     (0..count).map(frame).collect()
 }
@@ -106,7 +106,7 @@ fn recorded_streams_come_out_whole_and_on_their_grid() {
         for track in &tracks {
             let sent: Vec<&Frame> = frames.iter().filter(|frame| frame.track == track.number).collect();
             let got = chunks(&out, track.number.into());
-            let bytes: Vec<u8> = sent.iter().flat_map(|frame| frame.data.clone()).collect();
+            let bytes: Vec<u8> = sent.iter().flat_map(|frame| frame.data.to_vec()).collect();
             assert_eq!(
                 got.iter().flat_map(|chunk| chunk.payload.bytes().unwrap().into_owned()).collect::<Vec<u8>>(),
                 bytes
@@ -310,7 +310,7 @@ fn frames_of_one_byte_reach_the_bound_on_memory() {
     cutter.set_track(1, audio, &mut out);
     // Time that stands still meets no border.
     for _ in 0..5000 {
-        cutter.push(1, Frame { track: 2, time: 7, composition: 0, sync: true, data: vec![0] }, &mut out);
+        cutter.push(1, Frame { track: 2, time: 7, composition: 0, sync: true, data: vec![0].into() }, &mut out);
     }
     let most = chunks(&out, 1).iter().map(|chunk| chunk.samples.len()).max();
     assert!(most.is_some_and(|most| most < 1500), "{most:?}");
@@ -494,7 +494,7 @@ proptest! {
             let frames = if index < 3 { video_frames(skews[index], 400, 60) } else { audio_frames(skews[index], 600, key as u8) };
             cutter.set_track(key, if index < 3 { video.clone() } else { audio.clone() }, &mut out);
             for frame in frames.into_iter().filter(|frame| frame.time < end) {
-                sent.entry(key).or_default().extend(&frame.data);
+                sent.entry(key).or_default().extend(&*frame.data);
                 script.push((frame.time + jitter[index], key, Some(frame)));
             }
             script.push((end + jitter[index], key, None));
@@ -534,7 +534,7 @@ proptest! {
                 _ => {
                     let time = &mut times[key as usize];
                     *time = time.wrapping_add(step);
-                    let frame = Frame { track: 1, time: *time, composition, sync, data: vec![0; 50] };
+                    let frame = Frame { track: 1, time: *time, composition, sync, data: vec![0; 50].into() };
                     cutter.push(key, frame, &mut out);
                 }
             }

@@ -161,7 +161,7 @@ fn extended_times_with_and_without_repetition() {
         let Some(Event::Frame(frame)) = run.events.iter().find(|event| matches!(event, Event::Frame(_))) else {
             panic!("no frame");
         };
-        assert_eq!(frame.data, body[2..]);
+        assert_eq!(*frame.data, body[2..]);
     }
 }
 

@@ -246,7 +246,7 @@ proptest! {
         for (mark, count) in done.into_iter().enumerate() {
             let expected: Vec<i64> = (0..count).map(|index| i64::from(index) * 20).collect();
             prop_assert_eq!(times(&whole, mark as Mark), expected);
-            let own = |event: &&Event| !matches!(event, Event::Frame(frame) if frame.data != [mark as u8 + 1; 10]);
+            let own = |event: &&Event| !matches!(event, Event::Frame(frame) if *frame.data != [mark as u8 + 1; 10]);
             prop_assert!(of(&whole, mark as Mark).iter().all(own));
         }
     }

@@ -163,7 +163,7 @@ fn frames_that_are_given_up_end_at_the_next_key_frame() {
     }
     cutter.remove_track(1, &mut out);
     let sent =
-        |from: usize, to: usize| frames[from..to].iter().flat_map(|frame| frame.data.clone()).collect::<Vec<u8>>();
+        |from: usize, to: usize| frames[from..to].iter().flat_map(|frame| frame.data.to_vec()).collect::<Vec<u8>>();
     let ends = keys.iter().skip(1).copied().chain([frames.len()]);
     let mut whole: Vec<Vec<u8>> = keys.iter().zip(ends).map(|(&start, end)| sent(start, end)).collect();
     whole.remove(2);

@@ -154,7 +154,7 @@ fn frames_over_rtmp_are_those_of_the_recording() {
         let lift = frames[0].time - first;
         assert!(lift >= 0);
         for (frame, (time, composition, sync, data)) in frames.iter().zip(&expected) {
-            assert_eq!((frame.sync, &frame.data), (*sync, data));
+            assert_eq!((frame.sync, &*frame.data), (*sync, data.as_slice()));
             assert!((frame.time - time - lift).abs() <= 1 && (i64::from(frame.composition) - composition).abs() <= 1);
         }
     }

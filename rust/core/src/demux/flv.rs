@@ -4,6 +4,7 @@
 //! configuration itself, codecs other than H.264 and AAC, which are refused with status 415 by name.
 
 use crate::error::{Error, Result};
+use crate::payload::Memory;
 use crate::wire::Reader;
 
 /// What one tag body holds.
@@ -62,7 +63,7 @@ pub fn parse_audio(body: &[u8]) -> Result<Tag> {
 }
 
 /// Cuts a video body down to its NAL units with 4-byte lengths; says whether an IDR picture is among them.
-pub fn avc_sample(mut body: Vec<u8>, start: usize, length_size: u8) -> Result<(Vec<u8>, bool)> {
+pub fn avc_sample(body: Vec<u8>, start: usize, length_size: u8) -> Result<(Memory, bool)> {
     let size = usize::from(length_size);
     let (mut position, mut idr, mut units) = (start, false, 0);
     while position < body.len() {
@@ -78,8 +79,7 @@ pub fn avc_sample(mut body: Vec<u8>, start: usize, length_size: u8) -> Result<(V
         units += 1;
     }
     if size == 4 {
-        body.drain(..start);
-        return Ok((body, idr));
+        return Ok((Memory::behind(body, start), idr));
     }
     let mut wide = Vec::with_capacity(body.len() - start + units * (4 - size));
     position = start;
@@ -90,7 +90,7 @@ pub fn avc_sample(mut body: Vec<u8>, start: usize, length_size: u8) -> Result<(V
         wide.extend_from_slice(&body[position..position + length as usize]);
         position += length as usize;
     }
-    Ok((wide, idr))
+    Ok((wide.into(), idr))
 }
 
 fn parse_enhanced_video(body: &[u8]) -> Result<Tag> {
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn short_lengths_become_four_bytes() {
-        let expected = (vec![0, 0, 0, 2, 0x65, 1, 0, 0, 0, 1, 0x06], true);
+        let expected = (vec![0, 0, 0, 2, 0x65, 1, 0, 0, 0, 1, 0x06].into(), true);
         for (size, body) in [
             (1, &[9, 2, 0x65, 1, 1, 0x06][..]),
             (2, &[9, 0, 2, 0x65, 1, 0, 1, 0x06]),

@@ -231,7 +231,7 @@ mod tests {
     }
 
     fn frame(track: u32, time: i64) -> Frame {
-        Frame { track, time, composition: 0, sync: true, data: vec![0; 10] }
+        Frame { track, time, composition: 0, sync: true, data: vec![0; 10].into() }
     }
 
     fn chunks(events: &[Event], conn: Number, track: u32) -> Vec<(i64, usize)> {

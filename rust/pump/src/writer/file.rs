@@ -203,7 +203,11 @@ mod tests {
         let disk = Faulty::new();
         let mut spill = disk.spill_file();
         let mut spilled = |bytes: &[u8]| Part::Stored(spill.store(&[bytes]).expect("room").remove(0));
-        let lost = fragment(vec![Part::Memory(b"memory".to_vec()), spilled(&[1; 9000]), Part::Memory(b"end".to_vec())]);
+        let lost = fragment(vec![
+            Part::Memory(b"memory".to_vec().into()),
+            spilled(&[1; 9000]),
+            Part::Memory(b"end".to_vec().into()),
+        ]);
         let whole = fragment(vec![spilled(b"stored")]);
         let mut file = File::open(path.to_str().expect("plain")).expect("a file");
         file.append(b"init").expect("room");
@@ -222,7 +226,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("blob");
         let mut file = File::open(path.to_str().expect("plain")).expect("a file");
-        let piece = fragment(vec![Part::Memory(vec![7; (1 << 20) - 4])]);
+        let piece = fragment(vec![Part::Memory(vec![7; (1 << 20) - 4].into())]);
         let mut behind = Vec::new();
         for number in 0..KEPT_SYNCS as u64 + 4 {
             file.write_fragment(number << 20, &piece).expect("room");

@@ -9,6 +9,7 @@ use crate::codec::{aac::AacConfig, avc::AvcConfig};
 use crate::demux::flv::{self, Tag};
 use crate::error::{Error, Result};
 use crate::media::{Codec, Frame, Track};
+use crate::payload::Memory;
 use crate::time::Unwrapper;
 use crate::wire::Reader;
 
@@ -67,7 +68,7 @@ impl MediaReader {
     }
 
     /// Reads an audio message.
-    pub(super) fn audio(&mut self, mut body: Vec<u8>, time: u32, events: &mut Vec<(Mark, Event)>) -> Result<()> {
+    pub(super) fn audio(&mut self, body: Vec<u8>, time: u32, events: &mut Vec<(Mark, Event)>) -> Result<()> {
         match flv::parse_audio(&body) {
             Ok(Tag::Nothing) => {}
             Ok(Tag::Config { start }) => {
@@ -76,13 +77,10 @@ impl MediaReader {
                 self.configure(Codec::Aac(config), events);
             }
             Ok(Tag::Sample { start, .. }) if self.audio.is_some() => {
-                body.drain(..start);
+                let data = Memory::behind(body, start);
                 let time = self.clock.unwrap(u64::from(time));
                 self.latest = time;
-                events.push((
-                    self.mark,
-                    Event::Frame(Frame { track: AUDIO, time, composition: 0, sync: true, data: body }),
-                ));
+                events.push((self.mark, Event::Frame(Frame { track: AUDIO, time, composition: 0, sync: true, data })));
             }
             Ok(Tag::Sample { .. }) => self.without_header("audio", events),
             Err(error) => return self.fatal_or_warning(error, events),
