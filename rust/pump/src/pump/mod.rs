@@ -93,12 +93,12 @@ impl Default for Options {
             max_unparsed: 256 << 10,
             max_fragment: 32 << 20,
             audio_grid: Duration::from_secs(2),
-            max_waiting: 64 << 20,
+            max_waiting: 16 << 20,
             spill_directory: std::env::temp_dir(),
             ask_connect: false,
             keep_openings: false,
             buffer_bytes: 256 << 10,
-            turn_bytes: 4 << 20,
+            turn_bytes: 1 << 20,
             busy_bytes: 128 << 10,
         }
     }
