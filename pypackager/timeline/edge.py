@@ -9,7 +9,7 @@ fragment there gets a gap row. What is published is frozen, and on the disk: a f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
 import msgspec
@@ -91,7 +91,8 @@ def next_slot(
     deadline = max(arrived_ns + grace_ns, back_ns or 0)
     held: list[int] = []
     for line in lines:
-        grows_until = _grows_until(line, end_ns, now_ns, grace_ns)
+        begun = line.begun_before(end_ns)
+        grows_until = _grows_until(begun, now_ns, grace_ns)
         if grows_until is not None:
             if line is leader or _is_waited_for(line, lines, limit_ns):
                 held.append(grows_until)
@@ -103,7 +104,7 @@ def next_slot(
                 held.append(until)
                 continue
             line.waited_in_vain(since_ns)
-        if not _behind(line, start_ns, end_ns, now_ns, grace_ns if back_ns is None else max(grace_ns, RECONNECT_NS)):
+        if not _behind(line, begun, start_ns, end_ns, now_ns, grace_ns if back_ns is None else max(grace_ns, RECONNECT_NS)):
             continue
         until = max(deadline, last_ns + 2 * grace_ns) if line.is_steady() else deadline
         if line.awaited_ns is not None:
@@ -123,12 +124,12 @@ def next_slot(
     members: dict[int, list[Fragment]] = {}
     missing: list[TrackLine] = []
     for line in lines:
-        complete = takewhile(lambda f: not _grows(f, now_ns, grace_ns), line.waiting)
+        complete = takewhile(lambda f: not _grows(f, now_ns, grace_ns), line.begun_before(end_ns))
         inside = [f for f in complete if line.ns(f.time) + line.ns(f.end) < 2 * end_ns]
         if inside:
             # Where the clock or the configuration changes inside the slot, the new part is the next slot's: a period may open between them.
             members[line.info.number] = alike(inside)
-            if line.lacks_ns(end_ns) is None:
+            if line.vain and line.lacks_ns(end_ns) is None:
                 line.vain = 0
             if not all(fragment.partial for fragment in inside):
                 line.was_in_time()
@@ -147,7 +148,8 @@ def _back_ns(lines: list[TrackLine]) -> int | None:
 
 def _reach(lines: Iterable[TrackLine], end_ns: int) -> int:
     """Where the last fragment of a slot ends: of layers that are not aligned, behind the slot."""
-    return max((line.ns(f.end) for line in lines for f in line.waiting if line.ns(f.time) + line.ns(f.end) < 2 * end_ns), default=end_ns)
+    waiting = ((line, f) for line in lines for f in line.begun_before(end_ns))
+    return max((line.ns(f.end) for line, f in waiting if line.ns(f.time) + line.ns(f.end) < 2 * end_ns), default=end_ns)
 
 
 def _grace(slot_ns: int, limit_ns: int) -> int:
@@ -160,9 +162,9 @@ def _grows(fragment: Fragment, now_ns: int, grace_ns: int) -> bool:
     return bool(fragment.held) and now_ns < fragment.arrived_ns + 2 * grace_ns
 
 
-def _grows_until(line: TrackLine, end_ns: int, now_ns: int, grace_ns: int) -> int | None:
-    """Until when a fragment that starts before the slot's end may grow at most."""
-    growing = (f for f in line.waiting if line.ns(f.time) < end_ns and _grows(f, now_ns, grace_ns))
+def _grows_until(begun: Sequence[Fragment], now_ns: int, grace_ns: int) -> int | None:
+    """Until when one of the fragments that start before the slot's end may grow at most."""
+    growing = (f for f in begun if _grows(f, now_ns, grace_ns))
     return next((f.arrived_ns + 2 * grace_ns for f in growing), None)
 
 
@@ -231,11 +233,11 @@ def _sound_alone(lines: Iterable[TrackLine], start_ns: int) -> tuple[TrackLine, 
     return (line, head) if in_gap and before else None
 
 
-def _behind(line: TrackLine, start_ns: int, end_ns: int, now_ns: int, grace_ns: int) -> bool:
-    """Whether the slot has to wait for this track."""
+def _behind(line: TrackLine, begun: Sequence[Fragment], start_ns: int, end_ns: int, now_ns: int, grace_ns: int) -> bool:
+    """Whether the slot has to wait for this track, of which some fragments start before its end."""
     if line.late or not line.live(now_ns, grace_ns):
         return False
-    if any(fragment.partial and line.ns(fragment.time) < end_ns for fragment in line.waiting):
+    if any(fragment.partial for fragment in begun):
         return True
     if line.waiting and line.ns(line.waiting[0].time) >= end_ns:
         # It is past the slot: only a second source can still fill the hole.

@@ -186,6 +186,16 @@ class TrackLine(msgspec.Struct):
         """TOLERANCE_NS in ticks."""
         return from_ns(TOLERANCE_NS, self.info.timescale)
 
+    def begun_before(self, time_ns: int) -> list[Fragment]:
+        """Unpublished fragments that start before a time: the first few, of however many wait."""
+        found: list[Fragment] = []
+        scale = self.info.timescale
+        for fragment in self.waiting:
+            if to_ns(fragment.time, scale) >= time_ns:
+                break
+            found.append(fragment)
+        return found
+
     def newest_ns(self) -> int | None:
         """End of the newest fragment, published or waiting."""
         ends = [fragment.end for fragment in self.waiting] + ([self.edge] if self.edge is not None else [])
@@ -214,10 +224,11 @@ class TrackLine(msgspec.Struct):
             return "late"
         if self.info.kind == "audio" and self.edge is not None and self.ns(time + duration - self.edge) <= ROUNDING_NS:
             return "late"
-        if self.info.kind == "audio" and self._covered(time, duration):
+        near = self._near(time, duration)
+        if self.info.kind == "audio" and self._covered(near, time, duration):
             return "duplicate"
-        there = self._there(time, duration)
-        over = [f for f in self.waiting if self._overlap(f, time, duration)]
+        there = self._there(near, time, duration)
+        over = [f for f in near if self._overlap(f, time, duration)]
         inside = all(self._inside(f, time, duration) for f in over)
         if there is not None:
             if not partial and inside and (there.partial or there.lost or (there.held and there.duration < duration)):
@@ -230,20 +241,25 @@ class TrackLine(msgspec.Struct):
 
     def insert(self, fragment: Fragment) -> None:
         """Puts a fragment in its place; one at the same time, and those that it holds, are replaced."""
-        there = self._there(fragment.time, fragment.duration)
-        if there is not None:
-            self.remove(there)
-        for other in [f for f in self.waiting if self._overlap(f, fragment.time, fragment.duration)]:
-            self.remove(other)
+        near = self._near(fragment.time, fragment.duration)
+        there = self._there(near, fragment.time, fragment.duration)
+        for other in near:
+            if other is there or self._overlap(other, fragment.time, fragment.duration):
+                self.remove(other)
         bisect.insort(self.waiting, fragment, key=lambda f: f.time)
+
+    def _near(self, time: int, duration: int) -> list[Fragment]:
+        """Those that reach [time, time + duration]: only they can stand at its time, overlap or cover it."""
+        end = time + duration
+        return [f for f in self.waiting if f.time <= end and f.time + f.duration >= time]
 
     def _lacks(self, over: Sequence[Fragment], duration: int) -> bool:
         """Whether fragments of sound, all within one of a duration, have fewer frames than that."""
         return self.info.kind == "audio" and self.ns(duration - sum(f.duration for f in over)) > ROUNDING_NS
 
-    def _covered(self, time: int, duration: int) -> bool:
+    def _covered(self, near: Sequence[Fragment], time: int, duration: int) -> bool:
         """Whether all of it waits, in however many pieces."""
-        end, waiting = time + duration, (f for f in self.waiting if not f.lost)
+        end, waiting = time + duration, (f for f in near if not f.lost)
         there = sum(max(0, min(end, fragment.end) - max(time, fragment.time)) for fragment in waiting)
         return self.ns(duration - there) <= ROUNDING_NS
 
@@ -257,10 +273,10 @@ class TrackLine(msgspec.Struct):
         slack = min(self.tolerance, fragment.duration // 2, duration // 2)
         return fragment.time < time + duration - slack and fragment.end > time + slack
 
-    def _there(self, time: int, duration: int) -> Fragment | None:
+    def _there(self, near: Sequence[Fragment], time: int, duration: int) -> Fragment | None:
         """The waiting fragment that starts at the same time, within the tolerance: less where one is only a few frames long."""
-        near = (f for f in self.waiting if abs(f.time - time) <= min(self.tolerance, f.duration // 2, duration // 2))
-        return next(near, None)
+        slack = min(self.tolerance, duration // 2)
+        return next((f for f in near if abs(f.time - time) <= min(slack, f.duration // 2)), None)
 
     def remove(self, fragment: Fragment) -> None:
         """Takes a fragment out: it was published, or it could not be written."""
