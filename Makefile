@@ -31,7 +31,7 @@ SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(ST
 
 say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
 
-.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system bench-ladders bench-start bench-depth bench-delivery bench-instructions bench-compare demo golden soak nightly obs fuzz wheel clean
+.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system bench-ladders bench-start bench-depth bench-delivery bench-instructions bench-flames bench-compare demo golden soak nightly obs fuzz wheel clean
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -124,6 +124,11 @@ bench-delivery: setup ## answers per CPU second, idle viewers, manifests under l
 bench-instructions: setup ## instructions of the Rust hot paths at this commit, by callgrind (5 minutes; the machine may do other things)
 	@command -v valgrind >/dev/null || { echo "callgrind counts them: apt-get install valgrind" >&2; exit 1; }
 	$(BIN)/python -m benchmarks.instructions $(ARGS)
+
+bench-flames: setup ## where the CPU time goes, with and without pace and in delivery, by perf and py-spy (8 minutes; ARGS="--only unpaced-rtmp")
+	@command -v perf wrk >/dev/null || { echo "perf samples, wrk asks: apt-get install linux-perf wrk" >&2; exit 1; }
+	$(BIN)/python -m pip install -q --group profile
+	$(BIN)/python -m benchmarks.flames $(ARGS)
 
 BASE ?= HEAD~1
 bench-compare: setup ## this tree beside another commit: instructions, medians of the parts (BASE=HEAD~1; ARGS="--rounds 0": instructions alone)

@@ -17,7 +17,7 @@ from benchmarks.media import fragmented_ladder
 from benchmarks.peers import NGINX_INTAKE, NGINX_RTMP
 from benchmarks.peers.nginx_rtmp import NginxRtmp
 from benchmarks.plots import draw
-from benchmarks.processes import TOUCHED, anonymous_mib, cpu_seconds, pin, touch_memory
+from benchmarks.processes import GIVEN, anonymous_mib, cpu_seconds, given_memory, pin
 from benchmarks.report import table, write_section
 from benchmarks.system import CLIENT_CPU, IDLE, SERVER_CPU, WARM_UP, WORK, daemon, push_unpaced, pushing, spread, windows
 
@@ -46,10 +46,9 @@ def ours(protocol: str, ladders: int, options: argparse.Namespace) -> tuple[list
 def fast(protocol: str, options: argparse.Namespace) -> list[float]:
     """CPU seconds per gigabyte as fast as the daemon takes one ladder."""
     print(f"pypackager, without pace over {protocol}", flush=True)
-    touch_memory(WORK, options.gigabytes)
     out = []
     for _ in range(options.runs):
-        with daemon(1, protocol) as served:
+        with daemon(1, protocol) as served, given_memory(served.pid, options.gigabytes):
             cpu = cpu_seconds(served.pid)
             size = push_unpaced(served.url(protocol).replace("{ladder}", "1"), options.gigabytes)
             out.append((cpu_seconds(served.pid) - cpu) / size)
@@ -86,7 +85,7 @@ def render(options: argparse.Namespace, curves: dict[str, Curve], memory: dict[s
     rest += [[f"{name}, anonymous memory of a channel over idle", "≤ 48 MiB", f"{mib:.1f} MiB"] for name, mib in memory.items()]
     return (
         f"10 video layers and 5 audio tracks at 25 Mbit/s in all over 15 connections a ladder, DVR on disk, nobody watching; "
-        f"{options.runs} windows of {options.seconds:g} s; minimum / median. Goal: {TARGET} % at ten ladders. {TOUCHED}\n\n"
+        f"{options.runs} windows of {options.seconds:g} s; minimum / median. Goal: {TARGET} % at ten ladders. {GIVEN}\n\n"
         f"{text}\n{table(['figure', 'target', 'measured'], rest)}\n"
         f"![CPU per ladder]({PLOT.name})\n\nLoad average of the machine at the end {os.getloadavg()[1]:.2f}.\n"
     )

@@ -23,7 +23,7 @@ import httpx
 
 from benchmarks.media import fragmented_ladder
 from benchmarks.peers import PEERS, Peer
-from benchmarks.processes import TOUCHED, anonymous_mib, cpu_seconds, pin, touch_memory
+from benchmarks.processes import GIVEN, anonymous_mib, cpu_seconds, given_memory, pin
 from benchmarks.report import table, write_section
 from pypackager._core import read_recording
 from tests.helpers.viewers import FORMATS, Viewer, watching
@@ -176,10 +176,9 @@ def live(channels: int, seconds: float, runs: int) -> Live:
 def unpaced(gigabytes: float, runs: int) -> list[float]:
     """CPU seconds per gigabyte of the daemon, as fast as it takes the ladder."""
     print("pypackager, without pace", flush=True)
-    touch_memory(WORK, gigabytes)
     out = []
     for _ in range(runs):
-        with daemon(1) as served:
+        with daemon(1) as served, given_memory(served.pid, gigabytes):
             cpu = cpu_seconds(served.pid)
             size = push_unpaced(f"rtmp://{served.rtmp}/bench1", gigabytes)
             out.append((cpu_seconds(served.pid) - cpu) / size)
@@ -211,12 +210,12 @@ def measure_peer(peer: Peer, options: argparse.Namespace) -> tuple[list[float], 
             time.sleep(WARM_UP)
             percent = windows(pid, 1, options.seconds, options.runs)
         time.sleep(1)
-        touch_memory(WORK, PEER_COPIES * options.gigabytes)
         per_gigabyte = []
         for _ in range(options.runs):
-            cpu = cpu_seconds(pid)
-            size = push_unpaced(url, options.gigabytes)
-            per_gigabyte.append((cpu_seconds(pid) - cpu) / size)
+            with given_memory(pid, PEER_COPIES * options.gigabytes):
+                cpu = cpu_seconds(pid)
+                size = push_unpaced(url, options.gigabytes)
+                per_gigabyte.append((cpu_seconds(pid) - cpu) / size)
             print(f"  {per_gigabyte[-1]:.2f} CPU s/GB", flush=True)
     return percent, per_gigabyte
 
@@ -245,7 +244,7 @@ def render(options: argparse.Namespace, lives: list[Live], fast: list[float], pe
     return (
         f"10 video layers and 5 audio tracks at 25 Mbit/s in all over 15 RTMP connections a channel, DVR on disk, a viewer per format "
         f"(HLS CMAF, HLS TS v4, DASH, Smooth, HDS) and channel; {options.runs} windows of {options.seconds:g} s; minimum / median. "
-        f"{TOUCHED}\n\n"
+        f"{GIVEN}\n\n"
         + table(["figure", "target", "measured"], rows)
         + f"\n{seen} viewers, {faults} faults; load average of the machine at the end {os.getloadavg()[1]:.2f}.\n"
     )

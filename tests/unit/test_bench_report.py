@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from benchmarks import compare, delivery, instructions, report
+from benchmarks import compare, delivery, flame_graph, instructions, processes, report
 from benchmarks.doorstep import SIZES
 
 WRK = """\
@@ -87,3 +91,58 @@ def test_two_commits_are_put_beside_each_other() -> None:
 
 def test_the_programs_that_are_measured_are_there() -> None:
     assert all((instructions.ROOT / source).is_file() for source in compare.SOURCES.values())
+
+
+PERF = """\
+pump
+\tffffffff81d0 _copy_to_iter ([kernel.kallsyms])
+\tffffffff81c0 __x64_sys_recvfrom+0x25 ([kernel.kallsyms])
+\t    7f0000aa recv (/usr/lib/x86_64-linux-gnu/libc.so.6)
+\t    7f0000bb pypackager_pump::pump::run::Loop::run::h0123456789abcdef+0x1f (/srv/pypackager/_core.so)
+
+python
+\t    55550001 _PyEval_EvalFrameDefault (/usr/bin/python3.11)
+\t    55550002 PyObject_Vectorcall (/usr/bin/python3.11)
+
+python
+\t    7f0000cc [unknown] (/srv/pypackager/_core.so)
+\t    55550002 PyObject_Vectorcall (/usr/bin/python3.11)
+"""
+
+
+def test_samples_become_stacks() -> None:
+    pump = ("pump", "pypackager_pump::pump::run::Loop::run", "recv", "__x64_sys_recvfrom_k", "_copy_to_iter_k")
+    stacks = flame_graph.fold_perf(PERF)
+    assert stacks == Counter({pump: 1, ("python", "Python"): 1, ("python", "Python", "[_core.so]"): 1})
+    assert flame_graph.fold_raw("run (a.py:1);take (b.py:2) 3\nrun (a.py:1) 1\n") == Counter(
+        {("run (a.py:1)", "take (b.py:2)"): 3, ("run (a.py:1)",): 1}
+    )
+    parts = {"socket": "recvfrom_k", "kernel": "_k", "Python": "Python$"}
+    assert flame_graph.shares(stacks, parts) == {"socket": 1 / 3, "kernel": 0, "Python": 1 / 3, "the rest": 1 / 3}
+
+
+def test_a_box_is_as_wide_as_its_samples() -> None:
+    stacks = Counter({("pump", "read"): 600, ("pump", "<write>"): 397, ("pump", "rare"): 1, ("writer",): 2})
+    found = re.findall(r'<title>(.*?)</title><rect .*?width="([0-9.]+)"', flame_graph.draw(stacks, "a run"))
+    widths = {name: float(width) for name, width in found}
+    assert widths["read 60.0%"] == pytest.approx(720 - 0.4)
+    assert widths["&lt;write&gt; 39.7%"] == pytest.approx(476.4 - 0.4)
+    assert not [name for name in widths if name.startswith("rare")]
+
+
+def test_memory_comes_free_as_it_is_written(tmp_path: Path) -> None:
+    """By a process of its own in a benchmark; here it is this one."""
+
+    def held_mib() -> float:
+        found = re.findall(r"^Anonymous:\s+(\d+) kB", Path("/proc/self/smaps_rollup").read_text(), re.MULTILINE)
+        return int(found[0]) / 1024
+
+    before = held_mib()
+    with processes.given_memory(os.getpid(), 0.128, ahead=16 << 20), (tmp_path / "file").open("wb") as file:
+        assert 100 < held_mib() - before < 150
+        file.write(bytes(64 << 20))
+        deadline = time.monotonic() + 20
+        while held_mib() - before > 80 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert 30 < held_mib() - before < 80
+    assert held_mib() - before < 30
