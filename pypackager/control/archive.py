@@ -15,13 +15,13 @@ import msgspec
 import trio
 
 from pypackager.control.checks import conflict
+from pypackager.control.opened import Here
 from pypackager.control.operations import Fault, Operation, Operations
-from pypackager.control.ports import Runner
+from pypackager.control.ports import Measured, Opened, Runner
 from pypackager.control.resources import Resources
 from pypackager.dvr.assets import Asset
 from pypackager.dvr.description import Description
 from pypackager.dvr.library import Library
-from pypackager.dvr.measure import Measure, measure
 from pypackager.dvr.verify import Verification
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell
@@ -33,14 +33,6 @@ PIECE = 16 * 2**20
 _END_NS = 1 << 62
 """Behind all media time."""
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """An asset in numbers."""
-
-    measure: Measure
-    anchor_ns: int
-    """UTC of media time 0."""
 
 
 class Archive:
@@ -84,8 +76,7 @@ class Archive:
             PackagerError: ASSET_UNKNOWN (404), ASSET_UNREADABLE.
         """
         directory = await trio.to_thread.run_sync(self._library.directory, name)
-        shown = (await self._opened(name, directory)).presentation()
-        return Measured(await trio.to_thread.run_sync(measure, shown, directory), shown.anchor_ns)
+        return await (await self._opened(name, directory)).measure()
 
     async def clip(self, source: str, name: str, start: str | float | None, end: str | float | None) -> None:
         """Makes an asset of a part of another, without a copy.
@@ -104,13 +95,12 @@ class Archive:
             if (user := self._user(name)) is not None:
                 raise conflict("ASSET_IN_USE", f"program {user} is to record to asset {name!r}; choose another name")
             asset = await self._opened(source, directory)
-            anchor_ns = asset.presentation().anchor_ns
+            anchor_ns = await asset.anchor_ns()
             start_ns = 0 if start is None else _media_ns("start", start, anchor_ns)
             end_ns = _END_NS if end is None else _media_ns("end", end, anchor_ns)
             if end_ns <= start_ns:
                 raise PackagerError("INVALID", "end: it is not after start", fault="operator")
-            part = asset.excerpt(name, start_ns, end_ns, _utc_ns(self._runner.utc()))
-            await trio.to_thread.run_sync(part.make, self._runner.assets / name)
+            await asset.clip(name, start_ns, end_ns, _utc_ns(self._runner.utc()))
 
     async def verify(self, name: str) -> Operation:
         """Reads all of an asset that has ended; what is damaged is a gap from then on.
@@ -148,10 +138,12 @@ class Archive:
         try:
             async with self._reading:
                 reading = await self._read(operation, self._runner.assets / name)
-                ledger = await trio.to_thread.run_sync(reading.ledger)
+                found = reading.findings(_utc_ns(self._runner.utc()))
                 asset = await self._opened(name, self._runner.assets / name)
-                now_ns = _utc_ns(self._runner.utc())
-                asset.conclude(reading, ledger, now_ns)
+                await asset.conclude(found)
+                if (shown := self._runner.asset(name)) not in (None, asset):
+                    # Somebody has published it meanwhile: that one is what viewers see.
+                    await shown.conclude(found)
         except (PackagerError, OSError) as error:
             code, detail = (error.code, error.detail) if isinstance(error, PackagerError) else ("ASSET_UNREADABLE", str(error))
             self._operations.end(operation, self._runner.utc(), Fault(code, detail))
@@ -159,7 +151,7 @@ class Archive:
         self._runner.review()
         if reading.damage:
             self._tell("alert", _path(name), change="raised", code="ASSET_DAMAGED", detail=damage(len(reading.damage)), count=1)
-        self._operations.end(operation, self._runner.utc(), result=msgspec.to_builtins(reading.verified(now_ns)))
+        self._operations.end(operation, self._runner.utc(), result=msgspec.to_builtins(found.verified))
 
     async def _read(self, operation: Operation, directory: Path) -> Verification:
         reading = await trio.to_thread.run_sync(Asset.verify, directory)
@@ -173,12 +165,12 @@ class Archive:
             self._operations.advance(operation, reading.read / max(1, reading.bytes))
         return reading
 
-    async def _opened(self, name: str, directory: Path) -> Asset:
+    async def _opened(self, name: str, directory: Path) -> Opened:
         asset = self._runner.asset(name)
         if asset is None:
             opened = await trio.to_thread.run_sync(Asset.open, directory)
             # Somebody may have published it meanwhile: then that one is what viewers see.
-            asset = self._runner.asset(name) or opened
+            asset = self._runner.asset(name) or Here(opened)
         return asset
 
     def _user(self, name: str) -> str | None:

@@ -12,7 +12,8 @@ import msgspec
 from pypackager.control.registry import Registry
 from pypackager.control.states import State
 from pypackager.control.usage import Amount, Kind, Used
-from pypackager.dvr.assets import Asset
+from pypackager.dvr.measure import Measure
+from pypackager.dvr.verify import Findings
 from pypackager.model.side import Side
 
 
@@ -98,6 +99,44 @@ class Drained(msgspec.Struct, frozen=True):
     """Until the last of them did, or was given up."""
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """An asset in numbers."""
+
+    measure: Measure
+    anchor_ns: int
+    """UTC of media time 0."""
+
+
+class Opened(Protocol):
+    """An asset that is open, in whatever process."""
+
+    async def anchor_ns(self) -> int:
+        """UTC of media time 0."""
+        ...
+
+    async def measure(self) -> Measured:
+        """It in numbers."""
+        ...
+
+    async def clip(self, name: str, start_ns: int, end_ns: int, now_ns: int) -> None:
+        """Makes an asset of what it has from `start_ns` to `end_ns` of media time.
+
+        Raises:
+            PackagerError: ASSET_EXISTS, CLIP_EMPTY (409).
+            OSError: there is no asset then.
+        """
+        ...
+
+    async def conclude(self, found: Findings) -> None:
+        """What a verification found is so from now on.
+
+        Raises:
+            PackagerError: ASSET_RUNNING, ASSET_CHANGED (409).
+            OSError: it could not be written.
+        """
+        ...
+
+
 class Runner(Protocol):
     """The channels that run."""
 
@@ -152,7 +191,7 @@ class Runner(Protocol):
         """URLs of the addresses of all streaming endpoints."""
         ...
 
-    def asset(self, name: str) -> Asset | None:
+    def asset(self, name: str) -> Opened | None:
         """An asset that is open: its program is there, or it is published."""
         ...
 

@@ -27,7 +27,7 @@ from pypackager.dvr.links import Links, make, remove
 from pypackager.dvr.recorded import Rehearsal
 from pypackager.dvr.recording import Recording
 from pypackager.dvr.store import ChannelStore
-from pypackager.dvr.verify import Verification, missing
+from pypackager.dvr.verify import Findings, Verification, missing
 from pypackager.dvr.view import View
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
@@ -114,16 +114,16 @@ class Asset:
         """
         self._leave_out(damaged, recorded.fold(self.directory, self.description.runs, damaged), self.description.verified)
 
-    def conclude(self, verification: Verification, ledger: Ledger, utc_ns: int) -> None:
-        """What a verification found, which has read everything, and the ledger that it leaves, are so from now on.
+    def conclude(self, found: Findings, ledger: Ledger) -> None:
+        """What a verification found, and the ledger that it leaves, are so from now on.
 
         Raises:
             PackagerError: ASSET_RUNNING, ASSET_CHANGED (409): its program has been started meanwhile.
             OSError: the description could not be written; the asset is what it was.
         """
-        if self.description.stop is not None and self.description.runs != verification.description.runs:
+        if self.description.stop is not None and self.description.runs != found.runs:
             raise PackagerError("ASSET_CHANGED", "its program ran meanwhile", status=409, where=str(self.directory), fault="operator")
-        self._leave_out(verification.damaged, ledger, verification.verified(utc_ns))
+        self._leave_out(found.damaged, ledger, found.verified)
 
     @property
     def running(self) -> bool:

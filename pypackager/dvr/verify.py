@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pypackager._core import crc32c
 from pypackager.dvr import journal, recorded
 from pypackager.dvr.clip import NS
-from pypackager.dvr.description import DamagedRange, Description, TrackSum, Verified
+from pypackager.dvr.description import DamagedRange, Description, Run, TrackSum, Verified
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.records import Snapshot
 from pypackager.dvr.recovery import JOURNALS
@@ -39,6 +39,20 @@ class Damage(msgspec.Struct, frozen=True):
     time: int
     path: str
     reason: str
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What a verification found, which has read everything."""
+
+    runs: tuple[Run, ...]
+    """Of the asset, as it was read."""
+    damaged: tuple[tuple[int, int], ...]
+    """Fragments (track number, time) whose bytes are not what was recorded."""
+    verified: Verified
+
+    def ledger(self, directory: Path) -> Ledger:
+        """What the asset is without them. Reads its journal."""
+        return recorded.fold(directory, self.runs, self.damaged)
 
 
 class Verification:
@@ -71,18 +85,10 @@ class Verification:
                 return True
         return False
 
-    @property
-    def damaged(self) -> set[tuple[int, int]]:
-        """Fragments (track number, time) whose bytes are not what was recorded."""
-        return {(damage.track, damage.time) for damage in self.damage}
-
-    def ledger(self) -> Ledger:
-        """What the asset is without them. Reads its journal."""
-        return recorded.fold(self._directory, self.description.runs, self.damaged)
-
-    def verified(self, utc_ns: int) -> Verified:
+    def findings(self, utc_ns: int) -> Findings:
         """What was found, when all has been read."""
-        return Verified(utc_ns, tuple(self._sums), tuple(self._ranges[:SAID]))
+        damaged = sorted({(damage.track, damage.time) for damage in self.damage})
+        return Findings(self.description.runs, tuple(damaged), Verified(utc_ns, tuple(self._sums), tuple(self._ranges[:SAID])))
 
     def _read_all(self) -> Generator[int]:
         checksums = {track.info.number: np.full(len(track.time), _UNKNOWN) for track in self._shown.tracks}

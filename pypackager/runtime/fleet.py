@@ -190,6 +190,13 @@ class Fleet:
             if not isinstance(error, PackagerError) or error.code not in ("ASSET_UNKNOWN", "ASSET_RUNNING"):
                 self._log.error("asset failed", asset=asset, detail=str(error))
 
+    def asset(self, name: str) -> Asset | None:
+        """An asset that is open: its program is there, or it is published."""
+        program = self.registry.resources.user(name)
+        live = self.channels.get(program.channel) if program is not None else None
+        found = live.programs.asset(program.name) if live is not None and program is not None else None
+        return found or self.shelf.get(name)
+
     def unshelve(self, asset: str) -> None:
         """A locator of an asset is gone: it need not be open when that was the last."""
         if not self.registry.resources.published(asset):

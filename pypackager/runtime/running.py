@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pypackager.control.ports import AlertView, Drained, Flow, Meter, TrackView
+from pypackager.control.opened import Here
+from pypackager.control.ports import AlertView, Drained, Flow, Meter, Opened, TrackView
 from pypackager.control.registry import Registry
 from pypackager.control.states import State
-from pypackager.dvr.assets import Asset
 from pypackager.ingest.router import Router
 from pypackager.model.side import Side
 from pypackager.runtime.alerts import Alert
@@ -111,12 +111,10 @@ class Running:
         """URLs of all streaming endpoints."""
         return self._fronts.roots()
 
-    def asset(self, name: str) -> Asset | None:
+    def asset(self, name: str) -> Opened | None:
         """An asset that is open."""
-        program = self.registry.resources.user(name)
-        live = self._fleet.channels.get(program.channel) if program is not None else None
-        found = live.programs.asset(program.name) if live is not None and program is not None else None
-        return found or self._fleet.shelf.get(name)
+        found = self._fleet.asset(name)
+        return None if found is None else Here(found)
 
     async def drain(self, channel: str, side: Side, wait_ns: int) -> Drained | None:
         """Disconnects the encoders of a side and waits until they deliver again."""

@@ -95,7 +95,7 @@ def checked(asset: Asset) -> tuple[int, list[Damage]]:
     reading = Asset.verify(asset.directory)
     while reading.step(1):
         pass
-    return sum(track.fragments for track in reading.verified(0).tracks), reading.damage
+    return sum(track.fragments for track in reading.findings(0).verified.tracks), reading.damage
 
 
 def journals(channel: Channel) -> list[int]:

@@ -86,10 +86,10 @@ class Crew(Fleet):
         self._told: object = None
         """The resources that the workers know."""
         self._allow: dict[str, Networks] = {}
-        self._places = Places(folder, log)
-        self._reports = Reports(registry, self._places, self._shelves, metrics, now, log, tell, self._look, routed)
+        self.places = Places(folder, log)
+        self._reports = Reports(registry, self.places, self._shelves, metrics, now, log, tell, self._look, routed)
         begins = [Begin(config, number, str(folder), verbose) for number in range(tuning.workers)]
-        self._places.posts = [Post(begin, self._reports, start, log) for begin in begins]
+        self.places.posts = [Post(begin, self._reports, start, log) for begin in begins]
 
     # --- life
 
@@ -99,7 +99,7 @@ class Crew(Fleet):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._hold, stop)
             try:
-                for post in self._places.posts:
+                for post in self.places.posts:
                     await post.begun.wait()
                 task_status.started()
                 await trio.sleep_forever()
@@ -108,7 +108,7 @@ class Crew(Fleet):
 
     async def _hold(self, stop: trio.Event) -> None:
         """The workers' lives, which last until they have drained, all at once; those that take too long are killed."""
-        posts = self._places.posts
+        posts = self.places.posts
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pass_on_what_was_asked)
@@ -127,7 +127,7 @@ class Crew(Fleet):
         while True:
             await trio.sleep(ASKED_S)
             for (worker, life), asked in self._shelves.asked():
-                post = self._places.posts[worker]
+                post = self.places.posts[worker]
                 if post.life == life and post.link is not None:
                     post.link.say("asked", asked)
 
@@ -135,29 +135,29 @@ class Crew(Fleet):
 
     def states(self) -> tuple[dict[str, State], set[tuple[str, str]]]:
         """As workers said last."""
-        said = self._places.said()
+        said = self.places.said()
         return {name: each.state for name, each in said.items()}, {(name, each) for name, one in said.items() for each in one.recording}
 
     def health(self) -> dict[str, Any]:
         """As workers said last, and how they are."""
-        said, alerts = self._places.said(), dict[str, Sequence[str]]()
+        said, alerts = self.places.said(), dict[str, Sequence[str]]()
         for name in self.registry.resources.channels:
             if codes := sorted({alert.code for alert in self.alerts(name)}):
                 alerts[name] = codes
         states = {name: status(each.state, each.recording) for name, each in said.items()}
-        failed = self._places.failed()
-        return {"channels": len(said), "failed": failed, "states": states, "alerts": alerts, "workers": self._places.health()}
+        failed = self.places.failed()
+        return {"channels": len(said), "failed": failed, "states": states, "alerts": alerts, "workers": self.places.health()}
 
     async def bring(self, name: str) -> None:
         """Has its worker bring a channel in line; one that has none gets the worker with the fewest.
 
         A worker that is being started, or dies of it, brings all that it has when it begins.
         """
-        if self._places.of(name) is None and self.registry.resources.channels.get(name) is None:
+        if self.places.of(name) is None and self.registry.resources.channels.get(name) is None:
             return
         self._place(name)
         self._tell_all()
-        post = self._places.of(name)
+        post = self.places.of(name)
         if post is not None and post.link is not None:
             try:
                 await post.link.ask("bring", name, None, OPEN_S)
@@ -212,7 +212,7 @@ class Crew(Fleet):
         window, new = (rate * ns // 8_000_000_000 for ns in (window_ns, max(0, window_ns - kept_ns)))
         free = free_bytes(self._data_dir)
         room = free - self._tuning.disk_reserve
-        if new > room and (post := self._places.of(channel)) is not None and post.link is not None:
+        if new > room and (post := self.places.of(channel)) is not None and post.link is not None:
             detail = f"a program that starts will need {new} bytes more, and {max(0, room)} are free beside tuning.disk_reserve"
             post.link.say("alert", Alerted(channel, "DISK_LOW", detail))
         return Space(rate, measured > 0, window, new, free)
@@ -225,13 +225,13 @@ class Crew(Fleet):
     @property
     def elsewhere(self) -> Elsewhere:
         """Connections go to its workers."""
-        return self._places
+        return self.places
 
     # --- what the control plane and the front ask
 
     def said(self, channel: str) -> Status | None:
         """How a channel is; None: it is not open."""
-        post = self._places.of(channel)
+        post = self.places.of(channel)
         return None if post is None else post.says.channels.get(channel)
 
     def alerts(self, channel: str) -> Sequence[AlertView]:
@@ -242,12 +242,12 @@ class Crew(Fleet):
 
     async def until(self, channel: str, done: Callable[[], bool]) -> None:
         """Waits until something is so; of a channel that is not open nothing is waited for."""
-        while not done() and self._places.of(channel) is not None:
+        while not done() and self.places.of(channel) is not None:
             await self._moved.park()
 
     async def drain(self, channel: str, side: Side, wait_ns: int) -> Drained | None:
         """Has its worker drain a side of a channel."""
-        post = self._places.of(channel)
+        post = self.places.of(channel)
         if post is None or post.link is None:
             return None
         drained: Drained | None = await post.link.ask("drain", DrainSide(channel, side, wait_ns), Drained | None, wait_ns / 1e9 + 10.0)
@@ -255,7 +255,7 @@ class Crew(Fleet):
 
     def viewers(self) -> list[tuple[str, str, str, int]]:
         """Whom workers gave something in the last 30 s; see Audience.viewers."""
-        return [each for post in self._places.posts for each in post.says.viewers]
+        return [each for post in self.places.posts for each in post.says.viewers]
 
     async def families(self) -> list[list[Family]]:
         """What workers count; one that does not answer is left out."""
@@ -266,14 +266,14 @@ class Crew(Fleet):
                 found.append(await link.ask("metrics", None, list[Family]))
 
         async with trio.open_nursery() as nursery:
-            for post in self._places.posts:
+            for post in self.places.posts:
                 if post.link is not None:
                     nursery.start_soon(fetch, post.link)
         return found
 
     def routes(self, endpoint: str) -> dict[str, str]:
         """The applications of an endpoint by what they serve."""
-        return self._places.routes(endpoint, self.registry.resources)
+        return self.places.routes(endpoint, self.registry.resources)
 
     # --- inside
 
@@ -285,9 +285,9 @@ class Crew(Fleet):
 
     async def _make_room(self, free: int, reserve: int) -> None:
         detail = f"{free} bytes are free, {reserve} are reserved; the oldest recording is given up"
-        said = self._places.said()
+        said = self.places.said()
         for name in sorted(said, key=lambda name: -said[name].depth_ns):
-            post = self._places.of(name)
+            post = self.places.of(name)
             if post is None or post.link is None:
                 continue
             with contextlib.suppress(PackagerError):
@@ -295,13 +295,13 @@ class Crew(Fleet):
                     return
 
     def _place(self, name: str) -> None:
-        if self._places.place(name):
+        if self.places.place(name):
             # What a worker has to know has changed.
             self._told = None
 
     def _look(self) -> None:
         self.failed.clear()
-        self.failed.update(self._places.failed())
+        self.failed.update(self.places.failed())
         self._moved.unpark_all()
 
     def _tell_all(self) -> None:
@@ -309,9 +309,9 @@ class Crew(Fleet):
             self._told = self.registry.resources
             self._shelves.review()
             self._allow.clear()
-            for post in self._places.posts:
+            for post in self.places.posts:
                 if post.link is not None:
-                    post.link.say("wanted", self._places.wanted(post, self.registry.resources))
+                    post.link.say("wanted", self.places.wanted(post, self.registry.resources))
 
     def _list(self, channel: Channel) -> Networks:
         if channel.name not in self._allow:

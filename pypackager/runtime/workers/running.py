@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pypackager.control.ports import AlertView, Drained, Flow, Meter, TrackView
+from pypackager.control.ports import AlertView, Drained, Flow, Meter, Opened, TrackView
 from pypackager.control.registry import Registry
 from pypackager.control.states import State
-from pypackager.dvr.assets import Asset
 from pypackager.ingest.router import Router
 from pypackager.model.side import Side
 from pypackager.runtime.fronts import Fronts
 from pypackager.runtime.running import Running
+from pypackager.runtime.workers.assets import There
 from pypackager.runtime.workers.crew import Crew
 from pypackager.timeline.feeds import Now
 
@@ -67,9 +67,11 @@ class CrewRunning(Running):
         """What was raised since its worker started."""
         return [*super().alerts(channel), *self._crew.alerts(channel)]
 
-    def asset(self, name: str) -> Asset | None:
-        """An asset that is open here: one that has no program."""
-        return self._crew.shelf.get(name)
+    def asset(self, name: str) -> Opened | None:
+        """An asset that is open: one that has a program is its worker's."""
+        program = self.registry.resources.user(name)
+        post = None if program is None else self._crew.places.of(program.channel)
+        return super().asset(name) if post is None else There(post, name)
 
     async def drain(self, channel: str, side: Side, wait_ns: int) -> Drained | None:
         """Has its worker disconnect the encoders of a side, and waits until they deliver again."""

@@ -14,6 +14,7 @@ from pypackager.control.ports import AlertView, Flow, TrackView
 from pypackager.control.resources import Channel, Locator, Program, Resources, SigningKey, StreamingEndpoint
 from pypackager.control.states import State
 from pypackager.control.usage import Used
+from pypackager.dvr.verify import Findings
 from pypackager.model.news import NewsKind
 from pypackager.model.side import Side
 
@@ -102,6 +103,20 @@ class Alerted(msgspec.Struct, frozen=True):
     channel: str
     code: str
     detail: str
+
+
+class AssetCall(msgspec.Struct, frozen=True):
+    """A command on an asset whose program a worker has."""
+
+    asset: str
+    what: Literal["anchor", "measure", "clip", "conclude"]
+    name: str = ""
+    """Of what is made of a part: a clip's."""
+    start_ns: int = 0
+    end_ns: int = 0
+    now_ns: int = 0
+    found: Findings | None = None
+    """By a verification."""
 
 
 class DrainSide(msgspec.Struct, frozen=True):

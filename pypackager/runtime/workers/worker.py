@@ -18,6 +18,7 @@ import trio
 
 from pypackager._core import Audience, Given, Proxies, Writer
 from pypackager.control.resources import Resource, Resources
+from pypackager.dvr.library import ASSETS
 from pypackager.model.errors import PackagerError
 from pypackager.model.news import NewsKind
 from pypackager.runtime.channel import LiveChannel
@@ -27,10 +28,11 @@ from pypackager.runtime.instant import MachineClock
 from pypackager.runtime.metering import count_given
 from pypackager.runtime.metrics import Metrics
 from pypackager.runtime.running import tracks_of, view_of
+from pypackager.runtime.workers.assets import answer_asset
 from pypackager.runtime.workers.link import Link
 from pypackager.runtime.workers.serving import Serving
 from pypackager.runtime.workers.shelf import Asked
-from pypackager.runtime.workers.words import Alerted, Begin, DrainSide, Is, Status, Taken, Told, Wanted, parcel, socket_name
+from pypackager.runtime.workers.words import Alerted, AssetCall, Begin, DrainSide, Is, Status, Taken, Told, Wanted, parcel, socket_name
 from pypackager.runtime.works import Works
 
 TELL_S = 0.25
@@ -86,6 +88,7 @@ class Worker:
         self._ending = False
         self.started = trio.Event()
         data_dir, now = Path(config.data_dir), self._clock.now
+        self._assets = data_dir / ASSETS
 
         def fleet(writer: Writer, changed: Callable[[], None]) -> Fleet:
             return _Brood(self._replica, config.tuning, data_dir, writer, now, self._metrics, self._log, changed, self._tell)
@@ -169,6 +172,8 @@ class Worker:
                 return False
             channel.alert(alerted.code, alerted.detail)
             return channel.trim_oldest()
+        if kind == "asset":
+            return await answer_asset(self.works.fleet, self._assets, msgspec.msgpack.decode(body, type=AssetCall))
         if kind == "metrics":
             self.works.gauge()
             return self._metrics.families()
