@@ -23,6 +23,7 @@ from pypackager.control.resources import Locator
 from pypackager.model.errors import PackagerError
 from pypackager.runtime import fleet
 from pypackager.runtime.daemon import Daemon
+from tests.helpers.daemon import WORKERS
 
 CAPTURE = Path(__file__).parents[2] / "rust" / "core" / "tests" / "data" / "ffmpeg-9.0-ismv.http"
 LOOPBACK = ["127.0.0.1:0"]
@@ -37,6 +38,8 @@ class Life:
         endpoint = StreamingEndpoint(state="running")
         self.config = Config(data_dir=str(tmp_path / "data"), listen=listen, channel=[CHANNEL], streaming_endpoint=[endpoint])
         self.config = msgspec.structs.replace(self.config, **changes)
+        if WORKERS and self.config.tuning.workers == 1:
+            self.config = replace(self.config, tuning=replace(self.config.tuning, workers=int(WORKERS)))
         self.fresh: Config | PackagerError = self.config
         """What the file says when it is read again."""
         self.reloads = 0
@@ -66,7 +69,7 @@ class Life:
             await stream.send_all(CAPTURE.read_bytes())
             answer = b"".join([part async for part in stream])
         if answer.startswith(b"HTTP/1.1 200"):
-            await self.until(self.listed)
+            await (self.until(self.listed) if self.daemon.crew is None else self.listed_there())
         return answer
 
     async def connect(self) -> trio.SocketStream:
@@ -78,6 +81,14 @@ class Life:
         """Whether the channel lists all that it got, and the writer has answered for everything."""
         channel = self.daemon.fleet.channels["ch"]
         return channel.store.edge_ns() > 0 and not channel.timeline.behind() and channel.store.settled(channel.store.newest)
+
+    async def listed_there(self) -> None:
+        """Waits for the same in a worker, which says once a second how its channels are."""
+        depths = [0, 1]
+        while depths[-1] == 0 or depths[-1] != depths[-2]:
+            said = self.daemon.crew.said("ch") if self.daemon.crew is not None else None
+            depths.append(0 if said is None else said.depth_ns)
+            await trio.sleep(1.5)
 
     async def until(self, fine: Callable[[], bool]) -> None:
         """Asks a hundred times a second: the daemon tells no test what it did."""
