@@ -26,6 +26,8 @@ from tests.helpers.ports import free_port
 from tests.helpers.presentation import OUTPUTS, body_of
 
 _START_SECONDS = 15.0
+_WORKERS_SECONDS = 30.0
+"""More, for processes of their own: each loads what the daemon does."""
 _STOP_SECONDS = 5.0
 WORKERS = os.environ.get("PYPACKAGER_WORKERS", "")
 """How many workers each daemon has; empty: as the test says, else none but itself."""
@@ -93,10 +95,11 @@ class Daemon:
         command = [sys.executable, "-m", "pypackager.cli.main", "serve", "--config", str(config)]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + _START_SECONDS
+        seconds = _START_SECONDS + (_WORKERS_SECONDS if "workers" in self.tuning else 0.0)
+        deadline = time.monotonic() + seconds
         while not (run.exists() and self._ready(run)):
             assert self._process.poll() is None, f"the daemon ended with code {self._process.returncode}:\n{self.tail()}"
-            assert time.monotonic() < deadline, f"the daemon is not ready after {_START_SECONDS} s:\n{self.tail()}"
+            assert time.monotonic() < deadline, f"the daemon is not ready after {seconds} s:\n{self.tail()}"
             time.sleep(0.02)
 
     def stop(self, sign: signal.Signals = signal.SIGINT) -> float:
