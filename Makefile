@@ -99,6 +99,11 @@ COVERAGE := $(if $(ARGS),,--cov --cov-report=term)
 test-python: setup system test-rust
 	$(call say,Python tests)
 	@$(BIN)/python -m pytest -p no:benchmark -m "not soak and not obs" -n $(WORKERS) --dist loadgroup --durations=10 $(COVERAGE) $(ARGS)
+	$(if $(ARGS),,$(call say,the same with channels over two processes: a part))
+	$(if $(ARGS),,@PYPACKAGER_WORKERS=2 $(BIN)/python -m pytest -p no:benchmark -n $(WORKERS) $(SPREAD))
+# REST and a kill, drains, states, credentials, TLS, a browser's player behind a signed URL: a minute.
+SPREAD := tests/e2e/test_rest.py tests/e2e/test_drain.py tests/e2e/test_states.py tests/e2e/test_credentials.py tests/e2e/test_ingest_tls.py \
+          tests/e2e/test_signed.py
 
 bench: setup ## measures every part, and writes benchmarks/RESULTS.md
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds --timeout=0 $(ARGS)
