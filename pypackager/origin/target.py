@@ -20,7 +20,8 @@ MAX_TARGET = 4096
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _ABSOLUTE = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
-_PRESENTATION = re.compile(r"^(?P<name>.+)\.isml?$", re.IGNORECASE)
+# A dot segment is no name, with an ending as without.
+_PRESENTATION = re.compile(r"^(?!\.\.?\.isml?$)(?P<name>.+)\.isml?$", re.IGNORECASE)
 _MANIFEST = re.compile(r"^manifest(?=$|\()", re.IGNORECASE)
 
 Place = Literal["locator", "preview", "play", "play-preview", "static", "time", "health", "ready", "crossdomain", "clientaccess", "none"]
