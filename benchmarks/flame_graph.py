@@ -22,6 +22,8 @@ INTERPRETER = "Python"
 KERNEL = "_k"
 """Behind the names of the kernel's functions, as in other flame graphs."""
 _FRAME = re.compile(r"^\s+(?P<address>[0-9a-f]+) (?P<name>.*?)(?:\+0x[0-9a-f]+)? \((?P<file>[^()]*)\)$")
+_END = 16 * "f"
+"""What stands where the unwinder found no more."""
 _HASH = re.compile(r"::h[0-9a-f]{16}$")
 _WIDTH, _ROW, _CHARACTER, _FEWEST = 1200, 16, 6.6, 0.0025
 """Pixels of the picture, of a row, of a letter; boxes with a smaller share are left out."""
@@ -34,7 +36,7 @@ def fold_perf(said: str) -> Stacks:
     for paragraph in said.split("\n\n"):
         lines = [line for line in paragraph.splitlines() if line]
         if lines:
-            frames = [_name(match) for line in lines[1:] if (match := _FRAME.match(line))]
+            frames = [_name(match) for line in lines[1:] if (match := _FRAME.match(line)) and match["address"] != _END]
             found[lines[0].strip(), *_merged(reversed(frames))] += 1
     return found
 

@@ -99,6 +99,7 @@ pump
 \tffffffff81c0 __x64_sys_recvfrom+0x25 ([kernel.kallsyms])
 \t    7f0000aa recv (/usr/lib/x86_64-linux-gnu/libc.so.6)
 \t    7f0000bb pypackager_pump::pump::run::Loop::run::h0123456789abcdef+0x1f (/srv/pypackager/_core.so)
+\tffffffffffffffff [unknown] ([unknown])
 
 python
 \t    55550001 _PyEval_EvalFrameDefault (/usr/bin/python3.11)
