@@ -4,7 +4,8 @@ In: a presentation. Out: the manifest, or a SmoothFragment. Never: bytes of medi
 
 A live client asks for the manifest once and then follows the `tfrf` of each fragment, so a fragment is listed and served only when the
 look-ahead fragments behind it are there to be named in it. After the end the last ones are served too, without. All video layers share one
-list of chunks; where a layer has a gap, or a fragment of another length, the nearest layer that has the fragment stands in for it.
+list of chunks; where a layer has a gap, or a fragment of another length, the nearest layer that has the fragment stands in for it. There is
+no live manifest before its list is long enough for a player to buffer anything.
 """
 
 from __future__ import annotations
@@ -40,6 +41,15 @@ COMPOSITION_SHIFT_MS = 200
 It covers five frames of reordering at 25 frames a second, and is whole in every timescale in use. It is one constant, because a value that
 followed the encoder would change the bytes of fragments that were served before.
 """
+
+FEW_CHUNKS = 3
+"""So many chunks are not enough for a live list, unless they are long.
+
+dash.js plays half of the first list's length behind its end, at most four fragments, and buffers all of that but one and a half fragments:
+with three chunks it buffers nothing, and never asks for a picture. It asks for the manifest only once.
+"""
+MARGIN_NS = 10 * NS
+"""Of a list longer than twice this, that is how far dash.js stays from the beginning."""
 
 SINGLE_CHUNKS = 4
 """Newest chunks of a live list that have an element each.
@@ -101,7 +111,7 @@ def manifest(presentation: Presentation) -> Published:
     """The client manifest.
 
     Raises:
-        PackagerError: NOT_READY (404) while no fragment has its look-ahead.
+        PackagerError: NOT_READY (404) while no fragment has its look-ahead, or a live list is too short to play from.
     """
 
     def make() -> Published:
@@ -115,6 +125,8 @@ def _page(presentation: Presentation) -> Page:
     if not listed:
         raise PackagerError("NOT_READY", "no fragment is followed by enough others yet", status=404)
     live = not presentation.ended
+    if live and not _is_enough(listed[0]):
+        raise PackagerError("NOT_READY", "too few fragments are listed yet for a player to buffer any", status=404)
     page = Page()
     page.add(
         '<?xml version="1.0" encoding="UTF-8"?>\n<SmoothStreamingMedia'
@@ -140,6 +152,14 @@ def _page(presentation: Presentation) -> Page:
             page.add(signals.smooth_stream(window, parent.name, until_ns, live=live))
     page.add("</SmoothStreamingMedia>\n")
     return page
+
+
+def _is_enough(stream: Stream) -> bool:
+    """Whether a player that takes a live list now would buffer at least a quarter of a fragment (FEW_CHUNKS)."""
+    chunks, stop = stream.chunks, stream.stop
+    first_ns, listed_ns = (to_ns(int(chunks.duration[:end].sum()), chunks.info.timescale) for end in (1, stop))
+    delay_ns = max(listed_ns // 2, listed_ns - MARGIN_NS)
+    return 4 * delay_ns >= 7 * first_ns and (stop > FEW_CHUNKS or listed_ns >= 2 * MARGIN_NS)
 
 
 def _duration(listed: list[Stream]) -> int:

@@ -104,9 +104,11 @@ async def test_what_an_encoder_pushed_is_published_and_the_operator_sees_it(tmp_
     async with life.running():
         assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 404
         assert (await life.push()).startswith(b"HTTP/1.1 200")
-        for path in ("show/show.ism/manifest", "show/show.ism/master.m3u8", "show/show.ism/manifest.mpd", "preview/ch.isml/manifest"):
+        for path in ("show/show.ism/master.m3u8", "show/show.ism/manifest.mpd", "preview/ch.isml/manifest.mpd"):
             answer = await life.ask("origin", path)
             assert (answer.status_code, path) == (200, path)
+        early = await life.ask("origin", "show/show.ism/manifest")
+        assert (early.status_code, early.json()["code"]) == (404, "NOT_READY"), "too little for a live Smooth client"
         assert "ch" in (await life.ask("origin", "play/preview/ch")).text
         assert (await life.ask("origin", "play/show")).status_code == 200
         # Not another program's asset, not one without a locator, not what is not there.
@@ -147,7 +149,7 @@ async def test_sighup_takes_states_over_and_keeps_what_runs_when_the_file_is_wro
         refused = await life.ask("origin", "show/show.ism/manifest")
         assert (refused.status_code, refused.json()["code"]) == (503, "ENDPOINT_STOPPED")
         # The preview answers whatever the endpoint's state; a new channel has nothing to show yet.
-        assert (await life.ask("origin", "preview/ch.isml/manifest")).status_code == 200
+        assert (await life.ask("origin", "preview/ch.isml/manifest.mpd")).status_code == 200
         await life.until(lambda: "new" in life.daemon.fleet.channels)
         assert (await life.ask("origin", "preview/new.isml/manifest")).json()["code"] == "NO_MEDIA"
 
@@ -160,7 +162,7 @@ async def test_sighup_takes_states_over_and_keeps_what_runs_when_the_file_is_wro
         life.fresh = life.config
         os.kill(os.getpid(), signal.SIGHUP)
         await life.until(lambda: life.daemon.config is life.fresh)
-        assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 200
+        assert (await life.ask("origin", "show/show.ism/manifest.mpd")).status_code == 200
 
 
 async def test_a_channel_stops_with_its_encoders_and_starts_again(tmp_path: Path) -> None:
@@ -191,11 +193,11 @@ async def test_a_channel_stops_with_its_encoders_and_starts_again(tmp_path: Path
         assert await state() == "Stopped"
         assert (await life.push()).startswith(b"HTTP/1.1 503")
         assert (await life.ask("origin", "preview/ch.isml/manifest")).json()["code"] == "CHANNEL_NOT_RUNNING"
-        assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 200
+        assert (await life.ask("origin", "show/show.ism/manifest.mpd")).status_code == 200
         await reload(program=idle)
         assert await state() == "Ready"
         assert (await life.push()).startswith(b"HTTP/1.1 200")
-        assert (await life.ask("origin", "preview/ch.isml/manifest")).status_code == 200
+        assert (await life.ask("origin", "preview/ch.isml/manifest.mpd")).status_code == 200
 
 
 async def test_an_encoder_that_leaves_the_list_is_out_within_a_second(tmp_path: Path) -> None:

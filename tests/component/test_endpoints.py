@@ -53,7 +53,7 @@ async def test_content_streams_from_a_running_one_only(tmp_path: Path) -> None:
         assert (here["state"], here["urls"]) == ("Stopped", [f"http://{life.daemon.addresses['origin'][0]}"])
         for each in (path, "tv/show.ism/nothing", "tv/show.ism/download.mp4", "play/tv"):
             assert await asked(life, each) == (503, "ENDPOINT_STOPPED")
-        for each in ("preview/ch.isml/manifest", "play/preview/ch", "healthz", "readyz", "crossdomain.xml"):
+        for each in ("preview/ch.isml/manifest.mpd", "play/preview/ch", "healthz", "readyz", "crossdomain.xml"):
             assert (await asked(life, each))[0] == 200, each
         await life.carried_out("POST", f"{ONE}/start")
         assert (await life.fine("GET", ONE))["state"] == "Running"
@@ -90,7 +90,7 @@ async def test_a_policy_holds_for_the_next_request_of_an_open_connection(tmp_pat
                 for _ in range(2):
                     assert await asked(life, path, **right) == (200, None)
                 assert await asked(life, path) == refusal, "also when the front has it"
-            assert (await asked(life, "preview/ch.isml/manifest"))[0] == 200, "the preview has a list of its own"
+            assert (await asked(life, "preview/ch.isml/manifest.mpd"))[0] == 200, "the preview has a list of its own"
             await life.fine("PATCH", ONE, dict.fromkeys(changes))
             assert await asked(life, path) == (200, None)
         await life.fine("PATCH", ONE, {"manifest_age": "7s", "cors": ["https://site.example"]})

@@ -62,7 +62,7 @@ async def test_a_push_over_https_is_published_as_one_in_the_clear(tmp_path: Path
         assert own["secondary"] == [f"{kind}://in.test:{ports[kind]}/live/secondary/{{stream}}" for kind in ("rtmp", "rtmps")]
         assert (await push(life, authority.trusted("http/1.1"))).startswith(b"HTTP/1.1 200")
         await life.until(life.listed)
-        assert (await life.ask("origin", "show/show.ism/manifest")).status_code == 200
+        assert (await life.ask("origin", "show/show.ism/manifest.mpd")).status_code == 200
         stray = b"POST /no/ingest.isml/Streams(x) HTTP/1.1\r\nHost: h\r\n\r\n"
         assert (await push(life, authority.trusted(), stray)).startswith(b"HTTP/1.1 404")
 

@@ -32,8 +32,8 @@ class Both(Api, Operator):
         return str((await self.fine("POST", "locators/tv/sign", body))["urls"][0])
 
     async def seen(self, url: str) -> str:
-        """The code of a refusal, or nothing."""
-        answer = await self.client.get(url)
+        """The code of a refusal, or nothing: of the MPD beside a URL, since what was pushed is too little for a live Smooth manifest."""
+        answer = await self.client.get(f"{url}.mpd")
         return "" if answer.status_code == 200 else str(answer.json()["code"])
 
 

@@ -154,7 +154,7 @@ async def watched(life: Both) -> int:
     await life.fine("POST", "locators", {"asset": "show", "path": "tv"}, 201)
     await life.push()
     sent = 0
-    for target in ("tv/show.ism/master.m3u8", "preview/ch.isml/manifest"):
+    for target in ("tv/show.ism/master.m3u8", "preview/ch.isml/manifest.mpd"):
         for query in ("", "?CMCD=sid%3D%22one%22"):
             url = f"http://{life.daemon.addresses['origin'][0]}/{target}{query}"
             answer = await life.client.get(url, headers={"cmcd-session": 'sid="one"', "accept-encoding": "identity"})

@@ -71,10 +71,12 @@ async def test_an_event_from_its_creation_to_its_deletion(tmp_path: Path) -> Non
         here = await life.fine("GET", "channels/ch")
         assert {track["kind"] for track in here["tracks"]} == {"video", "audio"}
         assert all(track["bitrate_bps"] > 0 for track in here["tracks"])
-        assert (await life.client.get(here["preview"][0])).status_code == 200
-        assert 'IsLive="TRUE"' in (await life.client.get(locator["urls"][0])).text
+        assert (await life.client.get(here["preview"][0] + ".mpd")).status_code == 200
+        assert (await life.client.get(locator["urls"][0])).json()["code"] == "NOT_READY", "too little for a live Smooth client"
+        assert 'type="dynamic"' in (await life.client.get(locator["urls"][0] + ".mpd")).text
         await life.carried_out("POST", "channels/ch/programs/show/stop")
         vod = (await life.client.get(locator["urls"][0])).text
+        assert "<SmoothStreamingMedia" in vod
         assert "IsLive" not in vod
         await life.fine("DELETE", "channels/ch/programs/show", status=204)
         await life.carried_out("POST", "channels/ch/stop")

@@ -129,7 +129,7 @@ def studio(tmp_path: Path) -> Studio:
 
 def test_a_signal_is_there_when_its_parent_is(studio: Studio) -> None:
     studio.go_live()
-    studio.media(START_S - 4, START_S - 2, START_S, START_S + 2)
+    studio.media(*range(START_S - 8, START_S + 4, 2))
     assert studio.end(studio.post())
     assert studio.smooth() == {"ads": []}, "the header boxes alone register the track"
     conn = studio.post((START_S + 9, XML))
@@ -215,7 +215,7 @@ def test_without_a_parent_or_the_wish_payloads_are_kept_and_not_shown(studio: St
     studio.go_live()
     studio.media(START_S)
     assert studio.end(studio.post((START_S + 1, XML), found=found))
-    studio.media(START_S + 2, START_S + 4, START_S + 6)
+    studio.media(*range(START_S + 2, START_S + 12, 2))
     assert code in studio.channel.alarm.alerts
     assert (studio.dash(), studio.smooth(), studio.hls()) == ([], {}, [])
     (kept,) = studio.channel.programs.present("show").signals
@@ -227,7 +227,7 @@ def test_an_unequal_entry_is_a_track_of_its_own(studio: Studio) -> None:
     studio.media(START_S)
     for found in (Found(), Found(scheme="urn:other"), Found()):
         studio.end(studio.post((START_S + 1, XML), found=found))
-    studio.media(START_S + 2, START_S + 4, START_S + 6)
+    studio.media(*range(START_S + 2, START_S + 12, 2))
     assert studio.smooth() == {"ads": [((START_S + 1) * VIDEO, XML)], "ads-2": [((START_S + 1) * VIDEO, XML)]}
 
 
@@ -276,7 +276,7 @@ def test_a_scheme_is_said_as_each_format_quotes_it(studio: Studio) -> None:
     studio.go_live()
     studio.media(START_S)
     studio.end(studio.post((START_S + 1, XML), found=Found(scheme='urn:a?b&"c"')))
-    studio.media(START_S + 2, START_S + 4, START_S + 6)
+    studio.media(*range(START_S + 2, START_S + 12, 2))
     assert "CLASS=\"urn:a?b&'c'\"," in studio.hls()[0]
     mpd = etree.fromstring(studio.text("manifest.mpd").encode())
     assert [stream.get("schemeIdUri") for stream in mpd.iter(f"{DASH}EventStream")] == ['urn:a?b&"c"']
@@ -340,7 +340,7 @@ def test_what_belongs_to_no_layer_is_shown_with_whichever_is_furthest(studio: St
     studio.channel.track_found(1, cast(Any, Header(3, "video", name="low", codec_private=AVCC, width=320, height=180)))
     studio.channel.admit(1)
     # The sound is ahead of the pictures, but pictures count; the first layer ends early.
-    for start_s in range(START_S, START_S + 8, 2):
+    for start_s in range(START_S - 8, START_S + 8, 2):
         for track in (1, 3) if start_s < START_S + 4 else (3,):
             studio.channel.chunk(1, cast(Any, Stored(track, start_s * VIDEO, 2 * VIDEO)))
         studio.channel.advance()
@@ -364,7 +364,7 @@ def test_one_without_a_duration_has_a_tick_in_smooth_streaming(studio: Studio) -
     studio.media(START_S)
     conn = studio.post(found=furthest())
     studio.channel.signal(conn, cast(Any, Ready(conn, 3, (START_S + 1) * SMOOTH, 0, SMOOTH, TEXT)))
-    studio.media(START_S + 2, START_S + 4, START_S + 6)
+    studio.media(*range(START_S + 2, START_S + 12, 2))
     assert f'<c t="{(START_S + 1) * VIDEO}" d="1">' in studio.text("manifest")
     assert "DURATION" not in studio.hls()[0]
     assert ' duration="' not in studio.text("manifest.mpd").partition("<Event ")[2].partition(">")[0]

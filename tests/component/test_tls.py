@@ -71,9 +71,9 @@ async def test_https_is_spoken_by_an_endpoint_and_by_control(tmp_path: Path, aut
         origin, control = (life.daemon.addresses[kind][0] for kind in ("origin", "control_tls"))
         assert (await life.push()).startswith(b"HTTP/1.1 200")
         for _ in range(2):
-            manifest = await client.get(f"https://{origin}/show/show.ism/manifest")
+            manifest = await client.get(f"https://{origin}/show/show.ism/manifest.mpd")
             assert (manifest.status_code, manifest.http_version) == (200, "HTTP/2" if http2 else "HTTP/1.1")
-            assert "SmoothStreamingMedia" in manifest.text
+            assert "<MPD" in manifest.text
         refused = await client.get(f"https://{origin}/show/show.ism/nothing")
         assert (refused.status_code, refused.json()["code"]) == (404, "NO_SUCH_URL")
         told = await client.post(f"https://{control}/v1/locators", json={"asset": "show", "path": "tv"})

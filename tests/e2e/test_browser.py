@@ -9,17 +9,22 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.browser import assert_all_play, chromium, watch
-from tests.helpers.daemon import Channel, running_daemon
+from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp
-from tests.helpers.media import AUDIO_ONLY, LADDER, PLAIN, VIDEO_ONLY, Recipe, material
+from tests.helpers.media import AUDIO_ONLY, EVENT, LADDER, PLAIN, VIDEO_ONLY, Recipe, material
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 
 LIVE_SECONDS = 30
-# With one fragment a segment a player has its three target durations after six seconds.
+# With one fragment a segment a player has its three target durations when Smooth has its four chunks.
 QUICK = "fragments_per_segment = 1"
 # Alone, audio would be one endless fragment: nothing in it says where to cut.
 CUT = ("-frag_duration", "2000000")
+
+
+def wait_for_all(daemon: Daemon) -> None:
+    """Until all formats are there: Smooth is the last."""
+    daemon.wait_for(daemon.presentation("news", "manifest"), "<c ", 40)
 
 
 @pytest.mark.timeout(150)
@@ -34,8 +39,7 @@ def test_players_play_live(formats: tuple[str, ...], protocol: str, tmp_path: Pa
             stack.enter_context(push_isml(daemon.ingest("news"), source, log, loop=True))
         else:
             stack.enter_context(push_rtmp(daemon.rtmp("news"), source, log, LADDER_PUBLISHES, loop=True))
-        daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
-        time.sleep(6)
+        wait_for_all(daemon)
         browser = stack.enter_context(chromium())
         players = {
             name: stack.enter_context(watch(browser, daemon.origin(f"play/news?muted=1&format={name}"), tmp_path / f"{name}.png"))
@@ -52,13 +56,44 @@ def test_players_play_live(formats: tuple[str, ...], protocol: str, tmp_path: Pa
                 assert len({audio["name"] for audio in state["audios"]}) == 2, f"{name}: {state['audios']}"
 
 
+@pytest.mark.parametrize("protocol", ["fmp4", "rtmp"])
+def test_who_comes_first_plays(protocol: str, tmp_path: Path) -> None:
+    """Each player takes its manifest at the first instant at which it is there, and plays on."""
+    source = material(EVENT)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", protocol=protocol, settings=QUICK)))
+        browser = stack.enter_context(chromium())
+        log = tmp_path / "encoder.log"
+        if protocol == "fmp4":
+            stack.enter_context(push_isml(daemon.ingest("news"), source, log))
+        else:
+            stack.enter_context(push_rtmp(daemon.rtmp("news"), source, log, {"v1": ["0:0"], "v2": ["0:1", "0:2"]}))
+        players = {}
+        for name, manifest in (("hls", "manifest(format=m3u8-cmaf)"), ("dash", "manifest.mpd"), ("smooth", "manifest")):
+            wait_at_once(daemon, daemon.presentation("news", manifest))
+            players[name] = stack.enter_context(watch(browser, daemon.origin(f"play/news?muted=1&format={name}"), tmp_path / f"{name}.png"))
+        for name, player in players.items():
+            began = player.wait_until_playing()
+            state = player.wait_for_time(began["currentTime"] + 20, 40)
+            # It begins at the edge: what it asks for too early it is told so (412).
+            faults = [fault for fault in player.faults if name != "smooth" or "status of 412" not in fault]
+            assert not [*state["errors"], *faults, *player.outside], f"{name}: {player.report(state)}"
+
+
+def wait_at_once(daemon: Daemon, url: str) -> None:
+    """Until a URL answers, and not a moment longer."""
+    deadline = time.monotonic() + 40
+    while not daemon.probe(url):
+        assert time.monotonic() < deadline, daemon.tail()
+        time.sleep(0.01)
+
+
 def test_players_play_on_when_the_encoder_restarts_at_zero_with_another_size(tmp_path: Path) -> None:
     first, second = material(PLAIN), material(LADDER)
     with ExitStack() as stack:
         daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=QUICK)))
         with push_isml(daemon.ingest("news"), first, tmp_path / "first.log", loop=True):
-            daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
-            time.sleep(6)
+            wait_for_all(daemon)
             browser = stack.enter_context(chromium())
             page = daemon.origin("play/news?muted=1&format=")
             players = {name: stack.enter_context(watch(browser, page + name)) for name in ("hls", "dash", "smooth", "shaka-dash")}
@@ -82,8 +117,7 @@ def test_feeds_without_picture_or_sound_play(recipe: Recipe, tmp_path: Path) -> 
     with ExitStack() as stack:
         daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=QUICK)))
         stack.enter_context(push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True, extra=CUT))
-        daemon.wait_for(daemon.presentation("news", "manifest(format=m3u8-cmaf)"), "#EXT-X-STREAM-INF")
-        time.sleep(6)
+        wait_for_all(daemon)
         browser = stack.enter_context(chromium())
         page = daemon.origin("play/news?muted=1&format=")
         players = {name: stack.enter_context(watch(browser, page + name)) for name in ("hls", "dash", "smooth")}

@@ -36,7 +36,7 @@ class Recorder:
     def wait(self) -> None:
         """Waits until there is a manifest of each output: those that ask for sound and pictures, or for what comes next, are later."""
         for output in OUTPUTS.values():
-            self.daemon.wait_for(self.daemon.presentation(self.channel, output.manifest))
+            self.daemon.wait_for(self.daemon.presentation(self.channel, output.manifest), seconds=40)
 
     def take(self) -> int:
         """Reads all outputs once and returns how many media URLs are known."""
@@ -69,11 +69,9 @@ def _immutable(url: str) -> bool:
 def test_the_window_survives_and_the_encoder_goes_on(end: Callable[[Daemon], object], tmp_path: Path) -> None:
     source = material(LADDER)
     with running_daemon(tmp_path, Channel("news", settings=QUICK)) as daemon:
-        playlist = daemon.presentation("news", "manifest(format=m3u8-cmaf)")
         with push_with_recovery(daemon.ingest("news"), source, tmp_path / "encoder.log"):
-            daemon.wait_for(playlist, "#EXT-X-STREAM-INF")
-            time.sleep(8)
             recorder = Recorder(daemon, "news")
+            recorder.wait()
             before = recorder.take()
             assert before > 20
             end(daemon)

@@ -12,7 +12,7 @@ from pypackager.model.plan import SmoothFragment
 from pypackager.model.presentation import Presentation
 from pypackager.packaging import answer
 from pypackager.packaging.codec_private import annex_b
-from tests.helpers.presentations import AVCC, NS, Spec, audio, avc, body_of, gaps, ladder, periods, present, regular, single, video
+from tests.helpers.presentations import AVCC, NS, Row, Spec, audio, avc, body_of, gaps, ladder, periods, present, regular, single, video
 
 
 def _fragment(presentation: Presentation, path: str) -> SmoothFragment:
@@ -50,6 +50,48 @@ def test_without_look_ahead_it_is_too_early(row: int) -> None:
     video, _, _ = sound.partition(b"</StreamIndex>")
     times = [int(time) for time in re.findall(rb'<c t="(\d+)"', video)]
     assert times == [0, *range(5 * 180_000, 9 * 180_000, 180_000)]
+
+
+def dash_js_buffers_s(seconds: list[float]) -> float:
+    """What dash.js 5.2 makes its buffer's goal of a live list of chunks (MssParser.processManifest)."""
+    window = sum(seconds)
+    return min(max(window - 10, window / 2), 4 * seconds[0]) - 1.5 * seconds[0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ready"),
+    [
+        ([2, 2], False),
+        ([2, 2, 2], False),
+        ([2, 2, 2, 2], True),
+        # One frame more or less.
+        ([2.04, 2, 2, 1.96], True),
+        # A stump, or a long one, in front.
+        ([0.52, 2, 2], False),
+        ([0.52, 2, 2, 2], True),
+        ([6, 2, 2, 2], False),
+        ([6, *[2] * 7], False),
+        ([6, *[2] * 8], True),
+        ([6, 6, 6], False),
+        ([8, 8], False),
+        ([8, 8, 8], True),
+        ([60], False),
+        ([60, 60], True),
+    ],
+)
+def test_a_live_manifest_is_there_when_a_player_can_buffer_from_it(seconds: list[float], ready: bool) -> None:
+    assert not ready or dash_js_buffers_s(seconds) >= seconds[0] / 4
+    rows, time = [], 0
+    for duration in [*seconds, 2, 2]:
+        rows.append(Row(time, round(duration * 90_000)))
+        time += rows[-1].duration
+    # Sound that came later takes nobody's manifest away.
+    spec = Spec([video(1, rows), audio(2, regular(3, 96_000, start=(time - 540_000) * 48 // 90))])
+    if ready:
+        assert b"<SmoothStreamingMedia" in body_of(answer(present(spec), "manifest", ""))
+    else:
+        assert _refused(present(spec), "manifest") == (404, "NOT_READY")
+    assert b"<SmoothStreamingMedia" in body_of(answer(present(replace(spec, ended=True, caches={})), "manifest", ""))
 
 
 def test_a_hole_that_is_not_listed_yet_is_too_early() -> None:
