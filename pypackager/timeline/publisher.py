@@ -16,11 +16,8 @@ from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.rhythm import UTC_NS, Segmenter, measure
 from pypackager.timeline.rows import flags_of, row_of, rows_of, turns
 from pypackager.timeline.sessions import MAX_TIME_NS
-from pypackager.timeline.start import held_until_ns
+from pypackager.timeline.start import LONGEST_NS, SHORTEST_NS, held_until_ns, surely_whole
 from pypackager.timeline.times import SECOND_NS
-
-SHORTEST_NS, LONGEST_NS = 19 * SECOND_NS // 10, 65 * SECOND_NS // 10
-"""Of a fragment by the ingest specification ("between 2 and approximately 6 seconds"), frame rates that are not whole allowed for."""
 
 
 class Publisher:
@@ -67,6 +64,8 @@ class Publisher:
             waiting = [line for line in self._lines.values() if line.waiting]
             if (until := held_until_ns(waiting, feeds, self._options)) is not None and now.mono_ns < until:
                 return until
+            for line in surely_whole(waiting):
+                self._finish(line, line.waiting[0])
         while True:
             # A fragment that broke off is short: the deadline is one usual fragment all the same.
             usual_ns = self.rhythm.rhythm.interval_ns if self.rhythm is not None else 0

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from pypackager.timeline.edge import MISALIGNED_NS
 from pypackager.timeline.feeds import Feed
 from pypackager.timeline.pending import TrackLine
 from pypackager.timeline.ports import Options
 from pypackager.timeline.times import SECOND_NS
 
 SECOND_FRAGMENT_NS = 5 * SECOND_NS
-"""How long a second fragment is waited for, at least: the first may be a stump."""
+"""How long a second fragment is waited for, at least, where the first may be a stump."""
+ALONE_NS = SECOND_NS
+"""A connection opened less than this ago is not the last one: an encoder opens one after the other."""
+SHORTEST_NS, LONGEST_NS = 19 * SECOND_NS // 10, 65 * SECOND_NS // 10
+"""Of a fragment by the ingest specification ("between 2 and approximately 6 seconds"), frame rates that are not whole allowed for."""
 GONE_NS = 3 * SECOND_NS
 """How long it waits when no connection is left."""
 
@@ -34,6 +39,8 @@ def held_until_ns(waiting: Sequence[TrackLine], feeds: Collection[Feed], options
     measurable = options.interval_ns is not None or any(len(line.waiting) > 1 for line in video or waiting)
     if complete and measurable:
         return None
+    if complete and feeds and _usual(video):
+        return max(feed.opened_ns for feed in feeds) + ALONE_NS
     # One fragment of unusual length is no measure where another layer has a usual one.
     longest = min(max(line.ns(f.duration) for f in line.waiting) for line in video or waiting)
     arrived = min(line.waiting[0].arrived_ns for line in waiting)
@@ -46,3 +53,17 @@ def held_until_ns(waiting: Sequence[TrackLine], feeds: Collection[Feed], options
         return until
     # Nobody is there to send it, unless each fragment comes in a POST of its own.
     return min(until, max(line.left_ns or arrived for line in waiting) + GONE_NS)
+
+
+def surely_whole(waiting: Sequence[TrackLine]) -> list[TrackLine]:
+    """Tracks whose first fragment waits for what might continue it, and need not: senders should not cut GOPs, and this looks like one."""
+    video = [line for line in waiting if line.info.kind == "video"]
+    return [line for line in video if line.waiting[0].held] if _usual(video) else []
+
+
+def _usual(video: Sequence[TrackLine]) -> bool:
+    """Whether the first pictures, and nothing else yet, measure the rhythm: whole, of a usual length, and of one length in all layers."""
+    heads = [(line, line.waiting[0]) for line in video]
+    lengths = [line.ns(head.duration) for line, head in heads]
+    alone = not any(head.partial or len(line.waiting) > 1 for line, head in heads)
+    return bool(lengths) and alone and min(lengths) >= SHORTEST_NS and max(lengths) <= min(LONGEST_NS, min(lengths) + MISALIGNED_NS)

@@ -54,6 +54,44 @@ def test_a_steady_feed_is_published_without_holes() -> None:
     assert rig.alerts == []
 
 
+def test_the_first_fragment_is_published_as_soon_as_it_is_there() -> None:
+    rig = Rig()
+    conn = rig.connect(ladder())
+    run(rig, conn, 100, 1)
+    assert shown(rig.rows("video-1000k")) == ["9000000+180000 s16OP"]
+    assert len(rig.rows("video-2000k")) == len(rig.rows("audio-128k")) == 1
+
+
+def test_a_first_fragment_that_may_be_a_stump_waits_for_the_second() -> None:
+    stump = [Chunk(1, 101 * VIDEO, VIDEO), Chunk(2, 101 * VIDEO, VIDEO), Chunk(3, 101 * 48_000, 48_000, 48_000)]
+    unequal = [Chunk(1, 100 * VIDEO, GOP), Chunk(2, 99 * VIDEO, 3 * VIDEO), Chunk(3, 100 * 48_000, 96_000, 48_000)]
+    for first in (stump, unequal, gop(2, 100, partial=True)):
+        rig = Rig()
+        conn = rig.connect(ladder())
+        rig.wait(2)
+        rig.send(conn, *first)
+        assert not rig.rows("video-1000k")
+        run(rig, conn, 102, 1)
+        assert len(rig.rows("video-1000k")) == 2
+        (measured,) = [record for record in rig.store.records if isinstance(record, Measured)]
+        assert measured.interval_ns == 2_000_000_000
+
+
+def test_the_first_fragment_waits_for_connections_that_are_still_being_opened() -> None:
+    rig = Rig()
+    low, high = ladder()[0], ladder()[1]
+    one = rig.connect([low])
+    rig.wait(1.5)
+    two = rig.connect([high])
+    rig.wait(0.5)
+    rig.send(one, Chunk(1, 100 * VIDEO, GOP))
+    assert not rig.rows("video-1000k")
+    rig.send(two, Chunk(2, 100 * VIDEO, GOP))
+    assert not rig.rows("video-1000k")
+    rig.wait(0.6)
+    assert len(rig.rows("video-1000k")) == len(rig.rows("video-2000k")) == 1
+
+
 def test_source_times_near_zero_move_by_one_second_so_that_priming_fits() -> None:
     rig = Rig(interval_ns=2_000_000_000)
     conn = rig.connect(ladder(1))

@@ -302,11 +302,11 @@ def test_what_the_disk_did_not_take_may_come_again_until_it_is_published() -> No
 def test_nothing_is_decided_before_the_disk_has_answered() -> None:
     rig = Rig()
     conn = ladder(rig, 1)
+    rig.wait(4)
     for start in (102, 104):
-        rig.wait(2)
         rig.receive(conn, Chunk(1, start * VIDEO, GOP))
     rig.timeline.advance(rig.now)
     assert not rig.store.rows
     rig.flush()
-    rig.timeline.advance(rig.now)
+    rig.wait(2)
     assert len(rig.rows("v1")) == 2
