@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,3 +72,22 @@ def test_a_plan_is_printed_and_changes_nothing(tmp_path: Path, capsys: pytest.Ca
     config.write_text(f'data_dir = "{tmp_path}/data"\n')
     assert main(["serve", "--config", str(config), "--plan"]) == 0
     assert capsys.readouterr().out == default
+
+
+def test_a_daemon_does_not_load_the_other_commands() -> None:
+    ask = "import sys; from pypackager.cli.main import main; main(['serve', '--config', '/nowhere']); print(*sys.modules)"
+    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(asked.stdout.split())
+    assert "pypackager.runtime.daemon" in loaded
+    others = {"pypackager.check", "pypackager.cli.push", "pypackager.cli.operate", "pypackager.cli.top", "litestar", "httpx", "lxml"}
+    assert not others & loaded
+
+
+def test_help_and_complaints_know_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, code in ((["--help"], 0), (["nothing"], 2), ([], 2)):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == code
+        told = capsys.readouterr()
+        if arguments:
+            assert all(name in told.out + told.err for name in ("serve", "demo", "push", "check", "top", "drain", "channel", "asset"))
