@@ -342,6 +342,8 @@ LASTING: dict[str, Callable[[Node], Callable[[], object]]] = {
     "DISK_SLOW": slow,
 }
 """What lasts until its cause is gone, which is what each gives."""
+OF_WORKERS = {"WORKER_LOST"}
+"""What the front process raises in a channel's stead, and clears: test_crew.py."""
 
 
 @pytest.mark.parametrize("code", PASSING)
@@ -378,5 +380,7 @@ def test_it_lasts_as_long_as_its_cause(code: str, tmp_path: Path) -> None:
 
 def test_these_are_the_codes_of_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "alerts.md").read_text()
-    assert PASSING.keys() | LASTING.keys() == set(re.findall(r"`([A-Z_]{6,})`", page))
-    assert LASTING.keys() == STATES
+    assert PASSING.keys() | LASTING.keys() | OF_WORKERS == set(re.findall(r"`([A-Z_]{6,})`", page))
+    assert LASTING.keys() | OF_WORKERS == STATES
+    crew = (Path(__file__).parent / "test_crew.py").read_text()
+    assert all(f'"raised", "{code}"' in crew and f'"cleared", "{code}"' in crew for code in OF_WORKERS)
