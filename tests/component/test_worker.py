@@ -144,7 +144,7 @@ async def test_what_is_handed_over_is_recorded_published_and_said(tmp_path: Path
         playlist = f"tv/show.ism/hls/{front.says.channels['ch'].tracks[0].id}.m3u8"
         answer = await front.get(playlist)
         assert (answer.status_code, answer.text.count("#EXTINF")) == (200, 3)
-        assert (await front.get("preview/ch.isml/manifest")).status_code == 200
+        assert (await front.get("preview/ch.isml/manifest.mpd")).status_code == 200
         assert (await front.get("other/show.ism/manifest")).status_code == 404
         await front.until(lambda: {told.what for told in front.shelf} >= {"guard", "add"})
         front.link.say("asked", Asked("default", "/tv/show.ism", [f"/{playlist}"]))

@@ -48,6 +48,7 @@ def test_a_full_disk_costs_what_could_not_be_written_and_nothing_else(tmp_path: 
             let_write(daemon, resource.RLIM_INFINITY)
             count = len(listed(daemon))
             wait_until(lambda: len(listed(daemon)) >= count + 2, "it goes on when there is space")
+            daemon.wait_for(daemon.presentation("full", "manifest"), 'Type="video"')
         after = listed(daemon)
         assert after[: len(before)] == before
         for name in after:
