@@ -72,9 +72,9 @@ def test_who_comes_first_plays(protocol: str, tmp_path: Path) -> None:
         for name, manifest in (("hls", "manifest(format=m3u8-cmaf)"), ("dash", "manifest.mpd"), ("smooth", "manifest")):
             wait_at_once(daemon, daemon.presentation("news", manifest))
             players[name] = stack.enter_context(watch(browser, daemon.origin(f"play/news?muted=1&format={name}"), tmp_path / f"{name}.png"))
+        begun = {name: player.wait_until_playing()["currentTime"] for name, player in players.items()}
         for name, player in players.items():
-            began = player.wait_until_playing()
-            state = player.wait_for_time(began["currentTime"] + 20, 40)
+            state = player.wait_for_time(begun[name] + 20, 40)
             # It begins at the edge: what it asks for too early it is told so (412).
             faults = [fault for fault in player.faults if name != "smooth" or "status of 412" not in fault]
             assert not [*state["errors"], *faults, *player.outside], f"{name}: {player.report(state)}"
