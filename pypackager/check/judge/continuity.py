@@ -116,7 +116,8 @@ def _check_duration(loaded: Loaded, main: Samples, after: Loaded | None, scope: 
     if not exact and following is not None and (not main.last or abs(following.begin - end) <= _slack(main)):
         # Where the last duration is a guess, the start of the next segment says it.
         end, exact = following.begin, True
-    elif following is not None and _is_short(loaded, main, following.begin - end):
+    elif following is not None and main.last and _is_short(loaded, main, following.begin - end):
+        # A last sample that lasts nothing is no hole, but a wrong duration.
         end = following.begin
     lasts = Fraction(end - main.begin, main.timescale)
     off = abs(lasts - loaded.listing.duration)
