@@ -103,6 +103,14 @@ Lifetime = Literal["immutable", "manifest", "error", "none"]
 """How long a cache may keep the answer: a media segment (a year), a live manifest (half a fragment), an error (a second), not at all."""
 
 
+def manifest_age_s(interval_ns: int) -> int:
+    """Seconds for which a cache may keep a live manifest of this key frame interval: half of it, but at least the second caches count in.
+
+    It may give it out for as long again while it fetches a newer one.
+    """
+    return max(1, interval_ns // 2_000_000_000)
+
+
 class Published(msgspec.Struct, frozen=True):
     """An answer that is ready."""
 

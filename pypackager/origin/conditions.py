@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from email.utils import formatdate
 
-from pypackager.model.plan import Lifetime
+from pypackager.model.plan import Lifetime, manifest_age_s
 
 _RANGE = re.compile(r"^bytes\s*=\s*(\d*)\s*-\s*(\d*)$", re.IGNORECASE)
 _MAX_DIGITS = 19
@@ -96,7 +96,7 @@ def cache_control(lifetime: Lifetime, interval_ns: int, *, shared: bool, ages: A
         return "max-age=1" if shared else "no-store"
     if ages[0] is not None:
         return f"{scope}, max-age={ages[0]}"
-    age = max(1, interval_ns // 2_000_000_000)
+    age = manifest_age_s(interval_ns)
     return f"{scope}, max-age={age}, stale-while-revalidate={age}"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 
 from pypackager.model.errors import PackagerError
-from pypackager.model.plan import Published
+from pypackager.model.plan import Published, manifest_age_s
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.packaging import cache
@@ -35,7 +35,8 @@ EPOCH_START_NS = 1_577_836_800 * NS
 """2020-01-01: @availabilityStartTime of presentations whose media time is UTC."""
 
 DELAY_INTERVALS = 3
-"""@suggestedPresentationDelay in key frame intervals: the fragment that plays, one that loads, one that the published edge may wait for."""
+"""@suggestedPresentationDelay in key frame intervals, without caches: the fragment that plays, one until the MPD is asked for again, one
+that the published edge may wait for."""
 
 
 def start_ns(presentation: Presentation) -> int:
@@ -80,7 +81,7 @@ def _page(presentation: Presentation) -> Page:
             publishTime=utc_text(presentation.published_ns),
             minimumUpdatePeriod=duration_text(interval) if live else None,
             timeShiftBufferDepth=duration_text(presentation.window_ns) if live else None,
-            suggestedPresentationDelay=duration_text(DELAY_INTERVALS * interval) if live else None,
+            suggestedPresentationDelay=duration_text(_delay_ns(presentation)) if live else None,
             mediaPresentationDuration=None if live else duration_text(_end_ns(presentation)),
             # HLS rounds a segment's length to its target duration (RFC 8216bis 4.4.3.1); here no segment may be longer.
             maxSegmentDuration=duration_text(target_duration_s(presentation) * NS + NS // 2),
@@ -101,6 +102,15 @@ def _page(presentation: Presentation) -> Page:
 def _offset_ns(presentation: Presentation) -> int:
     """Media time of presentation time zero."""
     return start_ns(presentation) - presentation.anchor_ns
+
+
+def _delay_ns(presentation: Presentation) -> int:
+    """How far behind the clock players should stay: a list as old as any cache may give it out still has what they play next.
+
+    A cache that few viewers ask gives out the list that the last of them caused, while it fetches a newer one.
+    """
+    interval = interval_ns(presentation)
+    return min(DELAY_INTERVALS * interval + 2 * manifest_age_s(interval) * NS, presentation.window_ns // 2)
 
 
 def _end_ns(presentation: Presentation) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from lxml import etree
 
 from pypackager.check.dash.tree import read_tree
 from pypackager.check.finding import Report
+from pypackager.origin.conditions import cache_control
 from pypackager.packaging import answer, dash, timing
 from pypackager.packaging.choices import sounds
 from tests.helpers.mpd_schema import mpd_schema, needs_schema
@@ -94,3 +96,35 @@ def test_what_differs_in_more_than_the_rate_is_another_sound(other: dict[str, An
     spec = Spec([audio(1, regular(4), language="eng", label="Stadium", bitrate=128_000), audio(2, regular(4), **{**known, **other})])
     names = [sound.name for sound in sounds(present(spec)).values()]
     assert len(set(names)) == 2, names
+
+
+def _listed_ns(asked_ns: list[int], interval_ns: int, wait_ns: int, age_ns: int, stale_ns: int) -> dict[int, int]:
+    """When a player that asks a cache for the list at these instants, as the only one, first sees each fragment in it."""
+    seen: dict[int, int] = {}
+    fetched = None
+    for now in asked_ns:
+        if fetched is None or now - fetched > age_ns + stale_ns:
+            fetched = answered = now
+        else:
+            answered = fetched
+            fetched = now if now - fetched > age_ns else fetched  # the newer one is for who asks next (RFC 5861 3)
+        for fragment in range((answered - wait_ns) // interval_ns):
+            seen.setdefault(fragment, now)
+    return seen
+
+
+@pytest.mark.parametrize("interval_s", [1, 2, 3, 4, 6, 10])
+def test_the_next_fragment_is_listed_in_time_behind_a_cache(interval_s: int) -> None:
+    """dash.js stalled behind one: a list as old as it may be, and asked for as seldom as it says, has what is played next."""
+    interval_ns = interval_s * NS
+    body = answer(present(replace(single(), interval_ns=interval_ns, ended=False)), "manifest.mpd", "").body
+    assert isinstance(body, bytes)
+    mpd = etree.fromstring(body)
+    delay_ns, update_ns = (round(float(mpd.get(name)[2:-1]) * NS) for name in ("suggestedPresentationDelay", "minimumUpdatePeriod"))
+    ages = dict(part.strip().split("=") for part in cache_control("manifest", interval_ns, shared=True).split(",") if "=" in part)
+    age_ns, stale_ns = int(ages["max-age"]) * NS, int(ages["stale-while-revalidate"]) * NS
+    wait_ns = download_ns = interval_ns // 4
+    for phase in range(20):
+        asked = [phase * update_ns // 20 + turn * update_ns for turn in range(40)]
+        for fragment, seen in list(_listed_ns(asked, interval_ns, wait_ns, age_ns, stale_ns).items())[10:]:
+            assert seen + download_ns <= fragment * interval_ns + delay_ns, f"fragment {fragment}, asked at {phase}/20"
