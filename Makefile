@@ -31,7 +31,7 @@ SETUP  := $(STAMP)/python $(STAMP)/native $(if $(wildcard web/package.json),$(ST
 
 say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
 
-.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system bench-ladders bench-start bench-depth bench-delivery bench-instructions bench-flames bench-compare demo golden soak nightly obs fuzz wheel clean
+.PHONY: help setup setup-python system check deny fix test test-rust test-python bench bench-system bench-ladders bench-workers bench-start bench-depth bench-delivery bench-instructions bench-flames bench-compare demo golden soak nightly obs fuzz wheel clean
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -114,6 +114,9 @@ bench-system: setup ## measures the daemon as a whole beside its peers (40 minut
 bench-ladders: setup ## CPU of 1 to 20 ladders taken in, over both protocols, beside peers, with a plot (2 hours; ARGS="--seconds 30 --runs 1" is shorter)
 	$(BIN)/python -m pip install -q --group plot
 	$(BIN)/python -m benchmarks.ladders $(ARGS)
+
+bench-workers: setup ## ten ladders on one process and on two workers: CPU in all, and how it is shared (28 minutes)
+	$(BIN)/python -m benchmarks.workers $(ARGS)
 
 bench-start: setup ## how long the daemon, and a feed, take until something can be fetched
 	$(BIN)/python -m benchmarks.start $(ARGS)

@@ -52,7 +52,7 @@ class Live:
     faults: list[str] = field(default_factory=list)
 
 
-def config(channels: int, data: Path, protocol: str = "rtmp", window: str = "1h") -> str:
+def config(channels: int, data: Path, protocol: str = "rtmp", window: str = "1h", workers: int = 1) -> str:
     """The daemon's file: channels with one published program each."""
     listen = "\n".join(f'{name} = ["127.0.0.1:0"]' for name in ("rtmp", "ingest", "control", "origin"))
     tables = "\n".join(
@@ -60,7 +60,8 @@ def config(channels: int, data: Path, protocol: str = "rtmp", window: str = "1h"
         f'[[channel.program]]\nname = "bench{n}"\nlocator = "bench{n}"\narchive_window = "{window}"\n'
         for n in range(1, channels + 1)
     )
-    return f'data_dir = "{data}"\nlog = "json"\n[listen]\n{listen}\n{tables}\n[[streaming_endpoint]]\nname = "default"\nstate = "running"\n'
+    tables += '[[streaming_endpoint]]\nname = "default"\nstate = "running"\n'
+    return f'data_dir = "{data}"\nlog = "json"\n[tuning]\nworkers = {workers}\n[listen]\n{listen}\n{tables}'
 
 
 @dataclass
@@ -78,12 +79,12 @@ class Daemon:
 
 
 @contextmanager
-def daemon(channels: int, protocol: str = "rtmp", *, window: str = "1h", fresh: bool = True) -> Iterator[Daemon]:
+def daemon(channels: int, protocol: str = "rtmp", *, window: str = "1h", fresh: bool = True, workers: int = 1) -> Iterator[Daemon]:
     """Starts the daemon on its core and waits until it listens; one that is not fresh finds what the one before it recorded."""
     if fresh:
         shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True, exist_ok=True)
-    (WORK / "pypackager.toml").write_text(config(channels, WORK / "data", protocol, window))
+    (WORK / "pypackager.toml").write_text(config(channels, WORK / "data", protocol, window, workers))
     (WORK / "data" / "run.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "pypackager.cli.main", "serve", "--config", str(WORK / "pypackager.toml")]
     with (WORK / "daemon.log").open("wb") as log:

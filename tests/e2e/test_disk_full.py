@@ -13,6 +13,7 @@ import pytest
 from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.encoders import push_isml, wait_until
 from tests.helpers.media import SINGLE, material
+from tests.helpers.processes import children
 
 pytestmark = pytest.mark.e2e
 
@@ -30,8 +31,9 @@ def playlist(daemon: Daemon) -> str:
 
 
 def let_write(daemon: Daemon, limit: int) -> None:
-    """Lets the daemon's files grow to `limit` bytes: a write beyond it fails as on a full disk."""
-    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    """Lets the daemon's files, those of its workers too, grow to `limit` bytes: a write beyond it fails as on a full disk."""
+    for pid in (daemon.pid, *children(daemon.pid)):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
 
 def test_a_full_disk_costs_what_could_not_be_written_and_nothing_else(tmp_path: Path) -> None:

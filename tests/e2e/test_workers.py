@@ -18,6 +18,7 @@ from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp, push_
 from tests.helpers.frames import read_file
 from tests.helpers.media import LADDER_SHORT, SINGLE, material
 from tests.helpers.outputs import assert_outputs
+from tests.helpers.processes import children
 
 pytestmark = pytest.mark.e2e
 CAPTURE = Path(__file__).parents[2] / "rust" / "core" / "tests" / "data" / "ffmpeg-9.0-ismv.http"
@@ -32,9 +33,7 @@ CHANNELS = (
 
 def workers(daemon: Daemon) -> list[int]:
     """Process numbers of the daemon's workers, in their order."""
-    # Each is the child of the thread that has started it.
-    tasks = Path(f"/proc/{daemon.pid}/task").iterdir()
-    return sorted(int(child) for task in tasks for child in (task / "children").read_text().split())
+    return children(daemon.pid)
 
 
 def others(daemon: Daemon, before: list[int]) -> set[int]:
