@@ -68,7 +68,16 @@ def first_segment(protocol: str) -> float:
             start = int(find(r'<S t="(\d+)"', text)[0])
             name = template[1].replace("$RepresentationID$", find(r'<Representation id="([^"]+)"', text)[0]).replace("$Time$", str(start))
             client.get(f"{root}/{name}").raise_for_status()
-            return time.time() - start / int(template[0])
+            return time.time() - sent_at(protocol, start / int(template[0]))
+
+
+def sent_at(protocol: str, listed: float) -> float:
+    """UTC at which a frame was sent, by the UTC that is listed.
+
+    RTMP says times modulo 2**32 ms, and a clock that arrives is placed by whole seconds, rounded down (docs/design/time.md): what the listed
+    time lacks is what the turns of the counter since 1970 have over whole seconds.
+    """
+    return listed + (int(listed * 1000) >> 32 << 32) % 1000 / 1000 if protocol == "rtmp" else listed
 
 
 def find(pattern: str, text: str) -> tuple[str, ...]:
