@@ -21,3 +21,8 @@ class Entry:
         self.fragment = fragment
         self.blob = blob
         self.frame = journal.write_frame(record)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the writer gets."""
+        return len(self.frame) + (self.fragment.size if self.fragment is not None else 0)

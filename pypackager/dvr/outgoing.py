@@ -8,7 +8,7 @@ While the files turn over, records are held: they belong to the new journal file
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pypackager.dvr.edge import EDGE_RECORDS, EdgeLine
 from pypackager.dvr.entry import Entry
@@ -16,6 +16,9 @@ from pypackager.dvr.files import Files
 from pypackager.dvr.records import JournalRecord
 from pypackager.dvr.writing import Muxed, Writing
 from pypackager.model.records import FragmentWritten
+
+ENTRY_BYTES = 1024
+"""What an entry costs beside its bytes: its objects, and what its callers remember of it until it is answered."""
 
 
 class Outgoing:
@@ -26,14 +29,17 @@ class Outgoing:
         """The newest ticket."""
         self._writer = writer
         self._files = files
-        self._in_flight: dict[int, Entry] = {}
+        self._in_flight: dict[int, Sequence[Entry]] = {}
+        """What was sent together, by the writer's ticket."""
         self._held: list[Entry] = []
+        self._held_bytes = 0
         self._holding = False
         self._edge = EdgeLine()
 
     def __iter__(self) -> Iterator[Entry]:
         """All of them, those that move the edge behind those in flight."""
-        yield from self._in_flight.values()
+        for sent in self._in_flight.values():
+            yield from sent
         yield from self._edge
         yield from self._held
 
@@ -41,6 +47,11 @@ class Outgoing:
     def idle(self) -> bool:
         """Whether the writer has answered for everything that was sent."""
         return not self._in_flight
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all of it takes, but for those that the writer has and counts itself."""
+        return ENTRY_BYTES * (len(self._in_flight) + len(self._held)) + self._held_bytes + self._edge.memory
 
     @property
     def stuck(self) -> bool:
@@ -61,23 +72,23 @@ class Outgoing:
         entry = Entry(self.ticket(), record, fragment, blob)
         if self._holding:
             self._held.append(entry)
+            self._held_bytes += entry.size
         else:
             self._issue(entry)
         return entry.ticket
 
-    def answered(self, ticket: int) -> Entry | None:
-        """What the writer has answered for; None when it was nothing of ours."""
-        return self._in_flight.pop(ticket, None)
+    def answered(self, ticket: int) -> Sequence[Entry]:
+        """What the writer has answered for, which was written together or not at all; empty when it was nothing of ours."""
+        return self._in_flight.pop(ticket, ())
 
     def follow(self, *, fine: bool) -> None:
-        """The record that moves the edge has been folded, or has failed: the next one goes, or this one again with `retry`."""
-        if (following := self._edge.answered(fine=fine)) is not None:
-            self._send(following)
+        """The records that move the edge have been folded, or have failed: the next ones go, or the first again with `retry`."""
+        self._send(self._edge.answered(fine=fine))
 
     def retry(self) -> None:
         """Sends the record of the published edge again that the disk did not take; those behind it follow."""
-        if not self._holding and (entry := self._edge.again()) is not None:
-            self._send(entry)
+        if not self._holding:
+            self._send(self._edge.again())
 
     def hold(self) -> None:
         """Keeps what is submitted from here on until `release`."""
@@ -86,20 +97,19 @@ class Outgoing:
     def release(self) -> None:
         """Sends what was held, to the journal file of this moment."""
         self._holding = False
-        held, self._held = self._held, []
+        held, self._held, self._held_bytes = self._held, [], 0
         for entry in held:
             self._issue(entry)
 
     def _issue(self, entry: Entry) -> None:
-        if not isinstance(entry.record, EDGE_RECORDS):
-            self._send(entry)
-        elif (first := self._edge.add(entry)) is not None:
-            self._send(first)
+        self._send(self._edge.add(entry) if isinstance(entry.record, EDGE_RECORDS) else [entry])
 
-    def _send(self, entry: Entry) -> None:
-        record, journal = entry.record, self._files.journal
-        if isinstance(record, FragmentWritten):
-            ticket = self._writer.write_fragment(entry.blob, record.offset, entry.fragment, journal, entry.frame)
+    def _send(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        first, journal = entries[0], self._files.journal
+        if isinstance(first.record, FragmentWritten):
+            ticket = self._writer.write_fragment(first.blob, first.record.offset, first.fragment, journal, first.frame)
         else:
-            ticket = self._writer.append(journal, entry.frame)
-        self._in_flight[ticket] = entry
+            ticket = self._writer.append(journal, b"".join(entry.frame for entry in entries))
+        self._in_flight[ticket] = entries

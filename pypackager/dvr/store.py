@@ -183,8 +183,11 @@ class ChannelStore:
     def finished(self, ticket: int, error: int) -> list[Completion]:
         """Takes a completion of the writer; of a ticket that is not this channel's, there is nothing to tell."""
         done: list[Completion] = []
-        if (entry := self._outgoing.answered(ticket)) is not None:
-            done.append(self._settle(entry, error))
+        if entries := self._outgoing.answered(ticket):
+            # What failed together failed with the first: nothing that stands on it has been tried.
+            done += [self._settle(entry, error) for entry in (entries[:1] if error else entries)]
+            if isinstance(entries[0].record, EDGE_RECORDS):
+                self._outgoing.follow(fine=not error)
         elif (sync := self._files.synced(ticket, error)) is not None:
             if sync.ticket:
                 done.append(Completion(sync.ticket, None, error))
@@ -203,6 +206,11 @@ class ChannelStore:
     def settled(self, ticket: int) -> bool:
         """Whether the writer has answered for every record up to a ticket: the ledger has them, or they failed and are not sent again."""
         return self._outgoing.settled(ticket)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of what waits for the writer's answer, but for those that the writer has and counts itself."""
+        return self._outgoing.memory
 
     def retry(self) -> None:
         """Sends the record of the published edge again that the disk did not take; those behind it follow."""
@@ -327,9 +335,7 @@ class ChannelStore:
                 reason = str(refusal)
         if isinstance(record, FragmentWritten):
             self._reserved.answered(record)
-        if isinstance(record, EDGE_RECORDS):
-            self._outgoing.follow(fine=not error)
-        elif error or reason:
+        if (error or reason) and not isinstance(record, EDGE_RECORDS):
             self._undo(record)
         return Completion(entry.ticket, record, error, reason)
 

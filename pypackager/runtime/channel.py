@@ -267,6 +267,11 @@ class LiveChannel:
 
     # --- what the writer brings
 
+    @property
+    def unwritten_bytes(self) -> int:
+        """What waits for the disk and is not with the writer: rows, decisions, and media while the files turn over."""
+        return self.store.memory
+
     def finished(self, ticket: int, errno: int) -> bool:
         """Takes a completion of the writer; returns whether it concerned this channel."""
         done = self.store.finished(ticket, errno)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 HIGH_BYTES = 64 * 2**20
@@ -19,8 +19,13 @@ class Holding(Protocol):
         ...
 
 
-class Alarming(Protocol):
+class Waiting(Protocol):
     """A channel, as back-pressure sees it."""
+
+    @property
+    def unwritten_bytes(self) -> int:
+        """What it keeps from the writer: this grows, and the writer's queue does not, as long as its files turn over."""
+        ...
 
     def alert(self, code: str, detail: str) -> None:
         """Tells the operator."""
@@ -39,8 +44,9 @@ class Pressure:
         self._held: set[int] = set()
         self.engaged = False
 
-    def check(self, queued: int, connections: Iterable[int], channels: Iterable[Alarming]) -> None:
-        """Engages or releases by the bytes that are queued for the disk; new connections are held as well."""
+    def check(self, written: int, connections: Iterable[int], channels: Collection[Waiting]) -> None:
+        """Engages or releases by the bytes that wait for the disk, at the writer or before it; new connections are held as well."""
+        queued = written + sum(channel.unwritten_bytes for channel in channels)
         if not self.engaged and queued > HIGH_BYTES:
             self.engaged = True
             for channel in channels:

@@ -20,6 +20,7 @@ class Channel:
 
     def __init__(self) -> None:
         self.codes: list[str] = []
+        self.unwritten_bytes = 0
 
     def alert(self, code: str, detail: str) -> None:
         self.codes.append(code)
@@ -40,3 +41,17 @@ def test_it_holds_between_two_bounds() -> None:
     pressure.check(LOW_BYTES - 1, [2, 3], [channel])
     assert pump.held <= {1}, "1 is gone, the others are read again"
     assert channel.codes == ["DISK_SLOW", "DISK_SLOW is over"]
+
+
+def test_what_channels_keep_from_the_writer_waits_for_the_disk_too() -> None:
+    pump, one, other = Pump(), Channel(), Channel()
+    pressure = Pressure(pump)
+    one.unwritten_bytes = other.unwritten_bytes = HIGH_BYTES // 2
+    pressure.check(1, [1], [one, other])
+    assert pump.held == {1}
+    one.unwritten_bytes = 0
+    pressure.check(1, [1], [one, other])
+    assert pump.held == {1}
+    other.unwritten_bytes = 0
+    pressure.check(1, [1], [one, other])
+    assert pump.held == set()
