@@ -22,7 +22,7 @@ import httpx
 from benchmarks.bench_manifests import INTERVAL_S
 from benchmarks.media import FULL_LADDER, fragmented
 from benchmarks.processes import anonymous_mib, cpu_seconds, pin
-from benchmarks.report import table, write_section
+from benchmarks.report import finish, table
 from benchmarks.system import CLIENT_CPU, WARM_UP, WORK, answers, daemon, pushing, spread, wait_for
 from tests.helpers.media import Audio, Layer
 from tests.helpers.presentation import attributes
@@ -65,10 +65,10 @@ def copy_channel() -> None:
         shutil.copytree(first, to, copy_function=lambda source, target: (os.link if "blobs" in source else shutil.copy2)(source, target))
 
 
-def ready(channels: int) -> float:
+def ready(channels: int, hours: float) -> float:
     """Seconds from the command until a daemon that finds the hours in so many channels is ready."""
     began = time.monotonic()
-    with daemon(channels, "fmp4", fresh=False) as served:
+    with daemon(channels, "fmp4", fresh=False, window=f"{hours:g}h") as served:
         wait_for(lambda: answers(f"http://{served.origin}/readyz"), "the daemon to be ready", pause=0.01)
         return time.monotonic() - began
 
@@ -145,10 +145,10 @@ def main() -> None:
     pin(0, CLIENT_CPU)
     print(f"recording {options.hours:g} hours", flush=True)
     early, late = record(options.hours)
-    starts = [ready(1) for _ in range(options.runs)]
+    starts = [ready(1, options.hours) for _ in range(options.runs)]
     alone, asked, manifests = watched(options.seconds, options.runs, options.hours)
     copy_channel()
-    many = [ready(CHANNELS) for _ in range(options.runs)]
+    many = [ready(CHANNELS, options.hours) for _ in range(options.runs)]
     shutil.rmtree(WORK, ignore_errors=True)
     rows = [
         [f"memory of {options.hours:g} h over that of five minutes, anonymous, MiB", f"≤ {INDEX_MIB}", f"{late - early:.1f}"],
@@ -161,13 +161,9 @@ def main() -> None:
     body = (
         f"{options.hours:g} h of 10 layers and 5 sounds in fragments of {INTERVAL_S} s, few and small frames; "
         f"windows of {options.seconds:g} s; minimum / median. "
-        "Without viewers nothing is rendered: what they add is publication and answers.\n\n"
-        + table(["figure", "target", "measured"], rows)
-        + f"\nLoad average of the machine at the end {os.getloadavg()[1]:.2f}.\n"
+        "Without viewers nothing is rendered: what they add is publication and answers.\n\n" + table(["figure", "target", "measured"], rows)
     )
-    print(f"\n{body}")
-    if not options.dry:
-        write_section("depth", "A window of 25 hours", body)
+    finish("depth", "A window of 25 hours", body, dry=options.dry)
 
 
 if __name__ == "__main__":

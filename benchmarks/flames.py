@@ -61,13 +61,8 @@ def sampled(pid: int, every: int) -> Iterator[list[Stacks]]:
     found: list[Stacks] = []
     data = WORK / "perf.data"
     command = ["perf", "record", "--quiet", "--event", "cpu-clock", "--freq", str(every), "--call-graph", f"dwarf,{STACK_BYTES}"]
-    process = subprocess.Popen([*command, "--pid", str(pid), "--output", str(data)], stdin=subprocess.DEVNULL)
-    time.sleep(1)
-    try:
+    with watched([*command, "--pid", str(pid), "--output", str(data)]):
         yield found
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
     script = ["perf", "script", "--input", str(data), "--no-inline", "--fields", "comm,ip,sym,dso"]
     said = subprocess.run(script, check=True, capture_output=True, text=True, errors="replace").stdout
     data.unlink()
@@ -82,17 +77,21 @@ def spied(pid: int, every: int) -> Iterator[list[Stacks]]:
     program = shutil.which("py-spy", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     assert program, "pip install py-spy"
     command = [program, "record", "--format", "raw", "--rate", str(every), "--output", str(out)]
-    log = subprocess.DEVNULL
-    process = subprocess.Popen(
-        [*command, "--pid", str(pid), "--duration", "3600", "--gil", "--nonblocking"], stdin=log, stdout=log, stderr=log
-    )
+    with watched([*command, "--pid", str(pid), "--duration", "3600", "--gil", "--nonblocking"], subprocess.DEVNULL):
+        yield found
+    found.append(fold_raw(out.read_text()))
+
+
+@contextmanager
+def watched(command: Sequence[str], output: int | None = None) -> Iterator[None]:
+    """Runs a program that samples until it is interrupted, and writes down what it saw then."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     time.sleep(1)
     try:
-        yield found
+        yield
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
-    found.append(fold_raw(out.read_text()))
 
 
 def paced(protocol: str, options: argparse.Namespace) -> Stacks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,14 @@ def write_section(name: str, title: str, body: str) -> None:
     found = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->\n", re.DOTALL)
     text = found.sub(lambda _: section, text) if found.search(text) else f"{text}\n{section}"
     RESULTS.write_text(text)
+
+
+def finish(name: str, title: str, body: str, *, dry: bool) -> None:
+    """Prints a section, with how busy the machine was, and puts it in its place unless that is not wanted."""
+    body += f"\nLoad average of the machine at the end {os.getloadavg()[1]:.2f}.\n"
+    print(f"\n{body}")
+    if not dry:
+        write_section(name, title, body)
 
 
 def read_section(name: str) -> str:

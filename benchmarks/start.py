@@ -7,7 +7,6 @@ first listed fragment is when its key frame was sent.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ import time
 import httpx
 
 from benchmarks.processes import pin
-from benchmarks.report import table, write_section
+from benchmarks.report import finish, table
 from benchmarks.system import CLIENT_CPU, SERVER_CPU, WORK, config, daemon, end, pushing, spread
 from tests.helpers.ports import free_port
 
@@ -99,14 +98,10 @@ def main() -> None:
         took = [first_segment(protocol) for _ in range(options.runs)]
         rows.append([f"from the first key frame to its DASH segment, {name}, s", f"≤ {FRAGMENT_S + AFTER_S}", spread(took)])
     shutil.rmtree(WORK, ignore_errors=True)
-    body = (
-        f"The full ladder; {options.runs} runs; minimum / median. A fragment has {FRAGMENT_S:g} s.\n\n"
-        + table(["figure", "target", "measured"], rows)
-        + f"\nLoad average of the machine at the end {os.getloadavg()[1]:.2f}.\n"
+    body = f"The full ladder; {options.runs} runs; minimum / median. A fragment has {FRAGMENT_S:g} s.\n\n" + table(
+        ["figure", "target", "measured"], rows
     )
-    print(f"\n{body}")
-    if not options.dry:
-        write_section("start", "Start", body)
+    finish("start", "Start", body, dry=options.dry)
 
 
 if __name__ == "__main__":
