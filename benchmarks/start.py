@@ -73,8 +73,8 @@ def first_segment(protocol: str) -> float:
 def sent_at(protocol: str, listed: float) -> float:
     """UTC at which a frame was sent, by the UTC that is listed.
 
-    RTMP says times modulo 2**32 ms, and a clock that arrives is placed by whole seconds, rounded down (docs/design/time.md): what the listed
-    time lacks is what the turns of the counter since 1970 have over whole seconds.
+    RTMP says times modulo 2**32 ms, and a clock that arrives is placed by whole seconds, rounded down (docs/design/time.md): what the
+    listed time lacks is what the turns of the counter since 1970 have over whole seconds.
     """
     return listed + (int(listed * 1000) >> 32 << 32) % 1000 / 1000 if protocol == "rtmp" else listed
 
