@@ -18,6 +18,8 @@ Mode = Literal["utc", "source"]
 
 LEAD_TOLERANCE_NS = 3 * SECOND_NS
 """How far a new connection may be off its clock's distance to UTC and still be of the same encoder session."""
+LATEST_NS = 10 * SECOND_NS
+"""How late the first frame of a frame-wise connection may come and still be told from one of another encoder."""
 NEAR_NS = 10 * SECOND_NS
 """Times so near to the wall clock's are an encoder's that keeps it: a fragment arrives when it has ended, or a few seconds later."""
 GUARD_NS = SECOND_NS // 2
@@ -116,30 +118,41 @@ def keeps_time(source_ns: int, end_ns: int, published_end_ns: int, media_now_ns:
     return source_ns - GUARD_NS >= published_end_ns and abs(end_ns - media_now_ns) <= NEAR_NS
 
 
-def matching(clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns: int) -> tuple[Clock, int] | None:
+def matching(
+    clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns: int, waited_ns: int = 0
+) -> tuple[Clock, int] | None:  # fmt: skip
     """The clock on which a new frame-wise (RTMP) connection runs, newest first: its distance to the wall clock is the clock's.
 
     And how often its counter has wrapped since the clock's connections began: RTMP starts again at zero every 24.8 days.
 
     A connection that starts before what its stream already brought, and that nobody brings now, is a restarted encoder: RTMP sends
     nothing again.
+
+    Its first frame was sent at any instant since it opened, `waited_ns` ago: a network that fails in between delivers it late, and so do
+    the distance and what the stream brought meanwhile look.
     """
-    begins_ns = source_ns
+    begins_ns, waited_ns = source_ns, min(waited_ns, LATEST_NS)
     for clock in clocks:
         lead = clock.out_ns(begins_ns) - media_now_ns
         wraps = (clock.lead_ns - lead + COUNTER_NS // 2) // COUNTER_NS
         source_ns = begins_ns + wraps * COUNTER_NS
         lead += wraps * COUNTER_NS
         running = clock.out_ns(clock.last_source_ns) - media_now_ns
-        near = min(abs(lead - clock.lead_ns), abs(lead - running)) <= LEAD_TOLERANCE_NS
+        off_ns = min(_off_ns(lead, waited_ns, of) for of in (clock.lead_ns, running))
         reached = clock.ends_ns.get(stream)
         if reached is None and not clock.feeds:
             reached = clock.last_source_ns
         abandoned = stream not in clock.feeds.values()
-        restarted = abandoned and reached is not None and source_ns < reached - SECOND_NS // 2
-        if near and not restarted:
+        late = waited_ns > GUARD_NS and _off_ns(lead, waited_ns, clock.lead_ns) <= GUARD_NS
+        restarted = abandoned and reached is not None and source_ns < reached - SECOND_NS // 2 and not late
+        if off_ns <= LEAD_TOLERANCE_NS and not restarted:
             return clock, wraps
     return None
+
+
+def _off_ns(lead_ns: int, waited_ns: int, of_ns: int) -> int:
+    """How far a frame's distance to the wall clock was off one when it was sent, at the instant that fits best."""
+    return max(lead_ns - of_ns, of_ns - lead_ns - waited_ns, 0)
 
 
 def anchor_ns(mode: Mode, out_start_ns: int, out_end_ns: int, utc_ns: int) -> int:

@@ -128,9 +128,9 @@ class Clocks:
         running = [clock for clock in self.all if clock.feeds]
         self.contested = len({clock.side for clock in running}) > 1 and len({clock.offset_s for clock in running}) > 1
 
-    def match(self, feed: Feed, source_ns: int, media_now_ns: int) -> tuple[Clock, int] | None:
+    def match(self, feed: Feed, source_ns: int, media_now_ns: int, waited_ns: int) -> tuple[Clock, int] | None:
         """The clock of a frame-wise connection whose first frame is at `source_ns`, if it is one we know; how often its counter wrapped."""
-        return matching(self.by_side(feed.side), feed.stream, source_ns, media_now_ns)
+        return matching(self.by_side(feed.side), feed.stream, source_ns, media_now_ns, waited_ns)
 
     def start(self, feed: Feed, source_ns: int, end_ns: int, utc_ns: int, anchor_ns: int | None, published_end_ns: int | None) -> Clock:
         """A new clock for a connection that fits none."""

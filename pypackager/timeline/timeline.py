@@ -133,9 +133,11 @@ class Timeline:
     def place(self, conn: int, time: int, timescale: int, now: Now) -> int:
         """The number of the source clock of a frame-wise (RTMP) connection whose first frame, or first after a jump, is at `time`."""
         feed = self.feeds[conn]
+        # What comes after a jump follows what came before it.
+        waited_ns = now.mono_ns - feed.opened_ns if feed.clock is None else 0
         self.clocks.leave(feed)
         source_ns = to_ns(time, timescale)
-        known = self.clocks.match(feed, source_ns, self.media_now_ns(now))
+        known = self.clocks.match(feed, source_ns, self.media_now_ns(now), waited_ns)
         if known is not None:
             return self.clocks.join(feed, *known).number
         return self._new_clock(feed, source_ns, source_ns, now).number

@@ -261,6 +261,102 @@ def two_on_one_url() -> tuple[Rig, int, int]:
     return rig, one, two
 
 
+@pytest.mark.parametrize("side", ["primary", "secondary"])
+@pytest.mark.parametrize("late_s", [2, 4, 6, 8])
+def test_an_rtmp_connection_whose_first_frame_a_network_delivers_late_is_synchronised(late_s: int, side: str) -> None:
+    """It opens, the cable is pulled, what was sent meanwhile comes with the retransmission: seconds old, but of the same encoder."""
+    rig = Rig("rtmp", "utc")
+    one = rig.connect(layer(""), stream="v")
+    first = rig.timeline.place(one, 0, 1000, rig.now)
+    for start in range(0, 8, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    two = rig.connect(layer(""), stream="v", side=side)
+    rig.wait(0.5)
+    for start in range(8, 8 + late_s, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    number = rig.timeline.place(two, 8000, 1000, rig.now)
+    rig.send(two, *(gop(start) for start in range(8, 8 + late_s, 2)))
+    for start in range(8 + late_s, 30, 2):
+        rig.wait(2)
+        rig.send(two, gop(start))
+        rig.send(one, gop(start))
+    assert (number == first) == (side == "primary")
+    assert len(set(rig.offsets())) == 1
+    assert [time - rig.offsets()[0] for time in seconds(rig.rows("v"))] == list(range(0, 30, 2))
+    assert len(rig.store.periods) == 1
+    assert rig.codes() == []
+
+
+def test_an_rtmp_connection_that_is_late_is_synchronised_when_the_other_one_ends_before_it_comes() -> None:
+    rig = Rig("rtmp", "utc")
+    one = rig.connect(layer(""), stream="v")
+    first = rig.timeline.place(one, 0, 1000, rig.now)
+    for start in (0, 2, 4):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    two = rig.connect(layer(""), stream="v")
+    for start in (6, 8):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    rig.disconnect(one)
+    assert rig.timeline.place(two, 6000, 1000, rig.now) == first
+    rig.send(two, gop(6), gop(8))
+    for start in (10, 12):
+        rig.wait(2)
+        rig.send(two, gop(start))
+    rig.wait(5)
+    assert seconds(rig.rows("v")) == [rig.offsets()[0] + start for start in range(0, 14, 2)]
+    assert len(rig.store.periods) == 1
+
+
+@pytest.mark.parametrize("waits_s", [0, 2, 5, 8, 9.9, 30])
+def test_an_rtmp_encoder_that_was_started_again_is_no_late_one_however_long_it_waits_before_it_sends(waits_s: float) -> None:
+    rig = Rig("rtmp", "utc")
+    one = rig.connect(layer(""), stream="v")
+    first = rig.timeline.place(one, 0, 1000, rig.now)
+    for start in (0, 2):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    rig.disconnect(one)
+    two = rig.connect(layer(""), stream="v")
+    rig.wait(waits_s)
+    # Its clock begins anew.
+    assert rig.timeline.place(two, 0, 1000, rig.now) != first
+    for start in (0, 2, 4):
+        rig.wait(2)
+        rig.send(two, gop(start))
+    rig.wait(5)
+    assert len(seconds(rig.rows("v"))) == 5
+    assert len(rig.store.periods) == 2
+
+
+@pytest.mark.parametrize("side", ["primary", "secondary"])
+@pytest.mark.parametrize("opens_s, waits_s", [(6, 0), (6, 6), (8, 12), (2, 16)])
+def test_an_rtmp_encoder_of_a_time_of_its_own_is_not_synchronised_however_long_it_waits(opens_s: int, waits_s: int, side: str) -> None:
+    rig = Rig("rtmp", "utc")
+    one = rig.connect(layer(""), stream="v")
+    first, two = rig.timeline.place(one, 0, 1000, rig.now), 0
+    for start in range(0, opens_s + waits_s + 2, 2):
+        if start == opens_s:
+            two = rig.connect(layer(""), stream="v", side=side)
+        rig.wait(2)
+        rig.send(one, gop(start))
+    assert rig.timeline.place(two, 0, 1000, rig.now) != first
+    assert len(set(rig.offsets())) == 2
+
+
+def test_rtmp_times_that_step_back_within_a_connection_are_no_late_ones_however_long_it_is_open() -> None:
+    rig = Rig("rtmp", "utc")
+    conn = rig.connect(layer(""), stream="v")
+    first = rig.timeline.place(conn, 0, 1000, rig.now)
+    for start in (0, 2, 4):
+        rig.wait(2)
+        rig.send(conn, gop(start))
+    assert rig.timeline.place(conn, 0, 1000, rig.now) != first
+
+
 def test_two_rtmp_publishers_on_one_url_are_merged() -> None:
     rig, one, two = two_on_one_url()
     for start in range(8, 16, 2):
