@@ -333,7 +333,7 @@ def test_an_rtmp_encoder_that_was_started_again_is_no_late_one_however_long_it_w
 
 
 @pytest.mark.parametrize("side", ["primary", "secondary"])
-@pytest.mark.parametrize("opens_s, waits_s", [(6, 0), (6, 6), (8, 12), (2, 16)])
+@pytest.mark.parametrize(("opens_s", "waits_s"), [(6, 0), (6, 6), (8, 12), (2, 16)])
 def test_an_rtmp_encoder_of_a_time_of_its_own_is_not_synchronised_however_long_it_waits(opens_s: int, waits_s: int, side: str) -> None:
     rig = Rig("rtmp", "utc")
     one = rig.connect(layer(""), stream="v")

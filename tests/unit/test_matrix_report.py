@@ -10,7 +10,7 @@ from benchmarks.report import read_section, read_table, table, write_section
 from tests.helpers import matrix_report
 from tests.helpers.looped import Hole, Story
 from tests.helpers.matrix import Outcome
-from tests.helpers.matrix_plan import SET_UPS, SINGLE, Hit, Plan, SetUp
+from tests.helpers.matrix_plan import SET_UPS, SINGLE, Hit, Plan, Protocol, SetUp
 
 FOUR = [Hit("cut", 6.0 + n, 0.0, 0, "primary") for n in range(4)]
 
@@ -72,15 +72,28 @@ def test_each_set_up_has_its_row(page: Path) -> None:
 
 def test_reconnects_held_stay_where_rows_change() -> None:
     matrix_report.write_row("a", "fmp4", [outcome(SET_UPS["a"], [1.0], hits=FOUR), outcome(SINGLE, [1.0])], 1)
-    matrix_report.write_held(48.4, 5)
+    matrix_report.write_held("fmp4", 48.4, 5)
     matrix_report.write_row("a", "fmp4", [outcome(SET_UPS["a"], [2.0], hits=FOUR), outcome(SINGLE, [1.0])], 2)
     text = read_section("matrix")
-    assert text.count("Reconnects held: **48 a second**") == 1
+    assert text.count("Reconnects held over fmp4: **48 a second**") == 1
     assert "seed 5" in text
     assert [row["added, median"] for row in rows()] == ["1.00 s"]
-    matrix_report.write_held(52.0, 6)
+    matrix_report.write_held("fmp4", 52.0, 6)
     assert "**48" not in read_section("matrix")
     assert [row["seed"] for row in rows()] == ["2"]
+
+
+def test_reconnects_held_are_told_of_each_protocol() -> None:
+    told_of: list[tuple[Protocol, float, int]] = [("rtmp", 40.0, 1), ("fmp4", 48.0, 2), ("rtmp", 44.0, 3)]
+    for protocol, held, seed in told_of:
+        matrix_report.write_held(protocol, held, seed)
+    matrix_report.write_row("a", "rtmp", [outcome(SET_UPS["a"], [1.0], hits=FOUR)], 4)
+    told = [text for text in read_section("matrix").split("\n\n") if text.startswith("Reconnects held")]
+    assert [text.split("**")[:2] for text in told] == [
+        ["Reconnects held over fmp4: ", "48 a second"], ["Reconnects held over rtmp: ", "44 a second"],
+    ]  # fmt: skip
+    assert "seed 3" in told[1]
+    assert len(rows()) == 1
 
 
 def test_a_row_of_an_older_page_keeps_what_it_says() -> None:
