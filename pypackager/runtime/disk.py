@@ -34,12 +34,17 @@ def free_bytes(directory: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def low_detail(free: int, reserve: int) -> str:
+    """What the operator is told (DISK_LOW) when the oldest goes for want of space."""
+    return f"{free} bytes are free, {reserve} are reserved; the oldest recording is given up"
+
+
 def make_room(free: int, reserve: int, channels: Mapping[str, Trimmable]) -> bool:
     """Trims the channel that keeps most when space is low; returns whether it was."""
     if free >= reserve:
         return False
     for channel in sorted(channels.values(), key=lambda channel: -channel.depth_ns()):
-        channel.alert("DISK_LOW", f"{free} bytes are free, {reserve} are reserved; the oldest recording is given up")
+        channel.alert("DISK_LOW", low_detail(free, reserve))
         if channel.trim_oldest():
             break
     return True

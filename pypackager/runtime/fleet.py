@@ -205,16 +205,14 @@ class Fleet:
 
     def space(self, channel: str, window_ns: int) -> Space:
         """What a program of a channel with this window will need; too little is an alert, and no refusal: the oldest goes first then."""
-        live = self.channels.get(channel)
-        measured = 0 if live is None else sum(track.average_bps for track in live.showing.incoming.tracks)
+        measured, kept_ns = self._coming(channel)
         rate = measured or self._tuning.channel_bitrate
-        kept_ns = 0 if live is None else max(live.programs.windows_ns(), default=0)
         window, new = (rate * ns // 8_000_000_000 for ns in (window_ns, max(0, window_ns - kept_ns)))
         free = free_bytes(self._data_dir)
         room = free - self._tuning.disk_reserve
-        if live is not None and new > room:
+        if new > room:
             detail = f"a program that starts will need {new} bytes more, and {max(0, room)} are free beside tuning.disk_reserve"
-            live.alert("DISK_LOW", detail)
+            self._alert(channel, "DISK_LOW", detail)
         return Space(rate, measured > 0, window, new, free)
 
     def review(self) -> None:
@@ -235,6 +233,19 @@ class Fleet:
         return None
 
     # --- inside
+
+    def _coming(self, channel: str) -> tuple[int, int]:
+        """What comes in of a channel, bits per second, and the longest window that it keeps, nanoseconds; zero: none, or not known."""
+        live = self.channels.get(channel)
+        if live is None:
+            return 0, 0
+        return sum(track.average_bps for track in live.showing.incoming.tracks), max(live.programs.windows_ns(), default=0)
+
+    def _alert(self, channel: str, code: str, detail: str) -> None:
+        """Raises an alert of a channel, if it is open."""
+        live = self.channels.get(channel)
+        if live is not None:
+            live.alert(code, detail)
 
     def _table(self, channel: Channel) -> schema.Channel:
         """A channel and its programs as the running channel takes them."""

@@ -225,16 +225,8 @@ async def test_at_the_end_what_is_under_way_is_answered_and_what_comes_is_closed
         late.close()
         assert len(os.listdir("/proc/self/fd")) < before  # noqa: PTH208 (a count)
         # A lock that is given back can be taken.
-        again = Front(tmp_path, *socket.socketpair())
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(again.link.run)
-            nursery.start_soon(again.theirs.run)
-            nursery.start_soon(again.work)
-            await again.worker.started.wait()
-            again.link.say("wanted", WANTED)
-            await again.link.ask("bring", "ch", None)
+        async with worker_of(tmp_path) as again:
             assert (again.says.failed, again.says.channels["ch"].depth_ns >= EDGE_NS) == ({}, True)
-            nursery.cancel_scope.cancel()
 
 
 async def test_a_front_process_that_reads_nothing_does_not_keep_it_from_ending(tmp_path: Path) -> None:

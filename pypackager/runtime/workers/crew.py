@@ -18,7 +18,7 @@ import trio
 
 from pypackager._core import FrontDoor, Networks, Writer
 from pypackager.config import schema
-from pypackager.control.ports import AlertView, Drained, Space
+from pypackager.control.ports import AlertView, Drained
 from pypackager.control.resources import Channel
 from pypackager.control.states import State, status
 from pypackager.ingest.ports import Elsewhere
@@ -26,7 +26,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.news import Tell
 from pypackager.model.side import Side
 from pypackager.origin.ports import Publication
-from pypackager.runtime.disk import CHECK_S, free_bytes
+from pypackager.runtime.disk import CHECK_S, free_bytes, low_detail
 from pypackager.runtime.fleet import Fleet, Wishes
 from pypackager.runtime.metrics import Family, Metrics
 from pypackager.runtime.running import view_of
@@ -203,20 +203,6 @@ class Crew(Fleet):
         self._routed()
         self._changed()
 
-    def space(self, channel: str, window_ns: int) -> Space:
-        """As the channel's worker would say it."""
-        said = self.said(channel)
-        measured = 0 if said is None else sum(track.bitrate_bps for track in said.tracks if not track.announced)
-        rate = measured or self._tuning.channel_bitrate
-        kept_ns = 0 if said is None else max(said.windows_ns, default=0)
-        window, new = (rate * ns // 8_000_000_000 for ns in (window_ns, max(0, window_ns - kept_ns)))
-        free = free_bytes(self._data_dir)
-        room = free - self._tuning.disk_reserve
-        if new > room and (post := self.places.of(channel)) is not None and post.link is not None:
-            detail = f"a program that starts will need {new} bytes more, and {max(0, room)} are free beside tuning.disk_reserve"
-            post.link.say("alert", Alerted(channel, "DISK_LOW", detail))
-        return Space(rate, measured > 0, window, new, free)
-
     def pushes(self, peer: str) -> bool:
         """Whether an address may push to some channel over RTMP."""
         channels = self.registry.resources.channels.values()
@@ -277,6 +263,19 @@ class Crew(Fleet):
 
     # --- inside
 
+    def _coming(self, channel: str) -> tuple[int, int]:
+        """As its worker said last."""
+        said = self.said(channel)
+        if said is None:
+            return 0, 0
+        return sum(track.bitrate_bps for track in said.tracks if not track.announced), max(said.windows_ns, default=0)
+
+    def _alert(self, channel: str, code: str, detail: str) -> None:
+        """Its worker raises it."""
+        post = self.places.of(channel)
+        if post is not None and post.link is not None:
+            post.link.say("alert", Alerted(channel, code, detail))
+
     async def _bring_or_say(self, name: str) -> None:
         try:
             await self.bring(name)
@@ -284,7 +283,7 @@ class Crew(Fleet):
             self._log.error("channel not brought", channel=name, code=error.code, detail=error.detail)
 
     async def _make_room(self, free: int, reserve: int) -> None:
-        detail = f"{free} bytes are free, {reserve} are reserved; the oldest recording is given up"
+        detail = low_detail(free, reserve)
         said = self.places.said()
         for name in sorted(said, key=lambda name: -said[name].depth_ns):
             post = self.places.of(name)
