@@ -20,7 +20,7 @@ from tests.helpers.presentation import OUTPUTS
 from tests.helpers.raw import post
 from tests.helpers.read_mp4 import find
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.e2e
 
 HOLE_MS = 85
 """As much as four frames of sound, or two pictures, which is what a connection costs that breaks in front of a key frame."""
@@ -85,6 +85,7 @@ def test_every_format_tells_of_holes_by_its_times(tmp_path: Path) -> None:
         assert (dash.count('<S t="'), smooth.count('<c t="')) == (2, 2)
 
 
+@pytest.mark.xdist_group("browser")
 def test_players_play_over_holes(tmp_path: Path) -> None:
     with ExitStack() as stack:
         daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 1")))

@@ -16,6 +16,8 @@ from tests.helpers.presentation import OUTPUTS
 pytestmark = pytest.mark.e2e
 
 COARSER = 1000
+BRIEFLY = ("-t", "8")
+"""Output options of who only has to be let in."""
 MPD = OUTPUTS["dash"].manifest
 
 
@@ -47,8 +49,8 @@ def test_an_encoder_without_the_stream_key(protocol: str, tmp_path: Path) -> Non
         def push(key: str) -> Encoder:
             log = tmp_path / f"{key or 'none'}.log"
             if protocol == "fmp4":
-                return push_isml(f"{daemon.ingest('news')}?key={key}", source, log)
-            return push_rtmp(daemon.rtmp("news"), source, log, {f"main?key={key}": ["0"]})
+                return push_isml(f"{daemon.ingest('news')}?key={key}", source, log, extra=BRIEFLY)
+            return push_rtmp(daemon.rtmp("news"), source, log, {f"main?key={key}": ["0"]}, extra=BRIEFLY)
 
         for key in ("", "other-key"):
             with push(key) as stranger:

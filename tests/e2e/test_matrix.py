@@ -13,6 +13,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from tests.helpers.looped import Loop, follow
 from tests.helpers.matrix_ffmpeg import Pair, push
 from tests.helpers.matrix_plan import GOP_S, SET_UPS, SINGLE, Plan, Protocol, alone, drawn, faults_of, lanes, succeeded, swapped
 from tests.helpers.media import material
-from tests.helpers.netns import allowed
+from tests.helpers.netns import allowed, apart
 from tests.helpers.presentation import OUTPUTS, read_hls
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -88,8 +89,7 @@ def test_every_fault_on_every_set_up(protocol: Protocol, tmp_path: Path) -> None
     survive(tmp_path, plans, seed)
 
 
-# Chromium ends its requests when a network of the machine comes or goes (ERR_NETWORK_CHANGED): never beside a browser.
-@pytest.mark.xdist_group("browser")
+@ALONE
 @pytest.mark.netns
 def test_a_cable_is_pulled(tmp_path: Path) -> None:
     assert allowed(), "network namespaces need root: run as root, or leave these tests out by -m 'not netns'"
@@ -100,7 +100,8 @@ def test_a_cable_is_pulled(tmp_path: Path) -> None:
         for protocol in PROTOCOLS for name in ("b", "c", "active")
     ]  # fmt: skip
     lone = drawn("alone", SINGLE, "fmp4", [("down",), ("down",)], chance)
-    survive(tmp_path, [*plans, lone], seed)
+    with apart():
+        survive(tmp_path, [*plans, lone], seed)
 
 
 def restarts(daemon: Daemon) -> list[tuple[float, Callable[[], None]]]:
@@ -136,29 +137,35 @@ def test_the_daemon_itself_dies_and_is_restarted(tmp_path: Path) -> None:
 
 
 @ALONE
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_real_encoders_that_are_killed_frozen_and_started_again(protocol: Protocol, tmp_path: Path) -> None:
+def test_real_encoders_that_are_killed_frozen_and_started_again(tmp_path: Path) -> None:
+    """Over both protocols at once, a channel each."""
     seed = seed_of(19)
     source, origin = material(matrix.REDUNDANT), int(time.time())
     loops = [Loop(track, matrix.REDUNDANT.seconds) for track in read_file(source)]
-    with running_daemon(tmp_path, Channel("news", protocol=protocol, settings=matrix.QUICK)) as daemon:
+    channels = [Channel(protocol, protocol=protocol, settings=matrix.QUICK) for protocol in PROTOCOLS]
+    with running_daemon(tmp_path, *channels) as daemon:
 
-        def start(side: str, at: float) -> Encoder:
-            url = f"{daemon.rtmp('news', side)}/main" if protocol == "rtmp" else daemon.ingest("news", "main", side)
-            return push(url, protocol, source, tmp_path / f"{side or 'primary'}-{at:.0f}.log", origin, at)
+        def start(protocol: Protocol, side: str, at: float) -> Encoder:
+            url = f"{daemon.rtmp(protocol, side)}/main" if protocol == "rtmp" else daemon.ingest(protocol, "main", side)
+            return push(url, protocol, source, tmp_path / f"{protocol}-{side or 'primary'}-{at:.0f}.log", origin, at)
 
-        encoders = Pair([partial(start, side) for side in ("", "secondary")], random.Random(seed))
-        encoders.play(EVENT_S, ["kill", "freeze", "kill"])
-        daemon.end_program("news")
-        tracks = read_hls(daemon.fetch, daemon.presentation("news", OUTPUTS["hls"].manifest))
-        # An RTMP publish carries one layer.
-        stories = follow(loops if protocol == "fmp4" else [loops[0], loops[2]], tracks)
-    told = [f"{story.label}: {fault}" for story in stories for fault in [*story.faults, *story.holes]]
-    assert not told, (seed, encoders.story, told)
-    for story in stories:
-        length = matrix.REDUNDANT.seconds
-        assert story.begin % length < GOP_S, (seed, encoders.story, story)
-        assert story.end % length > EVENT_S - GOP_S, (seed, encoders.story, story)
+        sides = ("", "secondary")
+        pairs = {name: Pair([partial(start, name, side) for side in sides], random.Random(seed)) for name in PROTOCOLS}
+        with ThreadPoolExecutor(len(pairs)) as beside:
+            for played in [beside.submit(pair.play, EVENT_S, ["kill", "freeze", "kill"]) for pair in pairs.values()]:
+                played.result()
+        for protocol in PROTOCOLS:
+            daemon.end_program(protocol)
+        tracks = {name: read_hls(daemon.fetch, daemon.presentation(name, OUTPUTS["hls"].manifest)) for name in PROTOCOLS}
+    # An RTMP publish carries one layer.
+    stories = {name: follow(loops if name == "fmp4" else [loops[0], loops[2]], tracks[name]) for name in PROTOCOLS}
+    for name in PROTOCOLS:
+        told = [f"{story.label}: {fault}" for story in stories[name] for fault in [*story.faults, *story.holes]]
+        assert not told, (seed, name, pairs[name].story, told)
+        for story in stories[name]:
+            length = matrix.REDUNDANT.seconds
+            assert story.begin % length < GOP_S, (seed, name, pairs[name].story, story)
+            assert story.end % length > EVENT_S - GOP_S, (seed, name, pairs[name].story, story)
 
 
 @pytest.mark.soak

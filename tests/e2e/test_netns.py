@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.netns import Network, network
+from tests.helpers.netns import Network, apart, network
 
-# Never beside a browser, as any change of the machine's networks (test_matrix.py).
-pytestmark = [pytest.mark.e2e, pytest.mark.netns, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.e2e, pytest.mark.netns]
+
+
+@pytest.fixture(autouse=True)
+def _unseen() -> Iterator[None]:
+    """Nobody beside has to notice."""
+    with apart():
+        yield
 
 
 def connect(made: Network, port: int) -> socket.socket:

@@ -94,10 +94,12 @@ class Encoder:
 # --- ffmpeg
 
 
-def _input(binary: str, source: Path, *, rate: float, loop: bool, start: float) -> list[str]:
+def _input(binary: str, source: Path, *, rate: float, loop: bool, start: float, burst: float = 0.0) -> list[str]:
     command = [binary, "-hide_banner", "-loglevel", "warning", "-nostats"]
     if rate:
         command += ["-readrate", str(rate)]
+    if burst:
+        command += ["-readrate_initial_burst", str(burst)]
     if loop:
         command += ["-stream_loop", "-1"]
     if start:
@@ -107,7 +109,7 @@ def _input(binary: str, source: Path, *, rate: float, loop: bool, start: float) 
 
 def push_isml(
     url: str, source: Path, log: Path, *, binary: str = NEW_FFMPEG, rate: float = 1.0, loop: bool = False, start: float = 0.0,
-    maps: Sequence[str] = ("0",), flags: str = "isml+frag_keyframe", extra: Sequence[str] = (),
+    maps: Sequence[str] = ("0",), flags: str = "isml+frag_keyframe", burst: float = 0.0, extra: Sequence[str] = (),
 ) -> Encoder:  # fmt: skip
     """Fragmented MP4 with a live manifest in one long POST, as the ingest specification says.
 
@@ -121,9 +123,10 @@ def push_isml(
         start: Second of the material to begin at.
         maps: Which tracks.
         flags: `-movflags`.
+        burst: So many seconds of the material come at once, before the pace begins; the old ffmpeg can't.
         extra: More output options.
     """
-    command = _input(binary, source, rate=rate, loop=loop, start=start)
+    command = _input(binary, source, rate=rate, loop=loop, start=start, burst=burst)
     for stream in maps:
         command += ["-map", stream]
     return Encoder([*command, "-c", "copy", "-movflags", flags, *extra, "-f", "ismv", url], log)
@@ -141,7 +144,9 @@ def push_cmaf(url: str, source: Path, log: Path, *, binary: str = NEW_FFMPEG, ra
 
 def push_with_recovery(url: str, source: Path, log: Path, *, binary: str = NEW_FFMPEG, loop: bool = True) -> Encoder:
     """What comes back after a broken connection, as a hardware encoder does: ffmpeg's fifo before the muxer that the URL asks for."""
-    command = [*_input(binary, source, rate=1.0, loop=loop, start=0.0), "-map", "0", "-c", "copy", "-flags", "+global_header"]
+    # It says by the way when its queue was full and it has thrown all of it away.
+    command = [*_input(binary, source, rate=1.0, loop=loop, start=0.0), "-loglevel", "info"]
+    command += ["-map", "0", "-c", "copy", "-flags", "+global_header"]
     if url.startswith("rtmp"):
         # The fifo hands on the tags of the MP4 file, which FLV does not know: its own are 7 and 10.
         command += ["-tag:v", "7", "-tag:a", "10", "-output_ts_offset", "1", "-f", "fifo", "-fifo_format", "flv"]

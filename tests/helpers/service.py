@@ -20,6 +20,9 @@ from tests.helpers.ports import free_port
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "nginx-service.conf"
 
+ON_AIR_S = 16
+"""Of fragments of two seconds there are as many then as Smooth Streaming asks for: four, and two that these announce."""
+
 
 class Service:
     """A running traffic manager."""
@@ -94,17 +97,26 @@ def running_service(folder: Path, *ports: int) -> Iterator[Service]:
         service.stop()
 
 
-def border() -> int:
-    """Waits for the next UTC second at which segments of 2, 3 and 6 seconds begin: players go by UTC, media that is older is late."""
-    now = time.time()
-    second = int(now) // 6 * 6 + 6
-    time.sleep(second - now)
-    return second
-
-
 def push_in_step(
     url: str, source: Path, log: Path, began: int, *,
     start: int = 0, rate: float = 1.0, maps: Sequence[str] = ("0",), extra: Sequence[str] = (),
 ) -> Encoder:  # fmt: skip
     """An encoder whose times are UTC: the material's second `start` has the time `began + start`, whichever encoder sends it."""
     return push_isml(url, source, log, rate=rate, start=start, maps=maps, extra=("-output_ts_offset", str(began + start), *extra))
+
+
+def on_air_since(seconds: int = ON_AIR_S) -> int:
+    """The UTC second, so many seconds ago or a few more, at which segments of 2, 3 and 6 seconds begin."""
+    return (int(time.time()) - seconds) // 6 * 6
+
+
+def push_on_air(
+    url: str, source: Path, log: Path, *, began: int | None = None, start: int = 0, loop: bool = False, extra: Sequence[str] = ()
+) -> Encoder:
+    """An encoder whose times are UTC, and that has been on the air for a while: what it would have sent by now comes at once.
+
+    So a player finds at once what it would have had to wait for. The material's second `start` has the time `began + start`.
+    """
+    began = on_air_since() if began is None else began
+    burst = time.time() - began - start
+    return push_isml(url, source, log, start=start, loop=loop, burst=burst, extra=("-output_ts_offset", str(began + start), *extra))
