@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,13 +15,12 @@ from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp
 from tests.helpers.judged import judge_urls
 from tests.helpers.media import LADDER, OTHER_SIZE, SINGLE, material
 from tests.helpers.presentation import OUTPUTS
+from tests.helpers.service import push_on_air
 
 pytestmark = pytest.mark.e2e
 
 QUICK = "fragments_per_segment = 1"
 WATCHED_SECONDS = 30.0
-BEFORE_SECONDS = 8.0
-"""Two segments of HLS, with what it takes until the first is listed."""
 MACHINE = {"LIVE-JITTER"}
 """A machine that many tests share is late itself now and then, by less than a player would notice."""
 
@@ -44,9 +42,11 @@ def assert_kept(report: Report, *, expected: Collection[str] = (), passed_over: 
 
 def test_all_formats_keep_every_rule_and_stall_when_the_encoder_ends(tmp_path: Path) -> None:
     source = material(LADDER)
-    with running_daemon(tmp_path, Channel("news")) as daemon, push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log") as encoder:
+    with (
+        running_daemon(tmp_path, Channel("news")) as daemon,
+        push_on_air(daemon.ingest("news"), source, tmp_path / "encoder.log") as encoder,
+    ):
         urls = manifests(daemon)
-        time.sleep(BEFORE_SECONDS)
         assert_kept(judge_urls(urls, seconds=WATCHED_SECONDS, compare=True))
         encoder.kill()
         urls = [daemon.presentation("news", OUTPUTS[name].manifest) for name in ("dash", "smooth")]

@@ -17,6 +17,7 @@ from tests.helpers.hands import Api, Commands, File, Hand, call
 from tests.helpers.judged import assert_clean, judge_urls
 from tests.helpers.media import EVENT, LADDER_SHORT, material
 from tests.helpers.presentation import OUTPUTS
+from tests.helpers.service import push_on_air
 
 pytestmark = pytest.mark.e2e
 
@@ -58,7 +59,7 @@ def test_an_event(make: type[Api | Commands | File], tmp_path: Path) -> None:
         ingest = channel["ingest"]["primary"][0].format(stream="ladder")
         preview = daemon.origin("preview/news.isml/manifest")
         hand.tell_channel("start")
-        encoder = stack.enter_context(push_isml(ingest, material(EVENT), tmp_path / "first.log"))
+        encoder = stack.enter_context(push_on_air(ingest, material(EVENT), tmp_path / "first.log"))
         assert daemon.wait_for(preview, "<c ").count("<QualityLevel ") == 3
         assert call(daemon, "GET", "channels/news")["status"] == "Ready"
         if seen:

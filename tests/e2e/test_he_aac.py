@@ -17,6 +17,7 @@ from tests.helpers.frames import read_file
 from tests.helpers.he_aac import V1, V1_HIERARCHICAL, V1_IMPLICIT, V2, V2_COMPATIBLE, HeAac, he_aac_material
 from tests.helpers.outputs import assert_outputs
 from tests.helpers.presentation import DASH
+from tests.helpers.service import push_on_air
 
 pytestmark = pytest.mark.e2e
 
@@ -80,7 +81,10 @@ def test_browsers_play_it_live(tmp_path: Path, protocol: str, sound: HeAac) -> N
     with ExitStack() as stack:
         channel = Channel("news", protocol=protocol, settings=QUICK)
         daemon = stack.enter_context(running_daemon(tmp_path / "daemon", channel))
-        stack.enter_context(push(daemon, protocol, source, tmp_path, rate=1, loop=True))
+        if protocol == "fmp4":
+            stack.enter_context(push_on_air(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True))
+        else:
+            stack.enter_context(push(daemon, protocol, source, tmp_path, rate=1, loop=True))
         # The last format that is there.
         daemon.wait_for(daemon.presentation("news", "manifest"), "StreamIndex")
         browser = stack.enter_context(chromium())

@@ -18,10 +18,11 @@ from pypackager.config.schema import Tls
 from tests.helpers.browser import assert_all_play, chromium, watch
 from tests.helpers.certificates import Authority
 from tests.helpers.daemon import Channel, running_daemon
-from tests.helpers.encoders import program, push_isml
+from tests.helpers.encoders import program
 from tests.helpers.media import SINGLE, material
 from tests.helpers.ports import free_port
 from tests.helpers.presentation import OUTPUTS
+from tests.helpers.service import push_on_air
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 
@@ -51,7 +52,7 @@ def test_an_event_is_played_over_https(tmp_path: Path) -> None:
     root = f"https://localhost:{port}"
     with ExitStack() as stack:
         daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 1"), tuning=secure))
-        with push_isml(daemon.ingest("news"), material(SINGLE), tmp_path / "encoder.log", loop=True):
+        with push_on_air(daemon.ingest("news"), material(SINGLE), tmp_path / "encoder.log", loop=True):
             # As long as a player wants to be behind the newest: who comes first may have to wait for a fragment.
             daemon.wait_for(daemon.presentation("news", "manifest"), "StreamIndex")
             browser = stack.enter_context(chromium(f"--ignore-certificate-errors-spki-list={public_key(pair)}"))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.daemon import Channel, Daemon, running_daemon
-from tests.helpers.encoders import push_isml, wait_until
+from tests.helpers.encoders import wait_until
 from tests.helpers.judged import assert_clean, judge_urls
 from tests.helpers.media import ffmpeg
 from tests.helpers.presentation import OUTPUTS
+from tests.helpers.service import push_on_air
 
 pytestmark = pytest.mark.e2e
 
@@ -53,9 +55,11 @@ def listed_seconds(daemon: Daemon) -> int:
 
 def test_a_single_long_gop_raises_the_target_duration_and_nothing_else(tmp_path: Path) -> None:
     source = with_a_long_gop(tmp_path / "long-gop.mp4")
+    # All before the long one is there when the encoder comes, with the key frame that ends it.
+    began = int(time.time()) - BEFORE_SECONDS - 1
     with (
         running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 1")) as daemon,
-        push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log") as encoder,
+        push_on_air(daemon.ingest("news"), source, tmp_path / "encoder.log", began=began) as encoder,
     ):
         # A player that begins now has more to play than the long GOP lasts, also where a fragment is listed when the next is there (muxed).
         wait_until(lambda: listed_seconds(daemon) == BEFORE_SECONDS, "the GOPs before the long one are not listed", 40)

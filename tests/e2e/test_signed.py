@@ -10,10 +10,10 @@ import pytest
 
 from tests.helpers.browser import chromium, watch
 from tests.helpers.daemon import Channel, Daemon, running_daemon
-from tests.helpers.encoders import push_isml
 from tests.helpers.judged import assert_clean, judge_urls
 from tests.helpers.media import SINGLE, material
 from tests.helpers.presentation import OUTPUTS
+from tests.helpers.service import push_on_air
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 
@@ -33,7 +33,7 @@ def test_players_play_a_signed_url(tmp_path: Path) -> None:
         call(daemon, "locators", {"asset": "news", "path": "vip", "signed": True})
         token = call(daemon, "locators/vip/sign", {"viewer": "127.0.0.1", "lifetime": "1h"})["token"]
         root = daemon.origin(f"vip/~{token}/news.ism/")
-        with push_isml(daemon.ingest("news"), material(SINGLE), tmp_path / "encoder.log", loop=True):
+        with push_on_air(daemon.ingest("news"), material(SINGLE), tmp_path / "encoder.log", loop=True):
             daemon.wait_for(f"{root}manifest(format=m3u8-aapl-v3)", "#EXT-X-STREAM-INF")
             browser = stack.enter_context(chromium())
             pages = [daemon.origin(f"play/vip/~{token}?muted=1&format={name}") for name in ("hls", "dash")]
