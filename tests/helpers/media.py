@@ -64,6 +64,8 @@ LADDER = Recipe(
     layers=(Layer(160, 90, 80), Layer(320, 180, 200), Layer(480, 270, 400), Layer(640, 360, 800)),
     audio=(Audio("eng", 48_000, 64, 440), Audio("deu", 44_100, 64, 660)),
 )
+LADDER_LONG = replace(LADDER, name="ladder-long", seconds=128)
+"""As long as a busy machine may need for a test in real time: in a loop ffmpeg leaves out a frame of sound where it begins anew."""
 LADDER_SHORT = replace(LADDER, name="ladder-short", seconds=12)
 """The same ladder, twelve seconds of it."""
 B_FRAMES = replace(LADDER, name="b-frames", seconds=12, frame_rate=Fraction(30_000, 1001), gop_frames=60, b_frames=2)
