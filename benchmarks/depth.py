@@ -42,18 +42,17 @@ MASTERS = ("manifest(format=m3u8-cmaf)", "manifest(format=m3u8-aapl)", "manifest
 WHOLE = ("manifest(format=mpd-time-cmaf)", "manifest", "manifest(format=f4m-f4f)")
 
 
-def record(hours: float) -> tuple[float, float]:
-    """Records the hours; MiB of anonymous memory of the daemon after five minutes of it, and at the end."""
-    early = 0.0
-    with daemon(1, "fmp4", window=f"{hours:g}h") as served:
-        with pushing(served.url("fmp4"), 1, "--speed", "0", "--for", "5m", "--once", material=fragmented(THIN)) as push:
-            wait_for(lambda: push.poll() is not None, "five minutes of the recording", 120)
-        early = anonymous_mib(served.pid)
-    with daemon(1, "fmp4", window=f"{hours:g}h") as served:
-        with pushing(served.url("fmp4"), 1, "--speed", "0", "--for", f"{hours:g}h", material=fragmented(THIN)) as push:
-            wait_for(lambda: push.poll() is not None, "the hours of the recording", 3600)
+def record(hours: float, window: str) -> float:
+    """Records so much; MiB of anonymous memory of a daemon that finds it: without what was on its way when it came."""
+    with daemon(1, "fmp4", window=window) as served:
+        # On a busy machine an answer may take longer than an encoder would wait that keeps the pace.
+        how = ("--speed", "0", "--for", f"{hours * 3600:g}s", "--fault", "no-timeout")
+        with pushing(served.url("fmp4"), 1, *how, material=fragmented(THIN)) as push:
+            wait_for(lambda: push.poll() is not None, f"{hours:g} h of the recording", 3600)
         assert push.returncode == 0, (WORK / "push.log").read_text()[-2000:]
-        return early, anonymous_mib(served.pid)
+    with daemon(1, "fmp4", fresh=False, window=window) as served:
+        wait_for(lambda: answers(f"http://{served.origin}/readyz"), "the daemon to be ready")
+        return anonymous_mib(served.pid)
 
 
 def copy_channel() -> None:
@@ -144,7 +143,8 @@ def main() -> None:
     fragmented(THIN)
     pin(0, CLIENT_CPU)
     print(f"recording {options.hours:g} hours", flush=True)
-    early, late = record(options.hours)
+    window = f"{options.hours:g}h"
+    early, late = record(1 / 12, window), record(options.hours, window)
     starts = [ready(1, options.hours) for _ in range(options.runs)]
     alone, asked, manifests = watched(options.seconds, options.runs, options.hours)
     copy_channel()

@@ -1,11 +1,11 @@
 """From the pump's events to the channels' timelines: who may push, where it goes, what is answered.
 
-One batch of events is handled per wakeup; each channel that got something moves its published edge once per batch.
+Events are handled in batches; each channel that got something moves its published edge once per batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from pypackager._core import (
@@ -85,7 +85,7 @@ class Router:
         """The pump took over an accepted socket."""
         self.connections[conn] = Connection(conn, peer, protocol, socket=peer)
 
-    def handle(self, events: list[PumpEvent]) -> None:
+    def handle(self, events: Sequence[PumpEvent]) -> None:
         """Handles one batch."""
         touched: dict[int, Intake] = {}
         announced: dict[int, Connection] = {}

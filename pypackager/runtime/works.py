@@ -20,6 +20,7 @@ from pypackager.config.schema import Tuning
 from pypackager.ingest.credentials import Gate
 from pypackager.ingest.ports import Elsewhere
 from pypackager.ingest.router import Router
+from pypackager.ingest.turns import Turns
 from pypackager.model.duration import parse_duration
 from pypackager.model.news import Tell
 from pypackager.runtime.channel import LiveChannel
@@ -69,6 +70,7 @@ class Works:
         self._turn = turn
         self._admissions: dict[str, int] = {}
         self._wake = trio.Event()
+        self._turns = Turns()
         self._writer = Writer()
         self.fleet = make_fleet(self._writer, self._changed)
         elsewhere = elsewhere or self.fleet.elsewhere
@@ -104,7 +106,7 @@ class Works:
 
     async def drain(self) -> None:
         """Ends: what came is published and written, as far as the disk takes it in time."""
-        self.router.handle(self.pump.events())
+        self.router.handle([*self._turns.rest(), *self.pump.events()])
         await self._settle()
         self.pump.stop()
         # What the connections held, and their ends.
@@ -120,10 +122,13 @@ class Works:
         fd = self.pump.fileno()
         while True:
             await trio.lowlevel.wait_readable(fd)
-            self.router.handle(self.pump.events())
-            self._metrics.connections.set(len(self.router.connections))
-            self._relieve(pressure)
-            self._rearm()
+            self._turns.add(self.pump.events())
+            while self._turns:
+                self.router.handle(self._turns.next())
+                self._metrics.connections.set(len(self.router.connections))
+                self._relieve(pressure)
+                self._rearm()
+                await trio.lowlevel.checkpoint()
 
     async def _take_completions(self, pressure: Pressure) -> None:
         fd = self._writer.fileno()
