@@ -29,8 +29,6 @@ SLACK_S = 1.5
 
 HOLE_S = 0.5
 """What GStreamer sends in real time jitters by a picture or two."""
-QUEUE_S = 1.0
-"""What ffmpeg's fifo holds: 60 packets of picture and sound."""
 LEAST_S = 14.0
 """Of the twenty seconds and more that each encoder sends."""
 
@@ -146,20 +144,12 @@ def test_every_encoder_is_taken_again_and_one_gap_is_as_long_as_the_outage(tmp_p
                 time.sleep(0.05)
         for case in CASES:
             daemon.end_program(case.name)
-        faults = [fault for case in CASES for fault in faults_of(daemon, case, away_s, thrown_away(tmp_path / f"{case.name}.log"))]
+        faults = [fault for case in CASES for fault in faults_of(daemon, case, away_s)]
         assert not faults, "\n".join(faults)
 
 
-def thrown_away(log: Path) -> int:
-    """How often ffmpeg's fifo ran over once more after it had the daemon again: its queue is full then, and its sender only begins.
-
-    Each time it throws away all of the queue, and says so.
-    """
-    return log.read_text(errors="replace").rpartition("Recovery successful")[2].count("FIFO queue flushed")
-
-
-def faults_of(daemon: Daemon, case: Case, away_s: float, thrown: int) -> list[str]:
-    """What is wrong with a channel: more than one hole, but for what the encoder threw away; one too long; pictures that nobody sent."""
+def faults_of(daemon: Daemon, case: Case, away_s: float) -> list[str]:
+    """What is wrong with a channel: more than one hole, one that is too long, or pictures that nobody sent."""
     sent = read_file(material(PLAIN))
     parts = read_dash(daemon.fetch, daemon.presentation(case.name, "manifest(format=mpd-time-cmaf)"))
     video = [track for track in parts if track.kind == "video"]
@@ -167,8 +157,6 @@ def faults_of(daemon: Daemon, case: Case, away_s: float, thrown: int) -> list[st
     frames = [(float(track.seconds(frame.pts)), frame.digest) for track in video for frame in track.frames]
     holes = [round(after - before, 2) for (before, _), (after, _) in pairwise(frames) if after - before > HOLE_S]
     limit_s = away_s + AGAIN_S + GOP_S + SLACK_S
-    told = f"{case.name}: {len(frames)} pictures in {len(video)} periods, holes of {holes} s, away for {away_s:.1f} s, {thrown} thrown away"
-    own = sorted(holes)[:-1]
-    good = 1 <= len(holes) <= 1 + thrown and max(holes) <= limit_s and all(hole <= QUEUE_S + SLACK_S for hole in own)
-    good = good and len(frames) > 25 * LEAST_S and all(digest in known for _, digest in frames)
+    told = f"{case.name}: {len(frames)} pictures in {len(video)} periods, holes of {holes} s, away for {away_s:.1f} s"
+    good = len(holes) == 1 and holes[0] <= limit_s and len(frames) > 25 * LEAST_S and all(digest in known for _, digest in frames)
     return [] if good else [told]

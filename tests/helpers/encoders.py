@@ -147,6 +147,8 @@ def push_with_recovery(url: str, source: Path, log: Path, *, binary: str = NEW_F
     # It says by the way when its queue was full and it has thrown all of it away.
     command = [*_input(binary, source, rate=1.0, loop=loop, start=0.0), "-loglevel", "info"]
     command += ["-map", "0", "-c", "copy", "-flags", "+global_header"]
+    # Its own 60 packets are a third of a second of the ladder: a busy machine keeps its sender waiting for longer.
+    command += ["-queue_size", "600"]
     if url.startswith("rtmp"):
         # The fifo hands on the tags of the MP4 file, which FLV does not know: its own are 7 and 10.
         command += ["-tag:v", "7", "-tag:a", "10", "-output_ts_offset", "1", "-f", "fifo", "-fifo_format", "flv"]
