@@ -10,8 +10,8 @@ CARGO  ?= cargo
 NPM    ?= npm
 # Extra arguments for pytest: make test ARGS="-k hls -x"
 ARGS   ?=
-# Most of an end-to-end test is waiting for media time, so more of them than cores run at once; the browser takes a core for itself.
-WORKERS ?= 3
+# Most of an end-to-end test is waiting for media time: it takes a tenth to a third of a processor, so more of them than cores run at once.
+WORKERS ?= 4
 
 VENV  := .venv
 BIN   := $(VENV)/bin
