@@ -98,6 +98,8 @@ class Fleet:
         self._log = log
         self._changed = changed
         self._tell = tell
+        self.opening = False
+        """Whether a channel is being opened: what it sends to the disk meanwhile is answered when it is there."""
         self._turn = trio.Lock()
         """Channels are opened and removed one after the other."""
 
@@ -264,6 +266,7 @@ class Fleet:
             return
         table = self._table(wanted)
         instruments = (self._now, self._metrics, self._log)
+        self.opening = True
         opening = partial(LiveChannel.open, table, self._tuning, self._data_dir, self._writer, *instruments, wanted.reset_ns, self._tell)
         try:
             channel = await trio.to_thread.run_sync(opening)
@@ -277,6 +280,8 @@ class Fleet:
             # Something may have changed while the journal was read.
             if (wanted := self.registry.resources.channels.get(name)) is not None:
                 channel.apply(self._table(wanted), wanted.reset_ns)
+        finally:
+            self.opening = False
 
     def _fail(self, name: str, reason: str, trace: str) -> None:
         if self.failed.get(name) != reason:

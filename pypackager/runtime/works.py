@@ -71,6 +71,8 @@ class Works:
         self._admissions: dict[str, int] = {}
         self._wake = trio.Event()
         self._turns = Turns()
+        self._early: list[tuple[int, int]] = []
+        """Answers to what a channel has sent while it is being opened: it is not there to take them yet."""
         self._writer = Writer()
         self.fleet = make_fleet(self._writer, self._changed)
         elsewhere = elsewhere or self.fleet.elsewhere
@@ -144,11 +146,14 @@ class Works:
 
     def _complete(self) -> None:
         touched: list[LiveChannel] = []
-        for ticket, errno in self._writer.done():
+        answers, self._early = [*self._early, *self._writer.done()], []
+        for ticket, errno in answers:
             # The answers for a channel's fragments follow each other.
             asked = chain(touched, self.fleet.channels.values())
             owner = next((channel for channel in asked if channel.finished(ticket, errno)), None)
-            if owner is not None and owner not in touched:
+            if owner is None and self.fleet.opening:
+                self._early.append((ticket, errno))
+            elif owner is not None and owner not in touched:
                 touched.insert(0, owner)
         for channel in touched:
             channel.advance()
@@ -184,6 +189,8 @@ class Works:
             if waited.cancelled_caught:
                 for channel in self.fleet.channels.values():
                     channel.advance()
+            if self._early:
+                self._complete()
             self._review()
 
     async def _sync_and_trim(self) -> None:

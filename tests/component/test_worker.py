@@ -19,6 +19,7 @@ from pypackager.config.schema import Config, Tuning
 from pypackager.control.resources import Channel, Locator, Program, StreamingEndpoint
 from pypackager.control.settings import EndpointSettings, ProgramSettings
 from pypackager.model.errors import PackagerError
+from pypackager.runtime.channel import LiveChannel
 from pypackager.runtime.workers.link import Link
 from pypackager.runtime.workers.shelf import Asked, Shelved
 from pypackager.runtime.workers.words import Alerted, Begin, DrainSide, Is, Taken, Wanted, socket_name
@@ -152,6 +153,26 @@ async def test_what_is_handed_over_is_recorded_published_and_said(tmp_path: Path
         families = await front.link.ask("metrics", None, list[Any])
         assert any("pypackager_ingest_bytes" in str(family) for family in families)
         await front.until(lambda: any(used.amount.bytes_in for used in front.says.used) or bool(front.says.viewers))
+
+
+async def test_what_a_channel_sends_while_it_is_opened_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was killed has fragments to publish: its edge would wait for ever for the answer to the first record of it."""
+    opened: list[LiveChannel] = []
+    usual = LiveChannel.open
+
+    def slowly(*args: Any) -> LiveChannel:
+        made = usual(*args)
+        made.alert("DISK_LOW", "as it is opened")
+        # The disk is quicker.
+        trio.from_thread.run(trio.sleep, 0.1)
+        opened.append(made)
+        return made
+
+    monkeypatch.setattr(LiveChannel, "open", slowly)
+    async with worker_of(tmp_path) as front:
+        [made] = opened
+        await front.until(lambda: made.store.settled(made.store.newest))
+        assert made.store.ledger.events
 
 
 async def test_a_request_for_a_channel_of_another_worker_goes_back_with_its_socket(tmp_path: Path) -> None:
