@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import long_soak
 from tests.helpers.daemon import running_daemon
 from tests.helpers.soak import CHANNELS, CONNECTIONS, TRACKS, Soak, soak
 
@@ -18,6 +19,9 @@ MEMORY_KIB = (128 + 64 * len(CHANNELS)) * 1024
 
 OPEN_FILES = len(CHANNELS) * (TRACKS + 1)
 """Blobs and journals that the channels have open; twice as many while they roll over."""
+
+DAY_GROWTH_KIB = 8 * 1024
+"""More than the allocator's noise, less than a hundred bytes for each of the day's fragments."""
 
 
 def run(tmp_path: Path, seconds: float, seed: int, calm_s: tuple[float, float]) -> Soak:
@@ -58,3 +62,24 @@ def test_twenty_minutes_of_encoders_that_come_and_go(tmp_path: Path) -> None:
     result = run(tmp_path, seconds=1200, seed=seed, calm_s=(5, 30))
     # The window and what is served behind it are full after seven minutes: what grows after that grows for ever.
     assert result.growth_kib() <= 12 * 1024, result.samples[:: len(result.samples) // 20]
+
+
+@pytest.mark.soak
+def test_a_day_of_media_leaves_nothing_behind(tmp_path: Path) -> None:
+    """On clocks that run 48 times as fast: half an hour. PYPACKAGER_SOAK_HOURS of media make it shorter."""
+    hours = float(os.environ.get("PYPACKAGER_SOAK_HOURS") or 24)
+    seed = int(os.environ.get("PYPACKAGER_SOAK_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"soak: seed {seed}, {hours:g} h of media", flush=True)
+    with long_soak.fast_daemon(tmp_path) as daemon:
+        result = long_soak.long_soak(daemon, tmp_path, hours, seed)
+        hourly = result.samples[:: max(1, len(result.samples) // 24)]
+        story = "\n".join([f"seed {seed}", *map(str, hourly), str(result.refused), daemon.tail()])
+        third = len(result.samples) // 3
+        files, disk = ([getattr(sample, name) for sample in result.samples[third:]] for name in ("descriptors", "disk_kib"))
+        growth = result.growth_kib() / 1024
+        print(f"soak: {growth:.1f} MiB more in the last third than in the second, of {result.looks} looks failed {result.refused}")
+        assert result.growth_kib() <= DAY_GROWTH_KIB, story
+        assert max(files[len(files) // 2 :]) <= max(files[: len(files) // 2]) + 2 * CONNECTIONS, story
+        assert max(disk[len(disk) // 2 :]) <= 1.25 * max(disk[: len(disk) // 2]), story
+        # A viewer may come while an encoder is away.
+        assert all(count <= result.looks // 10 for count in result.refused.values()), story

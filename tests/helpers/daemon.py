@@ -79,6 +79,7 @@ class Daemon:
         self.tls = tls
         self.client_ca: Path | None = None
         """Who has to vouch for encoders over TLS."""
+        self.command = [sys.executable, "-m", "pypackager.cli.main", "serve"]
         self.prune = False
         """Whether what is gone from the file is deleted."""
         self.addresses: dict[str, list[str]] = {}
@@ -92,7 +93,7 @@ class Daemon:
         config = self._write_config()
         run = self.data / "run.json"
         run.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pypackager.cli.main", "serve", "--config", str(config)]
+        command = [*self.command, "--config", str(config)]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         seconds = _START_SECONDS + (_WORKERS_SECONDS if "workers" in self.tuning else 0.0)
