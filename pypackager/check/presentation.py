@@ -43,6 +43,8 @@ class Listing(msgspec.Struct, frozen=True):
     line: int | None = None
     media_start: Fraction | None = None
     """What the manifest says of the media time of its first sample (DASH S@t, Smooth c@t); None where it does not."""
+    missing: Fraction = Fraction(0)
+    """So much of its duration, at its end, is said to have no media (DASH: FailoverContent; Smooth: what `tfxd` leaves of it)."""
     exact: Fraction = Fraction(0)
     """The manifest rounds times and durations to this (HLS: half a unit of the last decimal; DASH: 0)."""
 

@@ -2,8 +2,9 @@
 
 In: a presentation. Out: the MPD. Never: segments.
 
-Each Representation has a timeline of its own: layers and tracks need not be aligned. Gaps are holes in it. Period@start and
-presentationTimeOffset say the same instant, so presentation time is media time less a constant all over the MPD.
+Each Representation has a timeline of its own: layers and tracks need not be aligned. A segment in front of a gap is listed up to the next
+one, and FailoverContent says what of that has no media. Period@start and presentationTimeOffset say the same instant, so presentation time
+is media time less a constant all over the MPD.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ EARLIEST_START_NS = 946_684_800 * NS
 
 EPOCH_START_NS = 1_577_836_800 * NS
 """2020-01-01: @availabilityStartTime of presentations whose media time is UTC."""
+
+_MILLISECOND = 1_000_000
 
 DELAY_INTERVALS = 3
 """@suggestedPresentationDelay in key frame intervals, without caches: the fragment that plays, one until the MPD is asked for again, one
@@ -83,8 +86,7 @@ def _page(presentation: Presentation) -> Page:
             timeShiftBufferDepth=duration_text(presentation.window_ns) if live else None,
             suggestedPresentationDelay=duration_text(_delay_ns(presentation)) if live else None,
             mediaPresentationDuration=None if live else duration_text(_end_ns(presentation)),
-            # HLS rounds a segment's length to its target duration (RFC 8216bis 4.4.3.1); here no segment may be longer.
-            maxSegmentDuration=duration_text(target_duration_s(presentation) * NS + NS // 2),
+            maxSegmentDuration=duration_text(_longest_ns(presentation)),
             minBufferTime=duration_text(interval),
         )
         + ">\n"
@@ -117,6 +119,23 @@ def _end_ns(presentation: Presentation) -> int:
     """Presentation time of the end of the last row."""
     ends = [to_ns(end_time(track, row), track.info.timescale) for track in presentation.tracks if (row := last_media(track)) is not None]
     return max(ends) - _offset_ns(presentation)
+
+
+def _longest_ns(presentation: Presentation) -> int:
+    """@maxSegmentDuration: no S@d is longer, to the millisecond."""
+    # HLS rounds a segment's length to its target duration (RFC 8216bis 4.4.3.1): it may be half a second longer, without a gap behind it.
+    longest = target_duration_s(presentation) * NS + NS // 2
+    for track in presentation.tracks:
+        lasts = _listed_rows(presentation, track).longest(track.first, track.first + len(track.time))
+        longest = max(longest, -(-lasts * NS // track.info.timescale // _MILLISECOND) * _MILLISECOND)
+    return longest
+
+
+def _listed_rows(presentation: Presentation, track: TrackWindow) -> RunStrip:
+    """What is listed of a track, up to the last row."""
+    rows = cache.strip(presentation, ("mpd rows", track.info.number), track, _timeline)
+    rows.feed(track, ticks, track.first + len(track.time))
+    return rows
 
 
 def _add_period(page: Page, presentation: Presentation, index: int, spoken: dict[int, Sound]) -> bool:
@@ -192,14 +211,19 @@ def _add_representation(page: Page, presentation: Presentation, index: int, memb
     arguments = (config.hash, peak_bps(track), offset)
     slot = ("mpd representation", track.info.number, index)
     page.add(cache.text(presentation, slot, arguments, partial(_representation, track, config, offset)))
-    rows = cache.strip(presentation, ("mpd rows", track.info.number), track, _timeline)
-    rows.feed(track, ticks, track.first + len(track.time))
-    page.add_rows(rows.slice(track.first + member.start, track.first + member.stop))
+    rows, start, stop = _listed_rows(presentation, track), track.first + member.start, track.first + member.stop
+    if gaps := rows.gaps(start, stop):
+        # ISO/IEC 23009-1:2022 5.3.9.2: sections without valid content.
+        page.add('<FailoverContent valid="false">\n')
+        page.add_rows(gaps)
+        page.add("</FailoverContent>\n")
+    page.add("<SegmentTimeline>\n")
+    page.add_rows(rows.slice(start, stop))
     page.add("</SegmentTimeline>\n</SegmentTemplate>\n</Representation>\n")
 
 
 def _representation(track: TrackWindow, config: TrackConfig, offset: int) -> str:
-    """A Representation up to its timeline."""
+    """A Representation up to what its SegmentTemplate has in it."""
     video = track.info.kind == "video"
     rate, per = config.frame_rate
     text = (
@@ -228,12 +252,12 @@ def _representation(track: TrackWindow, config: TrackConfig, offset: int) -> str
         initialization=f"$RepresentationID$/{config.hash}/init.mp4",
         media="$RepresentationID$/$Time$.m4s",
     )
-    return f"{text}<SegmentTemplate{template}>\n<SegmentTimeline>\n"
+    return f"{text}<SegmentTemplate{template}>\n"
 
 
 def _timeline(start: int) -> RunStrip:
-    """S elements without holes of a frame or two (DASH-IF Timing Model, Referencing media segments): dash.js ends at one."""
-    return RunStrip(start, _s, bridges=True)
+    """S elements without holes (DASH-IF Timing Model, Referencing media segments): dash.js ends at one."""
+    return RunStrip(start, _s, bridges=True, gap=_fcs)
 
 
 def _s(run: Run, head: bool) -> bytes:
@@ -241,3 +265,8 @@ def _s(run: Run, head: bool) -> bytes:
     stated = f' t="{run.time}"' if head or not run.joined else ""
     repeated = f' r="{run.count - 1}"' if run.count > 1 else ""
     return f'<S{stated} d="{run.duration}"{repeated}/>\n'.encode()
+
+
+def _fcs(time: int, duration: int) -> bytes:
+    """A stretch of a gap, on the timeline of S elements."""
+    return f'<FCS t="{time}" d="{duration}"/>\n'.encode()

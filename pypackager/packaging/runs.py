@@ -19,6 +19,9 @@ from pypackager.model.records import FLAG_GAP
 from pypackager.packaging.chunks import Chunks
 from pypackager.packaging.rows import BLOCK, Piece, Strip
 
+GAPS_TO_A_SECOND = 10
+"""A hole that is shorter than such a part of a second is a frame or two that was left out; a longer one is a gap."""
+
 
 class Run(msgspec.Struct, frozen=True, gc=False):
     """Consecutive rows of equal duration without a hole between."""
@@ -37,6 +40,9 @@ class Run(msgspec.Struct, frozen=True, gc=False):
 Element = Callable[[Run, bool], bytes]
 """Renders a run, and says whether it is the first of its list: then it has to state its time."""
 
+Gap = Callable[[int, int], bytes]
+"""Renders a hole that a row lasts over: its time and its duration."""
+
 
 Rows = TrackWindow | Chunks
 """Parallel columns; row `i` is number `first + i`."""
@@ -51,11 +57,6 @@ def ticks(time: Any, duration: Any, timescale: int) -> tuple[Any, Any]:  # noqa:
     return time, duration
 
 
-def is_bridged(hole: Any, timescale: int) -> Any:
-    """Whether holes, in ticks, are of less than 100 ms: a frame or two that players play over."""
-    return (hole > 0) & (10 * hole < timescale)
-
-
 class RunStrip:
     """Rows of one track as runs: a SegmentTimeline, the chunks of a StreamIndex, a fragment run table.
 
@@ -64,16 +65,21 @@ class RunStrip:
     Args:
         start: absolute number of the first row.
         element: renders a run.
-        bridges: a row in front of a hole of less than 100 ms lasts up to the next row. A run begins with it, so that the text is the same
-            whether the next row was known or not.
+        bridges: a row in front of a hole lasts up to the next row of its period, gaps between them or not. A run begins with it, so that
+            the text is the same whether the next row was known or not. The last row of a slice lasts as long as its media.
+        gap: renders what rows last longer than their media, where that is more than a frame or two; None: nobody asks.
     """
 
-    def __init__(self, start: int, element: Element, *, bridges: bool = False) -> None:
-        self._strip = Strip(start)
-        self._element = element
+    def __init__(self, start: int, element: Element, *, bridges: bool = False, gap: Gap | None = None) -> None:
+        self._strip, self._gaps = Strip(start), Strip(start)
+        self._element, self._gap = element, gap
         self._bridges = bridges
         # Of all runs, the open one at the end included: audio that is cut at video edges has thirty thousand in 25 hours.
         self._rows, self._times, self._durations, self._counts = array("q"), array("q"), array("q"), array("q")
+        self._holes = array("q")
+        """By how much the first row of a run lasts longer than its media."""
+        self._gap_rows, self._gap_lasts = array("q"), array("q")
+        """The rows in front of gaps, and how long they last with these."""
         self._joined = bytearray()
 
     def _run(self, index: int) -> Run:
@@ -108,7 +114,7 @@ class RunStrip:
             self._feed_rows(track, clock, first, last, gaps=gaps)
         else:
             self._feed_window(track, clock, first, last, gaps=gaps)
-        self._strip.end = stop
+        self._strip.end = self._gaps.end = stop
 
     def _feed_rows(self, track: Rows, clock: Clock, first: int, last: int, *, gaps: bool) -> None:
         """Row by row: what came since the last version."""
@@ -117,15 +123,16 @@ class RunStrip:
                 continue
             time, duration = clock(int(track.time[row]), int(track.duration[row]), track.info.timescale)
             number, run = track.first + row, self._run(-1)
-            # The row before this one is in the window or just left it; then it is known by its period's border.
-            same_period = row > 0 and int(track.period[row]) == int(track.period[row - 1])
-            follows = same_period and run.row + run.count == number
+            before = run.row + run.count - 1 - track.first
+            # The last listed row is in the window, or left it; then nobody lists both, and what is said of that one is not told any more.
+            same_period = row > 0 and int(track.period[row]) == int(track.period[max(before, 0)])
+            adjacent = before + 1 == row
             hole = time - run.time - run.count * run.duration
-            if self._bridges and follows and is_bridged(hole, track.info.timescale):
-                self._bridge(run, hole)
+            if self._bridges and same_period and hole > 0:
+                self._bridge(run, hole, track.info.timescale)
                 run, hole = self._run(-1), 0
-            joined = follows and not hole
-            if joined and run.duration == duration:
+            joined = same_period and (adjacent or self._bridges) and not hole
+            if joined and adjacent and run.duration == duration:
                 self._counts[-1] += 1
             else:
                 self._append(number, time, duration, 1, joined)
@@ -139,27 +146,39 @@ class RunStrip:
             return
         times, durations = clock(track.time[rows], track.duration[rows], track.info.timescale)
         periods = track.period[rows]
-        follows = (np.diff(rows) == 1) & (np.diff(periods) == 0)
+        same_period, adjacent = np.diff(periods) == 0, np.diff(rows) == 1
         holes = times[1:] - times[:-1] - durations[:-1]
-        bridged = follows & is_bridged(holes, track.info.timescale) & self._bridges
-        durations = np.concatenate([durations[:-1] + holes * bridged, durations[-1:]])
-        joined = follows & ((holes == 0) | bridged)
-        breaks = np.flatnonzero(~(joined & (np.diff(durations) == 0)) | np.append(bridged, values=False)[1:]) + 1
+        bridged = same_period & (holes > 0) & self._bridges
+        longer = np.append(holes * bridged, 0)
+        durations = durations + longer
+        joined = same_period & (adjacent | self._bridges) & ((holes == 0) | bridged)
+        breaks = np.flatnonzero(~(joined & adjacent & (np.diff(durations) == 0)) | (longer[1:] > 0)) + 1
         begins = np.concatenate([[0], breaks])
         counts = np.diff(np.concatenate([begins, [len(rows)]]))
         goes_on = np.concatenate([[False], joined])[begins]
-        columns = ((rows[begins] + track.first), times[begins], durations[begins], counts, goes_on)
+        columns = ((rows[begins] + track.first), times[begins], durations[begins], counts, goes_on, longer[begins])
         for values in zip(*(column.tolist() for column in columns), strict=True):
             self._append(*values)
+        for row in np.flatnonzero(longer).tolist():
+            self._note(int(rows[row]) + track.first, int(times[row]), int(durations[row]), int(longer[row]), track.info.timescale)
 
-    def _bridge(self, run: Run, hole: int) -> None:
+    def _bridge(self, run: Run, hole: int, timescale: int) -> None:
         """The last row lasts longer by a hole."""
         if run.count > 1:
             self._counts[-1] -= 1
             self._append(run.row + run.count - 1, run.time + (run.count - 1) * run.duration, run.duration, 1, joined=True)
         self._durations[-1] += hole
+        self._holes[-1] = hole
+        self._note(self._rows[-1], self._times[-1], self._durations[-1], hole, timescale)
 
-    def _append(self, row: int, time: int, duration: int, count: int, joined: int) -> None:
+    def _note(self, row: int, time: int, duration: int, hole: int, timescale: int) -> None:
+        """A row lasts over a hole."""
+        if self._gap is not None and GAPS_TO_A_SECOND * hole >= timescale:
+            self._gaps.append(row, self._gap(time + duration - hole, hole))
+            self._gap_rows.append(row)
+            self._gap_lasts.append(duration)
+
+    def _append(self, row: int, time: int, duration: int, count: int, joined: int, hole: int = 0) -> None:
         if self._rows:
             last = self._run(-1)
             self._strip.append(last.row, self._element(last, False))
@@ -168,17 +187,43 @@ class RunStrip:
         self._durations.append(duration)
         self._counts.append(count)
         self._joined.append(joined)
+        self._holes.append(hole)
 
     def slice(self, start: int, stop: int) -> Iterator[Piece]:
         """The rendered runs of the absolute rows [start, stop)."""
         first, last = self._bounds(start, stop)
         if first == last:
             return
-        yield self._element(_until(_since(self._run(first), start), stop), True)
+        yield self._element(self._last(first, start, stop) if last - first == 1 else _since(self._run(first), start), True)
         if last - first > 1:
-            final = self._run(last - 1)
+            final = self._last(last - 1, start, stop)
             yield from self._strip.slice(self._rows[first + 1], final.row)
-            yield self._element(_until(final, stop), False)
+            yield self._element(final, False)
+
+    def _last(self, index: int, start: int, stop: int) -> Run:
+        """What a slice has of its last run: up to what its last row would be bridged is not listed."""
+        run = _until(_since(self._run(index), start), stop)
+        alone = run.count == 1 and run.row == self._rows[index]
+        return replace(run, duration=run.duration - self._holes[index]) if alone else run
+
+    def gaps(self, start: int, stop: int) -> list[Piece]:
+        """The rendered gaps between the absolute rows [start, stop); an empty list where there are none."""
+        begin, end = self._gaps_between(start, stop)
+        return list(self._gaps.slice(start, self._gap_rows[end - 1] + 1)) if begin < end else []
+
+    def longest(self, start: int, stop: int) -> int:
+        """How long a row is listed that has a gap behind it, the longest of the absolute rows [start, stop); 0 where there is no gap."""
+        begin, end = self._gaps_between(start, stop)
+        return max(self._gap_lasts[begin:end], default=0)
+
+    def _gaps_between(self, start: int, stop: int) -> tuple[int, int]:
+        if not self._gap_rows:
+            return 0, 0
+        first, last = self._bounds(start, stop)
+        if first == last:
+            return 0, 0
+        final = _until(self._run(last - 1), stop)
+        return bisect_left(self._gap_rows, start), bisect_left(self._gap_rows, final.row + final.count - 1)
 
     def runs(self, start: int, stop: int) -> int:
         """How many runs the absolute rows [start, stop) are."""
@@ -207,9 +252,12 @@ class RunStrip:
         """Forgets what ends before an absolute row, once that is worth the copy."""
         first = bisect_right(self._rows, row) - 1
         if first > BLOCK:
-            for column in (self._rows, self._times, self._durations, self._counts, self._joined):
+            for column in (self._rows, self._times, self._durations, self._counts, self._joined, self._holes):
                 del column[:first]
+            gone = bisect_left(self._gap_rows, self._rows[0])
+            del self._gap_rows[:gone], self._gap_lasts[:gone]
         self._strip.trim(row)
+        self._gaps.trim(row)
 
 
 def _since(run: Run, start: int) -> Run:

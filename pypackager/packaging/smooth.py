@@ -25,7 +25,7 @@ from pypackager.packaging.codec_private import annex_b
 from pypackager.packaging.languages import bcp47
 from pypackager.packaging.markup import attributes
 from pypackager.packaging.rows import Page
-from pypackager.packaging.runs import Run, RunStrip, is_bridged, ticks
+from pypackager.packaging.runs import Run, RunStrip, ticks
 from pypackager.packaging.timing import NS, to_ns
 from pypackager.packaging.urls import SmoothMedia, build
 from pypackager.packaging.window import config_at, find, first_media, is_gap, playable, ranges
@@ -209,17 +209,17 @@ def _add_stream(page: Page, presentation: Presentation, stream: Stream) -> None:
 
 
 def _chunk_list(start: int) -> RunStrip:
-    """Chunks without holes of a frame or two, as in DASH: what dash.js makes of the list is a SegmentTimeline."""
+    """Chunks without holes, as in DASH: what dash.js makes of the list is a SegmentTimeline."""
     return RunStrip(start, _c, bridges=True)
 
 
 def _lasts(chunks: Chunks, chunk: int) -> int:
-    """How long a chunk is listed: over a hole that is bridged, too."""
+    """How long a chunk is listed: up to the next of its period."""
     duration = int(chunks.duration[chunk])
     if chunk + 1 >= chunks.settled or int(chunks.period[chunk + 1]) != int(chunks.period[chunk]):
         return duration
     whole = int(chunks.time[chunk + 1] - chunks.time[chunk])
-    return whole if is_bridged(whole - duration, chunks.info.timescale) else duration
+    return max(whole, duration)
 
 
 def _c(run: Run, head: bool) -> bytes:

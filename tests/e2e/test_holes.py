@@ -1,10 +1,11 @@
-"""Frames are missing between fragments, again and again: no gap, no period; times tell of it in every format, and players play on."""
+"""What is missing of one track, or of all for a moment: every format tells of it, there is no period, and players play on."""
 
 from __future__ import annotations
 
 import re
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from tests.helpers.browser import chromium, watch
 from tests.helpers.daemon import Channel, Daemon, running_daemon
+from tests.helpers.encoders import Encoder
 from tests.helpers.judged import assert_clean, judge_urls
 from tests.helpers.media import PLAIN, ffmpeg, material
 from tests.helpers.presentation import OUTPUTS
@@ -27,6 +29,8 @@ HOLE_MS = 85
 FLAGS = "frag_keyframe+empty_moov+default_base_moof"
 FRAGMENTS = 32
 PLAYERS = ("hls", "ts", "dash", "smooth", "shaka-dash", "shaka-hls")
+SETTINGS = "fragments_per_segment = 1"
+ON_DEMAND = ("hls", "dash", "smooth", "shaka-dash")
 
 
 def with_holes(folder: Path) -> bytes:
@@ -65,7 +69,7 @@ def recorded(daemon: Daemon, folder: Path) -> None:
 
 
 def test_every_format_tells_of_holes_by_its_times(tmp_path: Path) -> None:
-    with running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 1")) as daemon:
+    with running_daemon(tmp_path, Channel("news", settings=SETTINGS)) as daemon:
         recorded(daemon, tmp_path)
         urls = {name: daemon.presentation("news", output.manifest) for name, output in OUTPUTS.items()}
         report = judge_urls(list(urls.values()), compare=True)
@@ -88,7 +92,7 @@ def test_every_format_tells_of_holes_by_its_times(tmp_path: Path) -> None:
 @pytest.mark.xdist_group("browser")
 def test_players_play_over_holes(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings="fragments_per_segment = 1")))
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=SETTINGS)))
         recorded(daemon, tmp_path)
         browser = stack.enter_context(chromium())
         page = daemon.origin("play/news?muted=1&format=")
@@ -97,4 +101,33 @@ def test_players_play_over_holes(tmp_path: Path) -> None:
         for name, player in players.items():
             # Four holes; of some a player has to wait for a moment, and jump.
             state = player.wait_for_time(begun[name] + 9, seconds=40)
+            assert not [*state["errors"], *player.faults, *player.outside], f"{name}: {player.report(state)}"
+
+
+def pushed(daemon: Daemon, channel: str, log: Path, *options: str) -> Encoder:
+    """The minute from an encoder that loses fragments, and does not know of it."""
+    url = daemon.ingest(channel).partition("/Streams")[0]
+    command = [sys.executable, "-m", "pypackager.cli.main", "push", "--ladder", str(material(PLAIN)), "--to", url]
+    return Encoder([*command, *options], log)
+
+
+@pytest.mark.xdist_group("browser")
+def test_players_play_over_gaps_of_one_track_on_demand(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=SETTINGS)))
+        lost = "drop[audio*]@3s:1s,drop[video*]@7s:1s,no-resend"
+        with pushed(daemon, "news", tmp_path / "push.log", "--speed", "0", "--for", "20s", "--fault", lost) as encoder:
+            assert encoder.process.wait(60) == 0, encoder.log()
+        daemon.end_program("news")
+        urls = {name: daemon.presentation("news", output.manifest) for name, output in OUTPUTS.items()}
+        report = judge_urls(list(urls.values()), compare=True)
+        assert_clean(report, warnings=False)
+        assert {"DASH-TIMELINE-HOLE", "MEDIA-HOLE"} <= report.broken("warning")
+        dash, smooth = (daemon.fetch(urls[name]).decode() for name in ("dash", "smooth"))
+        assert (dash.count("<FCS "), dash.count('<S t="'), smooth.count('<c t="')) == (2, 2, 2)
+        browser = stack.enter_context(chromium())
+        players = {name: stack.enter_context(watch(browser, daemon.origin(f"play/news?muted=1&format={name}"))) for name in ON_DEMAND}
+        begun = {name: player.wait_until_playing()["currentTime"] for name, player in players.items()}
+        for name, player in players.items():
+            state = player.wait_for_time(begun[name] + 11, seconds=60)
             assert not [*state["errors"], *player.faults, *player.outside], f"{name}: {player.report(state)}"

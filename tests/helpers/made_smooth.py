@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 from uuid import UUID
 
@@ -40,11 +40,19 @@ class MadeStream:
     """Samples of each fragment."""
     levels: dict[int, dict[str, str]]
     """Attributes by bitrate."""
+    holes: dict[int, int] = field(default_factory=dict)
+    """Samples that are missing in front of a fragment, by its number."""
 
     def chunks(self) -> list[tuple[int, int]]:
         """Time and duration of every fragment."""
-        starts = accumulate(self.frames, initial=0)
-        return [(self.first + start * self.frame, count * self.frame) for start, count in zip(starts, self.frames, strict=False)]
+        missing = accumulate(self.holes.get(number, 0) for number in range(len(self.frames)))
+        starts = map(sum, zip(accumulate(self.frames, initial=0), missing, strict=False))
+        return [(self.first + start * self.frame, count * self.frame) for start, count in zip(starts, self.frames, strict=True)]
+
+    def listed(self) -> list[tuple[int, int]]:
+        """Time of every fragment, and how long it is listed: up to the next one."""
+        chunks = self.chunks()
+        return [(start, after - start) for (start, _), (after, _) in pairwise(chunks)] + chunks[-1:]
 
 
 def _video(width: int, height: int, index: int) -> dict[str, str]:
@@ -111,7 +119,7 @@ class SmoothShow:
         head = 'IsLive="TRUE" LookAheadFragmentCount="2" DVRWindowLength="120000000" Duration="0"' if live else 'Duration="200000000"'
         text = f'<SmoothStreamingMedia MajorVersion="2" MinorVersion="2" TimeScale="10000000" {head}>\n'
         for stream in self.streams:
-            chunks = stream.chunks()[first : end + 1]
+            chunks = stream.listed()[first : end + 1]
             text += f'<StreamIndex Type="{stream.name}" Name="{stream.name}" Chunks="{0 if live else len(chunks)}" '
             text += f'QualityLevels="{len(stream.levels)}" TimeScale="{stream.timescale}" '
             text += f'Url="QualityLevels({{bitrate}})/Fragments({stream.name}={{start time}})">\n'

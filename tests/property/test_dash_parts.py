@@ -116,7 +116,7 @@ class Listed:
     offset: int
     timescale: int
     times: list[tuple[int, int]]
-    """(start, end) in nanoseconds of media time."""
+    """(start, end) in nanoseconds of media time; without what is said to be missing of them."""
     continues: str
 
 
@@ -128,12 +128,17 @@ def parse(body: bytes) -> dict[tuple[str, str], Listed]:
             (continues,) = [each.get("value") for each in group.iter(f"{MPD}SupplementalProperty")] or [""]
             for each in group.iter(f"{MPD}Representation"):
                 template = each.find(f"{MPD}SegmentTemplate")
-                scale, at, times = int(template.get("timescale")), 0, []
+                scale, at = int(template.get("timescale")), 0
+                times: list[tuple[int, int]] = []
+                gaps = [(int(gap.get("t")), int(gap.get("t")) + int(gap.get("d"))) for gap in template.iter(f"{MPD}FCS")]
                 for entry in template.iter(f"{MPD}S"):
+                    assert entry.get("t") is None or not times, "it has no holes"
                     at = int(entry.get("t", at))
                     for _ in range(int(entry.get("r", 0)) + 1):
-                        times.append((at * NS // scale, (at + int(entry.get("d"))) * NS // scale))
-                        at += int(entry.get("d"))
+                        end = at + int(entry.get("d"))
+                        lasts = next((begin for begin, until in gaps if until == end), end)
+                        times.append((at * NS // scale, lasts * NS // scale))
+                        at = end
                 start, offset = round(float(period.get("start")[2:-1]) * NS), int(template.get("presentationTimeOffset"))
                 out[period.get("id"), each.get("id")] = Listed(period.get("id"), start, group.get("id"), offset, scale, times, continues)
     return out

@@ -224,10 +224,18 @@ def _check_alignment(members: list[Representation], scope: Scope) -> None:
     starts = [{Fraction(int(tick) - each.offset, each.timescale) for tick in each.rows.time} for each in timed]
     for each, ours in zip(timed[1:], starts[1:], strict=True):
         begin, end = max(min(starts[0]), min(ours)), min(max(starts[0]), max(ours))
-        odd = sorted(start for start in starts[0] ^ ours if begin <= start <= end)
+        # What is said to be missing of one keeps its place.
+        odd = sorted(start for start in starts[0] ^ ours if begin <= start <= end and not _misses(first if start in ours else each, start))
         if odd:
             found = f"{len(odd)} segments do not start with {first.id}'s, the first at {float(odd[0]):g} s"
             scope.at(track=track_label(each)).breach(ALIGNMENT, found, "the same times", line=each.line)
+
+
+def _misses(representation: Representation, start: Fraction) -> bool:
+    """Whether it is said to have no media at a time of its Period."""
+    rows, tick = representation.rows, start * representation.timescale + representation.offset
+    row = int(np.searchsorted(rows.time, int(tick), side="right")) - 1
+    return row >= 0 and int(rows.end[row] - rows.missing[row]) <= tick < int(rows.end[row])
 
 
 def _check_length(mpd: Mpd, scope: Scope) -> None:

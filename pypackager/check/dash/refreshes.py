@@ -242,8 +242,9 @@ def _check_lasting(old: Representation, new: Representation, scope: Scope) -> No
     was, now = old.rows.select(np.arange(first, first + count)), new.rows.select(np.arange(count))
     differs = was.duration != now.duration
     if first + count == len(old.rows) and count < len(new.rows) and now.end[-1] == new.rows.time[count]:
-        # The newest of the last copy goes up to the next one, which begins a frame or two behind it: a timeline has no holes.
-        differs[-1] &= not 0 < int(now.duration[-1] - was.duration[-1]) < new.timescale * SHORT_HOLE
+        # The newest of the last copy goes up to the next one: a timeline has no holes. More than a frame or two has to be told.
+        more, told = int(now.duration[-1] - was.duration[-1]), int(now.missing[-1])
+        differs[-1] &= not (0 < more < new.timescale * SHORT_HOLE or 0 < more == told)
     for n in differs.nonzero()[0][:1]:
         found = f"{int(now.time[n])} lasts {int(now.duration[n])}"
         scope.breach(SEGMENT, found, f"{int(was.duration[n])}, as before", line=int(now.line[n]))

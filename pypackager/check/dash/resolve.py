@@ -12,7 +12,7 @@ import numpy as np
 
 from pypackager.check.dash.mpd import Addressing, Mpd, Period, Representation, time_offset
 from pypackager.check.dash.template import fault_in, identifiers
-from pypackager.check.dash.timeline import Rows, constant_rows, read_timeline
+from pypackager.check.dash.timeline import Rows, constant_rows, read_missing, read_timeline
 from pypackager.check.dash.tree import Node
 from pypackager.check.dash.values import parse_duration, parse_range
 from pypackager.check.finding import Scope
@@ -162,7 +162,10 @@ def _rows(mpd: Mpd, representation: Representation, now: Fraction, scope: Scope)
         until = None
         if limit is not None and period.start is not None:
             until = representation.offset + int((limit - period.start) * scale)
-        return read_timeline(timeline, first, until, scope)
+        rows = read_timeline(timeline, first, until, scope)
+        if (failover := addressing.child("FailoverContent")) is not None:
+            read_missing(failover, rows, scope)
+        return rows
     representation.exact = False
     if addressing.kind == "SegmentList":
         length = duration or (int((period.end - (period.start or 0)) * scale) if period.end is not None else 0)

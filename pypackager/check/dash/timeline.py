@@ -20,8 +20,9 @@ OVERLAP = rule(
     example='<S t="0" d="100"/><S t="90" d="100"/>',
 )  # fmt: skip
 HOLE = rule(
-    "DASH-TIMELINE-HOLE", "warning", "DASH-IF Timing Model, Referencing media segments", "a timeline has no holes",
-    example='<S t="0" d="100"/><S t="300" d="100"/>', verified=True,
+    "DASH-TIMELINE-HOLE", "warning", "DASH-IF Timing Model, Referencing media segments",
+    "a timeline has no holes, and none that FailoverContent says are in its segments",
+    example='<S t="0" d="100"/><S t="300" d="100"/>, or <FCS t="100" d="200"/> under valid="false"', verified=True,
 )  # fmt: skip
 REPEAT = rule(
     "DASH-TIMELINE-REPEAT", "error", "ISO 23009-1 5.3.9.6", "@d is above 0, and @r below 0 only where the end is known by what follows",
@@ -49,6 +50,12 @@ class Rows:
     time: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     duration: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     line: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    missing: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """How much of each, at its end, is said to have no media."""
+
+    def __post_init__(self) -> None:
+        if not len(self.missing):
+            self.missing = np.zeros(len(self.time), np.int64)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -60,7 +67,7 @@ class Rows:
 
     def select(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
         """Some of them."""
-        return Rows(self.number[which], self.time[which], self.duration[which], self.line[which])
+        return Rows(self.number[which], self.time[which], self.duration[which], self.line[which], self.missing[which])
 
 
 def read_timeline(node: Node, first_number: int, until: int | None, scope: Scope) -> Rows:
@@ -123,6 +130,31 @@ def _rows(times: list[int], durations: list[int], counts: list[int], lines: list
     place = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
     time = np.repeat(np.array(times, np.int64), count) + place * duration
     return Rows(np.arange(total, dtype=np.int64) + first_number, time, duration, np.repeat(np.array(lines, np.int64), count))
+
+
+def read_missing(node: Node, rows: Rows, scope: Scope) -> None:
+    """Notes in rows what has no media (ISO/IEC 23009-1:2022 5.3.9.2).
+
+    A section that covers a segment from its beginning says nothing of how long it lasts, and is passed over.
+
+    Args:
+        node: FailoverContent.
+        rows: Of its timeline.
+        scope: Where to report.
+    """
+    if node.values.get("valid", "true") not in ("false", "0"):
+        return
+    told = False
+    for section in node.all("FCS"):
+        time, duration = section.number("t"), section.number("d")
+        row = int(np.searchsorted(rows.time, time)) - 1 if time is not None else -1
+        if time is None or row < 0 or time >= rows.end[row]:
+            continue
+        if duration is None or time + duration >= rows.end[row]:
+            rows.missing[row] = rows.end[row] - time
+            if not told:
+                scope.breach(HOLE, f"no media from {time} to {int(rows.end[row])}", "media up to the next segment", line=section.line)
+            told = True
 
 
 def constant_rows(duration: int, first_number: int, span: tuple[Fraction, Fraction], line: int) -> Rows:

@@ -194,6 +194,7 @@ class _Walker:
             init_range=init_range,
             line=int(each.rows.line[n]),
             media_start=Fraction(tick, each.timescale) if each.exact else None,
+            missing=Fraction(int(each.rows.missing[n]), each.timescale),
             exact=Fraction(0) if each.exact else duration / 2,
         )
 

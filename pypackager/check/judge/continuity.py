@@ -87,7 +87,7 @@ def _check_joint(before: Loaded, after: Loaded, scope: Scope) -> None:
         gap = stream.begin - last.end
         # A picture may be shown for longer than the one before; where one is missing, the hole is as long as it.
         if not -_slack(last) <= gap <= (1 if last.stated else max(1, last.last * 9 // 10)):
-            if _is_short(before, stream, gap):
+            if _is_short(before, stream, gap) or _is_told(before, last, gap):
                 scope.breach(HOLE, f"{gap} ticks of 1/{stream.timescale} without {stream.kind}", "none")
                 continue
             found = f"{stream.kind} starts {gap:+d} ticks of 1/{stream.timescale} from the end of {before.listing.name}"
@@ -101,6 +101,12 @@ def _same(loaded: Loaded, stream: Samples) -> Samples | None:
 def _is_short(before: Loaded, stream: Samples, gap: int) -> bool:
     """Whether a hole is of a frame or two. Where manifests state each time, which is judged by itself, the segment before lasts over it."""
     return before.listing.media_start is not None and 0 < gap < stream.timescale * SHORT_HOLE
+
+
+def _is_told(before: Loaded, last: Samples, gap: int) -> bool:
+    """Whether a hole is as long, to a sample, as what is said to be missing of the segment in front of it."""
+    missing = before.listing.missing
+    return missing > 0 and abs(Fraction(gap, last.timescale) - missing) <= Fraction(last.last, last.timescale)
 
 
 def _slack(stream: Samples) -> int:
@@ -119,9 +125,9 @@ def _check_duration(loaded: Loaded, main: Samples, after: Loaded | None, scope: 
     elif following is not None and main.last and _is_short(loaded, main, following.begin - end):
         # A last sample that lasts nothing is no hole, but a wrong duration.
         end = following.begin
-    lasts = Fraction(end - main.begin, main.timescale)
-    off = abs(lasts - loaded.listing.duration)
-    found, expected = f"{float(lasts):.6f} s of {main.kind}", f"{float(loaded.listing.duration):.6f} s as listed"
+    lasts, listed = Fraction(end - main.begin, main.timescale), loaded.listing.duration - loaded.listing.missing
+    off = abs(lasts - listed)
+    found, expected = f"{float(lasts):.6f} s of {main.kind}", f"{float(listed):.6f} s as listed"
     if off > lasts / len(main) + loaded.listing.exact:
         scope.breach(DURATION, found, expected)
     elif exact and off > loaded.listing.exact + Fraction(2, main.timescale):

@@ -7,14 +7,17 @@ so that the rules on media do not find a wrong tfxd again in every segment behin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from statistics import median
+
+from msgspec.structs import replace
 
 from pypackager.check.finding import Scope
 from pypackager.check.media.avc import read_parameter_sets
 from pypackager.check.media.bits import Bits
 from pypackager.check.media.samples import Codec, Samples
 from pypackager.check.media.smooth_fragments import SmoothMedia
-from pypackager.check.presentation import SHORT_HOLE, Track
+from pypackager.check.presentation import SHORT_HOLE, Loaded, Track
 from pypackager.check.rules import rule
 from pypackager.check.smooth.manifest import Chunk, Level, Stream
 from pypackager.check.smooth.private_data import split_annex_b
@@ -91,6 +94,9 @@ def check_fragments(track: Track, level: Level, codec: Codec | None, known: Know
     newest = next((each for each in known.stream.levels if each.bitrate == level.bitrate), level)
     order = sorted(known.chunks)
     place = {start: n for n, start in enumerate(order)}
+    lasting = {
+        int(each.listing.name): each.media.tfxd[1] for each in track.loaded if isinstance(each.media, SmoothMedia) and each.media.tfxd
+    }
     for loaded in track.loaded:
         media = loaded.media
         if not isinstance(media, SmoothMedia) or not media.streams:
@@ -98,13 +104,23 @@ def check_fragments(track: Track, level: Level, codec: Codec | None, known: Know
         here = scope.at(url=loaded.listing.url, segment=loaded.listing.name)
         start = int(loaded.listing.name)
         promised = known.live.get(start)
+        behind = order[place[start] + 1 :]
+        _note_missing(loaded, known, start, lasting.get(start), behind)
         for samples in media.streams:
             _check_time(media, samples, start, here, live=promised is not None)
         if promised is not None:
-            _check_followers(media, known.chunks[start], promised, known, order[place[start] + 1 :], here)
+            _check_followers(media, known.chunks[start], promised, known, behind, lasting, here)
         _check_bitstream(media, level, newest, codec, here)
     _check_scale(track, codec, scope)
     _check_rate(track, level, scope)
+
+
+def _note_missing(loaded: Loaded, known: Known, start: int, lasts: int | None, behind: list[int]) -> None:
+    """Notes what a chunk has no media of, where it is listed up to the next one and its own `tfxd` says that it lasts less long."""
+    chunk, scale = known.chunks[start], known.stream.timescale
+    hole = chunk.duration - lasts if lasts is not None else 0
+    if hole >= scale * SHORT_HOLE and behind and behind[0] == chunk.end:
+        loaded.listing = replace(loaded.listing, missing=Fraction(hole, scale))
 
 
 def _check_time(media: SmoothMedia, samples: Samples, start: int, scope: Scope, *, live: bool) -> None:
@@ -124,7 +140,9 @@ def _check_time(media: SmoothMedia, samples: Samples, start: int, scope: Scope, 
     samples.pts = samples.pts + (start - media.base)
 
 
-def _check_followers(media: SmoothMedia, chunk: Chunk, promised: int, known: Known, behind: list[int], scope: Scope) -> None:
+def _check_followers(
+    media: SmoothMedia, chunk: Chunk, promised: int, known: Known, behind: list[int], lasting: dict[int, int], scope: Scope
+) -> None:
     if not media.tfrf:
         if promised:
             scope.breach(FOLLOWERS, "no fragment is named", f"{promised}, as LookAheadFragmentCount")
@@ -133,9 +151,11 @@ def _check_followers(media: SmoothMedia, chunk: Chunk, promised: int, known: Kno
         scope.breach(LOOK_AHEAD, f"tfrf has {len(media.tfrf)}", f"{promised}, as LookAheadFragmentCount")
     due = chunk.end
     for (time, duration), listed in zip(media.tfrf, behind, strict=False):
-        # In a list a chunk may last over a frame or two that are missing in front of the next.
+        # In a list a chunk may last over what is missing in front of the next: a frame or two, or what its own tfxd does not count.
         lasts = known.chunks[listed].duration
-        if time != listed or not (lasts == duration or 0 < lasts - duration < known.stream.timescale * SHORT_HOLE):
+        hole = lasts - duration
+        told = hole > 0 and lasting.get(listed) == duration
+        if time != listed or (hole and not told and not 0 < hole < known.stream.timescale * SHORT_HOLE):
             scope.breach(PROMISE, f"tfrf names {time} for {duration}", f"{listed} for {lasts}, as listed")
             return
     for time, duration in media.tfrf:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from copy import deepcopy
 from random import Random
 
@@ -100,3 +101,83 @@ def test_swapped_initialisation(good: tuple[Recording, Copies]) -> None:
     recording, copies = deepcopy(good)
     recording.replace(BASE + "init-stream0.m4s", recording.answers[BASE + "init-stream1.m4s"][0][1].body)
     assert judge(recording, copies).broken("error") == {"DASH-CODECS", "DASH-SIZE"}
+
+
+LOST = 3
+"""Number of the segment that is missing, of six."""
+
+
+def without_one(good: tuple[Recording, Copies], stream: int) -> tuple[Recording, Copies]:
+    """A Representation lacks a segment: the one before is listed up to the one behind, once that is there, and the MPD says of it."""
+    recording, copies = deepcopy(good)
+    for number in range(LOST, 6):
+        later = recording.answers[f"{BASE}chunk-stream{stream}-{number + 1:05d}.m4s"][0][1].body
+        recording.replace(f"{BASE}chunk-stream{stream}-{number:05d}.m4s", later)
+    del recording.answers[f"{BASE}chunk-stream{stream}-00006.m4s"]
+    return recording, [_without_one(text, stream).replace('SegmentDuration="PT2.0S"', 'SegmentDuration="PT4.1S"') for text in copies]
+
+
+def _without_one(text: str, stream: int) -> str:
+    def change(found: re.Match[str]) -> str:
+        rows = [(int(time), int(duration)) for time, duration in re.findall(r'<S t="(\d+)" d="(\d+)"/>', found[2])]
+        before, gone, behind = rows[LOST - 2], rows[LOST - 1], rows[LOST:]
+        told = f'<FailoverContent valid="false"><FCS t="{gone[0]}" d="{gone[1]}"/></FailoverContent>\n' if behind else ""
+        kept = [*rows[: LOST - 2], (before[0], before[1] + (gone[1] if behind else 0)), *behind]
+        return f"{found[1]}{told}<SegmentTimeline>" + "".join(f'<S t="{time}" d="{lasts}"/>\n' for time, lasts in kept)
+
+    changed, times = re.subn(
+        rf'(<Representation id="{stream}".*?)<SegmentTimeline>(.*?)(?=</SegmentTimeline>)', change, text, flags=re.DOTALL
+    )
+    assert times == 1
+    return changed
+
+
+def untold(text: str) -> str:
+    return re.sub("<FailoverContent.*?</FailoverContent>", "", text)
+
+
+@pytest.mark.parametrize("stream", [0, 3])
+def test_a_gap_that_is_told_is_a_warning_while_it_goes_on_and_after(stream: int, good: tuple[Recording, Copies]) -> None:
+    recording, copies = without_one(good, stream)
+    report = judge(deepcopy(recording), copies)
+    assert_clean(report, warnings=False)
+    assert "DASH-TIMELINE-HOLE" in report.broken("warning")
+    report = judge(recording, copies[-1:])
+    assert report.broken() - {"HTTP-CACHE"} == {"MEDIA-HOLE", "DASH-TIMELINE-HOLE"}
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (untold, {"MEDIA-DURATION", "MEDIA-CONTINUOUS"}),
+        (swap('valid="false"', 'valid="true"'), {"MEDIA-DURATION", "MEDIA-CONTINUOUS"}),
+        # Half a second more is said to be missing, and half a second less.
+        (lambda text: re.sub(r'FCS t="(\d+)" d="(\d+)"', lambda n: _moved(n, -22_050), text), {"MEDIA-DURATION", "MEDIA-CONTINUOUS"}),
+        (lambda text: re.sub(r'FCS t="(\d+)" d="(\d+)"', lambda n: _moved(n, 22_050), text), {"MEDIA-DURATION", "MEDIA-CONTINUOUS"}),
+    ],
+)
+def test_a_segment_over_a_gap_that_nothing_tells_of_is_too_long(
+    change: Callable[[str], str], rules: set[str], good: tuple[Recording, Copies]
+) -> None:
+    recording, copies = without_one(good, 3)
+    assert judge(recording, [change(copies[-1])]).broken("error") == rules
+
+
+def _moved(found: re.Match[str], ticks: int) -> str:
+    return f'FCS t="{int(found[1]) + ticks}" d="{int(found[2]) - ticks}"'
+
+
+def test_a_gap_is_told_where_there_is_none(good: tuple[Recording, Copies]) -> None:
+    recording, copies = deepcopy(good)
+    told = swap(
+        r'(<Representation id="3".*?)<SegmentTimeline>',
+        r'\1<FailoverContent valid="false"><FCS t="110000" d="67152"/></FailoverContent><SegmentTimeline>',
+    )
+    assert judge(recording, [told(copies[-1])]).broken("error") == {"MEDIA-DURATION"}
+
+
+def test_a_segment_grows_over_a_gap_that_nothing_tells_of(good: tuple[Recording, Copies]) -> None:
+    recording, copies = without_one(good, 3)
+    assert judge(recording, [untold(text) for text in copies]).broken("error") == {"DASH-SEGMENT-CHANGED"}
+    recording, copies = without_one(good, 0)
+    assert "DASH-ALIGNMENT" in judge(recording, [untold(text) for text in copies]).broken("error")

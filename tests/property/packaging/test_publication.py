@@ -262,12 +262,18 @@ def test_smooth_lists_every_layer_in_step_and_serves_what_it_lists(drawn: tuple[
         with_media = {rate: track for rate, track in tracks.items() if track.size.any()}
         if stream.get("Type") == "video" and all(_fits(*pair) for pair in permutations(with_media.values(), 2)):
             assert levels == list(with_media)
-        for time, duration in _chunks(stream):
+        starts = {int(time) for level in levels for time in tracks[level].time[tracks[level].size > 0]}
+        for time, lasts in _chunks(stream):
             for level in levels:
                 published = answer(presentation, stream.get("Url").replace("{bitrate}", level).replace("{start time}", str(time)), "")
                 fragment = published.body
                 assert isinstance(fragment, SmoothFragment)
-                assert (fragment.time, fragment.duration) == (time, duration)
+                duration = fragment.duration
+                assert fragment.time == time
+                # Over what no layer has it is listed up to the next one.
+                assert duration == lasts or (
+                    duration < lasts and {start for start in starts if time < start <= time + lasts} == {time + lasts}
+                )
                 stored = {track.info.bitrate: range_ for track in tracks.values() if (range_ := _stored_as_listed(track, time, duration))}
                 assert fragment.source.ranges == (stored.get(int(level), fragment.source.ranges[0]),)
                 assert fragment.source.ranges[0] in stored.values()

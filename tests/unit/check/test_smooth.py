@@ -12,6 +12,9 @@ from tests.helpers.made_media import PPS, SPS, lengths
 from tests.helpers.made_smooth import LAST, SECONDS, URL, SmoothShow
 from tests.helpers.mutations.smooth_manifests import first_c, joined
 
+HOLE = 30
+"""Frames of sound."""
+
 
 def judged(show: SmoothShow) -> Report:
     return judge_recording(show.recording(), URL, seconds=SECONDS)
@@ -29,6 +32,32 @@ def test_a_good_presentation_is_clean() -> None:
         ("video 20k", LAST + 1), ("video 30k", LAST + 1), ("audio 25k", LAST + 1),
     ]  # fmt: skip
     assert_clean(report)
+
+
+def holed() -> SmoothShow:
+    """Some of the sound is missing; the fragment in front of that is listed up to what follows."""
+    show = SmoothShow()
+    sound = show.streams[1]
+    sound.frames[5] -= HOLE
+    sound.holes[5] = HOLE
+    return show
+
+
+def test_a_chunk_that_lasts_over_a_gap_is_no_mistake_where_its_tfxd_says_how_long_it_is() -> None:
+    report = judged(holed())
+    assert broken(report) == {"MEDIA-HOLE"}
+    (finding,) = report.findings()
+    assert (finding.place.track, finding.found) == ("audio 25k", f"{HOLE * 1024} ticks of 1/48000 without audio")
+
+
+def test_a_chunk_that_lasts_over_a_gap_is_one_where_nothing_says_so() -> None:
+    show = holed()
+    show.spoil(4, stream="audio", bitrate=25_000, lasts=HOLE * 1024)
+    assert broken(judged(show)) == {"MEDIA-DURATION", "MEDIA-CONTINUOUS", "SMOOTH-TFXD-DURATION", "SMOOTH-TFRF"}
+    show = holed()
+    # More is missing than it says.
+    show.spoil(4, stream="audio", bitrate=25_000, drop=20)
+    assert broken(judged(show)) == {"MEDIA-DURATION", "MEDIA-CONTINUOUS", "SMOOTH-TFXD-DURATION"}
 
 
 @pytest.mark.parametrize("follows", [True, False])
