@@ -57,8 +57,7 @@ pub(super) struct Connection {
     since: Instant,
     last_input: Instant,
     held: bool,
-    /// Its last turn brought little, and it has not sat one out since.
-    light: bool,
+    brought: Brought,
     output: Vec<u8>,
     writing: Writing,
     interest: EventFlags,
@@ -91,7 +90,7 @@ impl Connection {
             since: now,
             last_input: now,
             held: false,
-            light: false,
+            brought: Brought::Much,
             output: Vec::new(),
             writing: Writing::Open,
             interest: EventFlags::empty(),
@@ -136,13 +135,31 @@ impl Connection {
             }
         };
         cx.buffer = buffer;
-        self.light = total < LIGHT_BYTES;
+        self.brought = match total {
+            0 if !more => Brought::Nothing,
+            ..LIGHT_BYTES => Brought::Little,
+            _ => Brought::Much,
+        };
         more
+    }
+
+    /// The kernel says that the socket has something. True when that ends a rest: it is read at a tick, soon.
+    pub(super) fn ready(&mut self, cx: &mut Context) -> bool {
+        if self.state == State::Media && self.brought == Brought::Nothing {
+            self.brought = Brought::Much;
+            return true;
+        }
+        self.drain(cx);
+        false
     }
 
     /// [`drain`](Self::drain) at a tick: a socket that had little is left for every other one, since each look costs much the same.
     pub(super) fn tick(&mut self, cx: &mut Context) -> bool {
-        !std::mem::take(&mut self.light) && self.drain(cx)
+        if self.brought == Brought::Little {
+            self.brought = Brought::Much;
+            return false;
+        }
+        self.drain(cx)
     }
 
     /// Its number, and those of its further publishes.
@@ -293,7 +310,7 @@ impl Connection {
 
     /// Whether the tick is to read this socket.
     pub(super) fn ticks(&self) -> bool {
-        self.readable() && (self.session.is_none() || self.state == State::Media)
+        self.readable() && (self.session.is_none() || self.state == State::Media && self.brought != Brought::Nothing)
     }
 
     /// Sends output and follows the session's state. False when the connection can be dropped.
@@ -443,8 +460,9 @@ impl Connection {
     fn watch(&mut self, cx: &Context) -> std::result::Result<(), Errno> {
         let mut wanted = EventFlags::empty();
         if !self.gone {
-            let talking = self.session.is_some() && matches!(self.state, State::Talking { .. });
-            wanted.set(EventFlags::IN, talking && self.readable());
+            let watched = matches!(self.state, State::Talking { .. })
+                || self.state == State::Media && self.brought == Brought::Nothing;
+            wanted.set(EventFlags::IN, self.session.is_some() && watched && self.readable());
             wanted.set(EventFlags::OUT, !self.output.is_empty());
         }
         if wanted == self.interest {
@@ -460,6 +478,17 @@ impl Connection {
             epoll::modify(&cx.epoll, &self.socket, data, wanted)
         }
     }
+}
+
+/// What the last turn found in the socket, or what the next one is to make of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brought {
+    /// It is looked at again at the next tick.
+    Much,
+    /// It sits the next tick out.
+    Little,
+    /// Amid media it is not looked at before the kernel says that something came.
+    Nothing,
 }
 
 /// What a look at a socket is worth: audio and the low layers bring less in a tick.

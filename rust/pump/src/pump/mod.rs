@@ -8,7 +8,8 @@
 //!
 //! A socket is in one of three states. While its peer *talks* (handshake, commands, request heads) it is in the epoll set and answered at
 //! once. While the pump *waits* for a decision nothing is read. While *media* flows the socket leaves the epoll set and is read at the tick:
-//! a ladder that arrives in 500 small packets a second then costs 20 wake-ups, not 500. Without media there is no tick.
+//! a ladder that arrives in 500 small packets a second then costs 20 wake-ups, not 500. One that a tick finds empty is in the epoll set until
+//! something comes. Without media there is no tick.
 //!
 //! A connection can go on in another pump as long as a decision on it is due. What its peer sent is then read again there by a fresh session,
 //! which comes to the same question, whatever the pieces were; what that session says on the way is not sent, as the peer has it already.

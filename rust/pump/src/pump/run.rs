@@ -57,22 +57,30 @@ impl Loop {
         while !self.stopped {
             let ready = self.wait();
             self.cx.now = Instant::now();
-            for number in ready {
-                if number == WAKE {
-                    self.cx.shared.wake.clear();
-                    self.obey();
-                } else if self.relays.contains_key(&(number & !INNER)) {
-                    self.relay(number & !INNER);
-                } else {
-                    self.touch(number, |connection, cx| {
-                        connection.drain(cx);
-                    });
-                }
-            }
-            self.tick();
-            self.expire();
-            self.cx.shared.publish(&mut self.cx.events);
+            self.turn(ready);
         }
+    }
+
+    /// Acts on what woke it and on what is due.
+    fn turn(&mut self, ready: Vec<Number>) {
+        let mut bursts = false;
+        for number in ready {
+            if number == WAKE {
+                self.cx.shared.wake.clear();
+                self.obey();
+            } else if self.relays.contains_key(&(number & !INNER)) {
+                self.relay(number & !INNER);
+            } else {
+                self.touch(number, |connection, cx| bursts |= connection.ready(cx));
+            }
+        }
+        if bursts {
+            let soon = self.cx.now + BURST_PAUSE;
+            self.next_tick = Some(self.next_tick.map_or(soon, |due| due.min(soon)));
+        }
+        self.tick();
+        self.expire();
+        self.cx.shared.publish(&mut self.cx.events);
     }
 
     /// Sleeps until a socket that is watched has something, a command comes, the tick is due or somebody's patience ends.
@@ -303,6 +311,8 @@ const MAX_WARNINGS: usize = 8;
 const WAKE: Number = Number::MAX;
 /// After a turn that left something in a socket: long enough for the next one to read much at once.
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
+/// After the first socket of a ladder has a fragment: the others have theirs by then, and all are read in one turn.
+const BURST_PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod full_disk;
@@ -343,19 +353,52 @@ mod tests {
         }
     }
 
+    /// A pump with one connection amid media, its encoder's end, and how often the session was fed.
+    fn amid_media() -> (Loop, UnixStream, Arc<AtomicUsize>) {
+        let shared = Arc::new(Shared::new().expect("an eventfd"));
+        let mut pump = Loop::new(Options::default(), Arc::clone(&shared)).expect("an epoll set");
+        let (encoder, socket) = UnixStream::pair().expect("a socket pair");
+        let number = shared.enroll();
+        let counters = shared.counters(number).expect("just enrolled");
+        let fed = Arc::new(AtomicUsize::new(0));
+        let socket = Socket::new(socket.into()).expect("a socket");
+        let count = Arc::clone(&fed);
+        let session = Box::new(Fed(move || _ = count.fetch_add(1, Ordering::Relaxed)));
+        pump.connections.insert(number, Connection::new(number, socket, None, session, counters, pump.cx.now));
+        (pump, encoder, fed)
+    }
+
+    #[test]
+    fn a_socket_that_brought_nothing_is_read_soon_after_it_has_something() {
+        let (mut pump, mut encoder, fed) = amid_media();
+        pump.next_tick = Some(pump.cx.now);
+        pump.tick();
+        assert!(!pump.connections.values().any(Connection::ticks), "nobody looks at a socket that has nothing");
+        for round in 1..4 {
+            encoder.write_all(b"a fragment").expect("room in the socket");
+            let ready = pump.wait();
+            assert_eq!((ready.len(), pump.next_tick), (1, None), "the kernel says so");
+            pump.cx.now = Instant::now();
+            pump.turn(ready);
+            assert_eq!(fed.load(Ordering::Relaxed), round - 1, "what the others of its ladder bring is read with it");
+            assert_eq!(pump.next_tick, Some(pump.cx.now + BURST_PAUSE));
+            assert!(pump.wait().is_empty(), "it is told of once");
+            pump.cx.now += BURST_PAUSE;
+            pump.tick();
+            assert_eq!(fed.load(Ordering::Relaxed), round);
+            for _ in 0..2 {
+                // It brought little and sits one out, then has nothing.
+                pump.next_tick = Some(pump.cx.now);
+                pump.tick();
+            }
+            assert!(!pump.connections.values().any(Connection::ticks));
+        }
+    }
+
     #[test]
     fn a_socket_that_brings_little_sits_out_every_other_tick() {
         for (size, looks) in [(1000, [1, 1, 2, 2]), (40 << 10, [1, 2, 3, 4])] {
-            let shared = Arc::new(Shared::new().expect("an eventfd"));
-            let mut pump = Loop::new(Options::default(), Arc::clone(&shared)).expect("an epoll set");
-            let (mut encoder, socket) = UnixStream::pair().expect("a socket pair");
-            let number = shared.enroll();
-            let counters = shared.counters(number).expect("just enrolled");
-            let fed = Arc::new(AtomicUsize::new(0));
-            let socket = Socket::new(socket.into()).expect("a socket");
-            let count = Arc::clone(&fed);
-            let session = Box::new(Fed(move || _ = count.fetch_add(1, Ordering::Relaxed)));
-            pump.connections.insert(number, Connection::new(number, socket, None, session, counters, pump.cx.now));
+            let (mut pump, mut encoder, fed) = amid_media();
             for look in looks {
                 encoder.write_all(&vec![0; size]).expect("room in the socket");
                 pump.next_tick = Some(pump.cx.now);
