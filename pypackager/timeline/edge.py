@@ -15,16 +15,12 @@ from itertools import takewhile
 import msgspec
 
 from pypackager.timeline.order import awaited_until_ns
-from pypackager.timeline.pending import STUBBORN, Fragment, TrackLine
+from pypackager.timeline.pending import RECONNECT_NS, RESENT, STUBBORN, Fragment, TrackLine
 from pypackager.timeline.periods import alike
 from pypackager.timeline.times import SECOND_NS
 
 MISALIGNED_NS = SECOND_NS // 10
 """A layer whose fragment starts so far from the leader's does not align."""
-RECONNECT_NS = 10 * SECOND_NS
-"""While no connection is left nothing newer is kept from anybody: what the last one broke off in waits so long for it to be sent again."""
-RESENT = 3
-"""Fragments that an encoder that is back may need the time for, at any pace: two that it sends again, and the one that broke off."""
 JITTER_NS = SECOND_NS // 2
 """Sound that fills a hole may be the beginning of another source's next fragment: that comes a fragment later, give or take this."""
 UNUSUAL = 3
@@ -213,6 +209,7 @@ def _leading(lines: list[TrackLine], now_ns: int, limit_ns: int, last_ns: int) -
         if reference.is_steady():
             # A head that has been there for long, or is a lie, says nothing of the reference.
             until = max(until, last_ns + 2 * grace_ns)
+        until = max(until, reference.back_ns(grace_ns))
         if now_ns < until:
             return Held(until)
         reference.missed()

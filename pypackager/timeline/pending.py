@@ -11,11 +11,15 @@ import msgspec
 
 from pypackager._core import Chunk
 from pypackager.model.track import TrackInfo
-from pypackager.timeline.times import from_ns, to_ns
+from pypackager.timeline.times import SECOND_NS, from_ns, to_ns
 
 Verdict = Literal["new", "replaces", "duplicate", "differs", "late", "overlaps"]
 TAKEN = ("new", "replaces")
 
+RECONNECT_NS = 10 * SECOND_NS
+"""While no connection is left nothing newer is kept from anybody: what the last one broke off in waits so long for it to be sent again."""
+RESENT = 3
+"""Fragments that an encoder that is back may need the time for, at any pace: two that it sends again, and the one that broke off."""
 TOLERANCE_NS = 50_000_000
 """Times closer than this are one border: sources round differently, frames are at least a few ms long."""
 
@@ -136,6 +140,8 @@ class TrackLine(msgspec.Struct):
     """When the last of them went."""
     awaited_ns: int | None = None
     """When its encoder came back with another connection, so that it is expected, too."""
+    again: bool = False
+    """Whether it was cut off a moment before that, and sends again what it sent last."""
     late: bool = False
     """It missed a deadline: nobody waits for it until it delivers again."""
     misses: int = 0
@@ -327,8 +333,19 @@ class TrackLine(msgspec.Struct):
 
     def live(self, now_ns: int, grace_ns: int) -> bool:
         """Whether a source feeds it, or may come back: one did, or its encoder came back, a moment ago."""
-        awaited = self.awaited_ns is not None and now_ns - self.awaited_ns < grace_ns
-        return awaited or self.fed(now_ns, grace_ns)
+        return now_ns < self.back_ns(grace_ns) or self.fed(now_ns, grace_ns)
+
+    def back_ns(self, grace_ns: int) -> int:
+        """Until when it may be back as its encoder is, which has another connection already; 0 where none is.
+
+        One that was cut off tries each of its connections again after a pause of that one's own, and sends again what it sent last.
+        """
+        return 0 if self.awaited_ns is None else self.awaited_ns + (RESENT if self.again else 1) * grace_ns
+
+    def expect(self, now_ns: int, *, resends: bool) -> None:
+        """Takes note that its encoder is back; `resends` where encoders send again what a broken connection may have lost."""
+        self.awaited_ns, self.late, self.misses = now_ns, False, 0
+        self.again = resends and self.left_ns is not None and now_ns - self.left_ns < RECONNECT_NS
 
     def fed(self, now_ns: int, grace_ns: int) -> bool:
         """Whether a source feeds it, or did a moment ago."""

@@ -77,7 +77,7 @@ class Timeline:
             # The encoder is back: the first of its connections must not be published before the others had time to come, too.
             for line in self.lines.values():
                 if not line.retired:
-                    line.awaited_ns, line.late, line.misses = now.mono_ns, False, 0
+                    line.expect(now.mono_ns, resends=self.options.protocol == "fmp4")
         feed = self.feeds[conn] = Feed(conn, side, stream, now.mono_ns, now.mono_ns)
         return feed
 

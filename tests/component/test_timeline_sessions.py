@@ -230,6 +230,62 @@ def test_layers_that_reconnect_one_after_the_other_lose_nothing() -> None:
         assert not any(row.flags & FLAG_GAP for row in rig.rows(name)), name
 
 
+@pytest.mark.parametrize(("first", "last"), [("one", "two"), ("two", "one")])
+@pytest.mark.parametrize("apart_s", [1, 3, 5])
+def test_layers_whose_pauses_between_attempts_differ_lose_nothing_when_the_server_was_away(apart_s: int, first: str, last: str) -> None:
+    rig = Rig()
+    conns = {name: rig.connect(layer(name), stream=name) for name in ("one", "two")}
+    for start in range(100, 108, 2):
+        rig.wait(2)
+        for conn in conns.values():
+            rig.send(conn, gop(start))
+    for conn in conns.values():
+        rig.disconnect(conn)
+    rig.wait(3)
+    conns[first] = rig.connect(layer(first), stream=first)
+    # The two that were sent last come again, then what was encoded meanwhile.
+    rig.send(conns[first], gop(104), gop(106), gop(108))
+    newest = 108
+    for second in range(1, apart_s + 1):
+        rig.wait(1)
+        if second % 2:
+            newest += 2
+            rig.send(conns[first], gop(newest))
+    conns[last] = rig.connect(layer(last), stream=last)
+    rig.send(conns[last], *(gop(start) for start in range(104, newest + 2, 2)))
+    for start in range(newest + 2, 124, 2):
+        rig.wait(2)
+        rig.send(conns["one"], gop(start))
+        rig.send(conns["two"], gop(start))
+    for name in ("one", "two"):
+        assert seconds(rig.rows(name)) == list(range(100, 124, 2)), name
+        assert not any(row.flags & FLAG_GAP for row in rig.rows(name)), name
+
+
+def test_a_layer_that_does_not_come_back_holds_the_others_three_fragments_and_no_longer() -> None:
+    rig = Rig()
+    conns = [rig.connect(layer(name), stream=name) for name in ("one", "two")]
+    for start in range(100, 108, 2):
+        rig.wait(2)
+        for conn in conns:
+            rig.send(conn, gop(start))
+    for conn in conns:
+        rig.disconnect(conn)
+    rig.wait(1)
+    one = rig.connect(layer("one"), stream="one")
+    rig.send(one, gop(104), gop(106))
+    for start in (108, 110, 112):
+        rig.wait(1.9)
+        rig.send(one, gop(start))
+        assert seconds(rig.rows("one"))[-1] == 106
+    rig.wait(0.4)
+    assert seconds(rig.rows("one"))[-1] > 106
+    for start in (114, 116):
+        rig.wait(2)
+        rig.send(one, gop(start))
+    assert seconds(rig.rows("one"))[-1] == 116
+
+
 def test_rtmp_restart_within_three_seconds_of_the_start() -> None:
     rig = Rig("rtmp", "utc")
     one = rig.connect(layer(""), stream="v1")
