@@ -80,6 +80,7 @@ instants, and every frame of the archive compared with what was sent. a: one enc
 both URLs each; active: two encoders on one URL. Lag: how far the newest listed fragment of 2 s was behind the clock, sampled through the
 runs, faults included. One path: the same of {LONE} channels with one encoder on one URL and without faults, sampled at the same instants
 of the same daemon. Added: the difference, which is what redundancy and the faults cost. Reconnects: of all encoders of the run.
+RTMP clocks are placed at UTC by whole seconds, rounded down, so its lags count up to a second that nobody waited.
 
 {table(_HEADING, [[row.get(head, UNMEASURED) for head in _HEADING] for _, row in ordered])}
 {reconnects}"""
