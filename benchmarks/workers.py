@@ -7,17 +7,17 @@ Nobody watches. CPU seconds are those of the front process and its workers, put 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import time
 
 from benchmarks.processes import anonymous_mib, cpu_seconds, pin
-from benchmarks.report import table, write_section
+from benchmarks.report import finish, table
 from benchmarks.system import CLIENT_CPU, IDLE, WARM_UP, WORK, daemon, pushing, spread
 from tests.helpers.processes import children
 
 LADDERS = 10
+WORKERS = 2
 MOST, APART = 1.1, 10.0
 """Times the CPU of one process; percent by which the busier worker has more than the other."""
 
@@ -57,14 +57,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120, help="media time of a window")
     parser.add_argument("--runs", type=int, default=3, help="windows")
-    parser.add_argument("--ladders", type=int, default=LADDERS)
+    parser.add_argument("--ladders", type=int, default=LADDERS, help="at least one for each worker")
     parser.add_argument("--protocols", nargs="+", default=["rtmp", "fmp4"], choices=["rtmp", "fmp4"])
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md alone")
     options = parser.parse_args()
+    if options.ladders < WORKERS:
+        parser.error(f"--ladders: a worker of the {WORKERS} would have none")
     pin(0, CLIENT_CPU)
     rows = []
     for protocol in options.protocols:
-        (one, alone), (two, both) = (measure(protocol, workers, options) for workers in (1, 2))
+        (one, alone), (two, both) = (measure(protocol, workers, options) for workers in (1, WORKERS))
         totals = [[sum(window.values()) / options.ladders for window in windows] for windows in (one, two)]
         times = statistics.median(totals[1]) / statistics.median(totals[0])
         front = statistics.median([next(iter(window.values())) for window in two])
@@ -79,13 +81,9 @@ def main() -> None:
     shutil.rmtree(WORK, ignore_errors=True)
     body = (
         f"{options.ladders} full ladders, DVR on disk, nobody watching, all processes on one core; {options.runs} windows of "
-        f"{options.seconds:g} s; minimum / median.\n\n"
-        + table(["figure", "target", "measured"], rows)
-        + f"\nLoad average of the machine at the end {os.getloadavg()[1]:.2f}.\n"
+        f"{options.seconds:g} s; minimum / median.\n\n" + table(["figure", "target", "measured"], rows)
     )
-    print(f"\n{body}")
-    if not options.dry:
-        write_section("workers", "Two workers", body)
+    finish("workers", "Two workers", body, dry=options.dry)
 
 
 if __name__ == "__main__":
