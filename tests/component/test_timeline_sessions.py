@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +27,14 @@ def seconds(rows: Sequence[Row]) -> list[int]:
     return [row.time // VIDEO for row in rows if not row.flags & FLAG_GAP]
 
 
+def in_step(rig: Rig, conns: Iterable[int], starts: Iterable[int]) -> None:
+    """Each connection sends the same fragment of two seconds, one after the other in time."""
+    for start in starts:
+        rig.wait(2)
+        for conn in conns:
+            rig.send(conn, gop(start))
+
+
 def test_a_layer_that_joins_with_a_fragment_behind_the_edge_stays_on_its_encoders_clock() -> None:
     rig = Rig()
     one = rig.connect(layer("one"), stream="one")
@@ -47,10 +55,7 @@ def test_a_layer_that_joins_with_a_fragment_behind_the_edge_stays_on_its_encoder
 def test_a_slow_resend_is_no_restart() -> None:
     rig = Rig()
     conns = [rig.connect(layer(name), stream=name) for name in ("one", "two")]
-    for start in range(100, 110, 2):
-        rig.wait(2)
-        for conn in conns:
-            rig.send(conn, gop(start))
+    in_step(rig, conns, range(100, 110, 2))
     rig.disconnect(conns[1])
     again = rig.connect(layer("two"), stream="two")
     rig.wait(1.8)
@@ -208,10 +213,7 @@ def test_layers_that_reconnect_one_after_the_other_lose_nothing() -> None:
     rig = Rig()
     names = ("one", "two", "three")
     conns = [rig.connect(layer(name), stream=name) for name in names]
-    for start in range(100, 108, 2):
-        rig.wait(2)
-        for conn in conns:
-            rig.send(conn, gop(start))
+    in_step(rig, conns, range(100, 108, 2))
     for conn in conns:
         rig.disconnect(conn)
     rig.wait(5)
@@ -221,10 +223,7 @@ def test_layers_that_reconnect_one_after_the_other_lose_nothing() -> None:
         # The last two fragments again, of which the server saw one, and what was encoded meanwhile.
         rig.send(again[-1], gop(106), gop(108), gop(110))
         rig.wait(0.4)
-    for start in (112, 114):
-        rig.wait(2)
-        for conn in again:
-            rig.send(conn, gop(start))
+    in_step(rig, again, (112, 114))
     for name in names:
         assert seconds(rig.rows(name)) == list(range(100, 116, 2)), name
         assert not any(row.flags & FLAG_GAP for row in rig.rows(name)), name
@@ -235,10 +234,7 @@ def test_layers_that_reconnect_one_after_the_other_lose_nothing() -> None:
 def test_layers_whose_pauses_between_attempts_differ_lose_nothing_when_the_server_was_away(apart_s: int, first: str, last: str) -> None:
     rig = Rig()
     conns = {name: rig.connect(layer(name), stream=name) for name in ("one", "two")}
-    for start in range(100, 108, 2):
-        rig.wait(2)
-        for conn in conns.values():
-            rig.send(conn, gop(start))
+    in_step(rig, conns.values(), range(100, 108, 2))
     for conn in conns.values():
         rig.disconnect(conn)
     rig.wait(3)
@@ -253,10 +249,7 @@ def test_layers_whose_pauses_between_attempts_differ_lose_nothing_when_the_serve
             rig.send(conns[first], gop(newest))
     conns[last] = rig.connect(layer(last), stream=last)
     rig.send(conns[last], *(gop(start) for start in range(104, newest + 2, 2)))
-    for start in range(newest + 2, 124, 2):
-        rig.wait(2)
-        rig.send(conns["one"], gop(start))
-        rig.send(conns["two"], gop(start))
+    in_step(rig, conns.values(), range(newest + 2, 124, 2))
     for name in ("one", "two"):
         assert seconds(rig.rows(name)) == list(range(100, 124, 2)), name
         assert not any(row.flags & FLAG_GAP for row in rig.rows(name)), name
@@ -265,10 +258,7 @@ def test_layers_whose_pauses_between_attempts_differ_lose_nothing_when_the_serve
 def test_a_layer_that_does_not_come_back_holds_the_others_three_fragments_and_no_longer() -> None:
     rig = Rig()
     conns = [rig.connect(layer(name), stream=name) for name in ("one", "two")]
-    for start in range(100, 108, 2):
-        rig.wait(2)
-        for conn in conns:
-            rig.send(conn, gop(start))
+    in_step(rig, conns, range(100, 108, 2))
     for conn in conns:
         rig.disconnect(conn)
     rig.wait(1)
