@@ -118,9 +118,7 @@ def keeps_time(source_ns: int, end_ns: int, published_end_ns: int, media_now_ns:
     return source_ns - GUARD_NS >= published_end_ns and abs(end_ns - media_now_ns) <= NEAR_NS
 
 
-def matching(
-    clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns: int, waited_ns: int = 0
-) -> tuple[Clock, int] | None:  # fmt: skip
+def matching(clocks: Iterable[Clock], stream: str, source_ns: int, media_now_ns: int, waited_ns: int = 0) -> tuple[Clock, int] | None:
     """The clock on which a new frame-wise (RTMP) connection runs, newest first: its distance to the wall clock is the clock's.
 
     And how often its counter has wrapped since the clock's connections began: RTMP starts again at zero every 24.8 days.

@@ -113,9 +113,7 @@ def beside(name: str, protocol: Protocol, plans: Sequence[Plan]) -> list[Plan]:
     return [Plan(f"{name}-single-{n}", SINGLE, protocol, seconds, begins=[0.0]) for n in range(LONE)]
 
 
-def storm(
-    daemon_for: Callable[[Sequence[Plan]], AbstractContextManager[Daemon]], protocol: Protocol, seed: int
-) -> tuple[float, str]:  # fmt: skip
+def storm(daemon_for: Callable[[Sequence[Plan]], AbstractContextManager[Daemon]], protocol: Protocol, seed: int) -> tuple[float, str]:
     """Reconnects a second while one path of every channel is cut over and over and the other one is whole; and what was lost.
 
     Over RTMP a connection that is cut so soon never comes to a key frame: what it brings are its beginnings.
