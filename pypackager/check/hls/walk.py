@@ -26,6 +26,9 @@ from pypackager.check.presentation import Claims, Listing, Look, Presentation, T
 from pypackager.check.session import Session
 from pypackager.check.watch import Watch
 
+_SETTLES = 3
+"""Looks at a multivariant playlist that is another one each time, before the last one is taken as it is."""
+
 
 async def walk(session: Session, url: str, answer: Answer) -> Presentation:
     """Walks the presentation whose first manifest was answered with `answer`."""
@@ -43,8 +46,8 @@ class _Walker:
         self.master: Multivariant | None = None
         """Its newest copy."""
         self.master_body = b""
-        self.restarts = -1
-        """The newest continuity for which it was read again."""
+        self.was_live = False
+        """A playlist had not ended when it was read first."""
 
     async def walk(self, answer: Answer) -> None:
         scope = self.session.scope.at(url=answer.base)
@@ -56,38 +59,52 @@ class _Walker:
         else:
             tracks, first = [Track("media", answer.base)], answer
         self.presentation.tracks = tracks
-        async with open_loader(self.session) as loader, trio.open_nursery() as nursery:
-            for track in tracks:
-                nursery.start_soon(self._follow, track, loader, first)
+        async with open_loader(self.session) as loader:
+            async with trio.open_nursery() as nursery:
+                for track in tracks:
+                    nursery.start_soon(self._follow, track, loader, first)
+            await self._settle(loader)
         self.presentation.live = any(not playlist.ended for playlist in self.last.values())
         for track in tracks:
             track.sort()
         check_renditions(self.last, self.session.scope)
-        if self.restarts >= 0:
-            await self._read_master_again()
         if self.master is not None:
             by_url = {track.url: track for track in tracks}
             check_bandwidth(self.master, by_url, scope)
             check_group_codecs(self.master, by_url, scope)
 
-    async def _read_master_again(self) -> None:
-        """Takes what the multivariant playlist says now.
+    async def _settle(self, loader: Loader) -> None:
+        """Takes what the multivariant playlist of a live presentation says now, and what its playlists list by then.
 
         A player that is there already never reads it again (RFC 8216bis 6.3.4) and goes by EXT-X-MAP; one that comes now does. So behind a
-        discontinuity the copy of today has to be true, and what the first one said is not held against anybody.
+        discontinuity the copy of today has to be true, and what the first one said is not held against anybody. Nor is it known when a
+        copy changed: one that is the same before and after a look at the playlists is as old as they are.
         """
+        for _ in range(_SETTLES):
+            if not self.was_live or not await self._read_master_again():
+                return
+            for track in self.presentation.tracks:
+                if (answer := await self.session.get(track.url, "playlist", track=track.label)) is not None:
+                    await self._take(track, loader, answer, self.last.get(track.label))
+
+    async def _read_master_again(self) -> bool:
+        """Whether it says other things of the tracks."""
         if self.master is None or (answer := await self.session.get(self.master.url, "playlist")) is None:
-            return
+            return False
         if answer.body == self.master_body:
-            return
+            return False
         scope = self.session.scope.at(url=answer.base)
         self.master, self.master_body = read_multivariant(read_lines(answer.body, scope), answer.base, scope), answer.body
         said = {track.url: track.claims for track in _tracks(self.master)}
+        differs = False
         for track in self.presentation.tracks:
             if (now := said.get(track.url)) is not None:
+                known = track.claims
                 track.claims = msgspec.structs.replace(
-                    track.claims, codecs=now.codecs, width=now.width, height=now.height, frame_rate=now.frame_rate, channels=now.channels
+                    known, codecs=now.codecs, width=now.width, height=now.height, frame_rate=now.frame_rate, channels=now.channels
                 )
+                differs = differs or track.claims != known
+        return differs
 
     async def _follow(self, track: Track, loader: Loader, answer: Answer | None) -> None:
         before: MediaPlaylist | None = None
@@ -101,7 +118,7 @@ class _Walker:
                     break
                 if before.ended:
                     watch.end_within(before.target)
-                live = True
+                self.was_live = live = True
             if not await watch.pause((before.target if before else 2) / 2):
                 break
             answer = None
@@ -123,10 +140,6 @@ class _Walker:
         if track.claims.target_duration is None and playlist.target:
             track.claims = _with_target(track.claims, playlist)
         self.last[track.label] = playlist
-        if before is not None and before.segments and new and (newest := listings[-1].continuity) > before.segments[-1].continuity:
-            self.restarts, known = max(newest, self.restarts), self.restarts
-            if newest > known:
-                await self._read_master_again()
         await loader.want(track, new, read_any, read_any_header)
         return playlist
 

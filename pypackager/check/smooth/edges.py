@@ -26,13 +26,18 @@ _PAST = 3
 _AGO_SECONDS = 36 * 3600
 
 
-async def check_edges(session: Session, manifest: Manifest, scope: Scope) -> None:
-    """Asks for one fragment past the edge and for one long gone, of the first stream that has fragments."""
+async def check_edges(session: Session, manifest: Manifest, asked: float, scope: Scope) -> None:
+    """Asks for one fragment past the edge and for one long gone, of the first stream that has fragments.
+
+    `asked` is when the manifest was asked for.
+    """
     stream = next((stream for stream in manifest.streams if stream.chunks and stream.levels and not stream.sparse), None)
     if stream is None:
         return
     level, last = stream.levels[0], stream.chunks[-1]
-    future = last.end + (manifest.ahead + _PAST) * last.duration
+    # What came since the manifest was asked for is past its edge, and there.
+    age = int((session.origin.utc() - asked) * stream.timescale)
+    future = last.end + age + (manifest.ahead + _PAST) * last.duration
     await _ask(session, manifest, stream, level, future, (412,), EARLY, scope)
     past = stream.chunks[0].start - _AGO_SECONDS * stream.timescale
     # A presentation that began at zero has no past; what never was is answered like what is gone.

@@ -79,7 +79,7 @@ class _Walker:
             if before is not None:
                 check_refresh(before[1], manifest, scope)
         if manifest.live and not self.seen_live:
-            await check_edges(self.session, manifest, scope)
+            await check_edges(self.session, manifest, answer.asked, scope)
         for stream in manifest.streams:
             if not stream.sparse and stream.chunks:
                 await self._follow(manifest, stream, answer, loader, scope)
