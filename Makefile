@@ -111,7 +111,7 @@ bench: setup ## measures every part, and writes benchmarks/RESULTS.md
 bench-system: setup ## measures the daemon as a whole beside its peers (40 minutes; ARGS="--seconds 20 --runs 1" is shorter)
 	$(BIN)/python -m benchmarks.system $(ARGS)
 
-bench-ladders: setup ## CPU of 1 to 20 ladders taken in, over both protocols, beside peers, with a plot (2 hours; ARGS="--seconds 30 --runs 1" is shorter)
+bench-ladders: setup ## CPU of 1 to 20 ladders taken in, over both protocols, beside peers, with a plot (2 hours; ARGS="--kept .cache/ladders.json" goes on with what was broken off)
 	$(BIN)/python -m pip install -q --group plot
 	$(BIN)/python -m benchmarks.ladders $(ARGS)
 

@@ -7,10 +7,10 @@ the other; CPU seconds are those of the process, put against media time.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.media import fragmented_ladder
@@ -18,7 +18,8 @@ from benchmarks.peers import NGINX_INTAKE, NGINX_RTMP
 from benchmarks.peers.nginx_rtmp import NginxRtmp
 from benchmarks.plots import draw
 from benchmarks.processes import GIVEN, anonymous_mib, cpu_seconds, given_memory, pin
-from benchmarks.report import table, write_section
+from benchmarks.report import finish, table
+from benchmarks.series import Series
 from benchmarks.system import CLIENT_CPU, IDLE, SERVER_CPU, WARM_UP, WORK, daemon, push_unpaced, pushing, spread, windows
 
 TARGET = 0.8
@@ -30,8 +31,8 @@ Curve = dict[int, list[float]]
 """Percent of a core per ladder, in windows, by the number of ladders."""
 
 
-def ours(protocol: str, ladders: int, options: argparse.Namespace) -> tuple[list[float], float]:
-    """Windows of the daemon, and the memory of a channel over idle in MiB."""
+def ours(protocol: str, ladders: int, options: argparse.Namespace) -> list[float]:
+    """Windows of the daemon, and behind them the memory of a channel over idle in MiB."""
     print(f"pypackager, {ladders} ladder(s) over {protocol}", flush=True)
     with daemon(ladders, protocol) as served:
         time.sleep(IDLE)
@@ -40,7 +41,7 @@ def ours(protocol: str, ladders: int, options: argparse.Namespace) -> tuple[list
             time.sleep(WARM_UP)
             percent = windows(served.pid, ladders, options.seconds, options.runs)
             assert push.poll() is None, (WORK / "push.log").read_text()[-2000:]
-            return percent, (anonymous_mib(served.pid) - idle) / ladders
+            return [*percent, (anonymous_mib(served.pid) - idle) / ladders]
 
 
 def fast(protocol: str, options: argparse.Namespace) -> list[float]:
@@ -74,7 +75,9 @@ def plot(curves: dict[str, Curve]) -> None:
     draw(PLOT, curves, goal, "ladders at once (15 tracks, 25 Mbit/s each)", "percent of a core per ladder")
 
 
-def render(options: argparse.Namespace, curves: dict[str, Curve], memory: dict[str, float], unpaced: dict[str, list[float]]) -> str:
+def render(
+    options: argparse.Namespace, curves: dict[str, Curve], memory: dict[str, float], unpaced: dict[str, list[float]], told: str
+) -> str:
     """The section of RESULTS.md."""
     counts = sorted({count for curve in curves.values() for count in curve})
     rows = [[name, *(spread(curve.get(count, [])) for count in counts)] for name, curve in curves.items()]
@@ -87,7 +90,7 @@ def render(options: argparse.Namespace, curves: dict[str, Curve], memory: dict[s
         f"10 video layers and 5 audio tracks at 25 Mbit/s in all over 15 connections a ladder, DVR on disk, nobody watching; "
         f"{options.runs} windows of {options.seconds:g} s; minimum / median. Goal: {TARGET} % at ten ladders. {GIVEN}\n\n"
         f"{text}\n{table(['figure', 'target', 'measured'], rest)}\n"
-        f"![CPU per ladder]({PLOT.name})\n\nLoad average of the machine at the end {os.getloadavg()[1]:.2f}.\n"
+        f"![CPU per ladder]({PLOT.name})\n\n{told}\n"
     )
 
 
@@ -100,28 +103,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--protocols", nargs="+", default=["rtmp", "fmp4"], choices=["rtmp", "fmp4"])
     parser.add_argument("--gigabytes", type=float, default=1.0, help="size of a run without pace; 0: none")
     parser.add_argument("--no-peers", action="store_true", help="measure nobody else")
+    parser.add_argument("--kept", type=Path, help="a file of what runs before this one measured, which is not measured again")
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md alone")
     options = parser.parse_args(arguments)
     fragmented_ladder()
     pin(0, CLIENT_CPU)
     curves: dict[str, Curve] = {}
     memory: dict[str, float] = {}
+    series = Series(options.kept)
+    how = f"{options.runs} x {options.seconds:g} s"
     for protocol in options.protocols:
         curve = curves[f"pypackager, {protocol}"] = {}
         for ladders in options.ladders:
-            curve[ladders], memory[f"{protocol}, {ladders} ladder(s)"] = ours(protocol, ladders, options)
-    unpaced = {protocol: fast(protocol, options) for protocol in options.protocols} if options.gigabytes else {}
+            measured = series.part(f"{protocol}, {ladders}, {how}", partial(ours, protocol, ladders, options))
+            *curve[ladders], memory[f"{protocol}, {ladders} ladder(s)"] = measured
+    unpaced = {
+        protocol: series.part(f"{protocol}, {options.gigabytes:g} GB, {options.runs}", partial(fast, protocol, options))
+        for protocol in (options.protocols if options.gigabytes else ())
+    }
     for peer in () if options.no_peers else (NGINX_INTAKE, NGINX_RTMP):
         if missing := peer.missing():
             print(f"{peer.name} is not measured: {missing}", flush=True)
-        else:
-            curves[peer.name] = {ladders: theirs(peer, ladders, options) for ladders in options.ladders}
+            continue
+        curves[peer.name] = {
+            ladders: series.part(f"{peer.name}, {ladders}, {how}", partial(theirs, peer, ladders, options)) for ladders in options.ladders
+        }
     shutil.rmtree(WORK, ignore_errors=True)
-    body = render(options, curves, memory, unpaced)
-    print(f"\n{body}")
+    body = render(options, curves, memory, unpaced, series.told())
     if not options.dry:
         plot(curves)
-        write_section("ladders", "Taking ladders in", body)
+    finish("ladders", "Taking ladders in", body, dry=options.dry)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ import os
 import re
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks import compare, delivery, flame_graph, instructions, processes, report
 from benchmarks.doorstep import SIZES
+from benchmarks.series import Series
 
 WRK = """\
 Running 2s test @ http://127.0.0.1:1/manifest
@@ -147,3 +149,25 @@ def test_memory_comes_free_as_it_is_written(tmp_path: Path) -> None:
             time.sleep(0.01)
         assert 30 < held_mib() - before < 80
     assert held_mib() - before < 30
+
+
+def test_a_series_goes_on_where_it_was_broken_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "kept" / "ladders.json"
+    asked: list[str] = []
+
+    def measure(name: str) -> list[float]:
+        asked.append(name)
+        if asked == ["one", "two"]:
+            raise KeyboardInterrupt
+        return [float(len(asked)), 0.5]
+
+    first = Series(kept)
+    assert first.part("one", lambda: measure("one")) == [1.0, 0.5]
+    with pytest.raises(KeyboardInterrupt):
+        first.part("two", lambda: measure("two"))
+    again = Series(kept)
+    assert [again.part(name, partial(measure, name)) for name in ("one", "two")] == [[1.0, 0.5], [3.0, 0.5]]
+    assert asked == ["one", "two", "two"]
+    assert "one: kept of " in capsys.readouterr().out
+    assert re.fullmatch(r"Measured on \d{4}-\d\d-\d\d \(.+\); load average at most \d+\.\d\d\.", again.told())
+    assert Series(None).part("one", lambda: [2.0]) == [2.0]
