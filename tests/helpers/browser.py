@@ -75,6 +75,10 @@ class Player:
         """Waits until it has played up to a time of the media."""
         return self._wait_until(lambda state: state["currentTime"] >= media_time, f"it does not reach {media_time:.1f} s", seconds)
 
+    def duration(self) -> float:
+        """Where what it plays ends, in its own time."""
+        return float(self.page.evaluate("document.querySelector('video').duration"))
+
     def _wait_until(self, condition: Callable[[dict[str, Any]], bool], what: str, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while True:
