@@ -30,6 +30,7 @@ class ControlApp:
         admit: raises PackagerError for who may not ask.
         rest: makes the API; blocks, since it loads a framework.
         log: takes what goes wrong on our side.
+        look: has others say how they are before an answer that tells of it; nothing where there are none.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class ControlApp:
         admit: Callable[[Asked], None],
         rest: Callable[[], App],
         log: AccessLog,
+        look: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._log = log
+        self._look = look
         self._health = health
         self._metrics = metrics
         self._admit = admit
@@ -61,6 +64,8 @@ class ControlApp:
         try:
             if path not in _OPEN:
                 self._admit(_asked(scope))
+                if self._look is not None:
+                    await self._look()
             if path.startswith(_REST):
                 rest = await self._load()
                 await rest(scope, receive, send)

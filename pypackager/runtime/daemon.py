@@ -102,7 +102,7 @@ class Daemon:
                 self.crew.review()
 
         registry = Registry.open(self._data_dir, committed)
-        self.meter = Metering(registry, self.metrics.usage, self.audience, self.clock.now, self._log, self._viewers)
+        self.meter = Metering(registry, self.metrics.usage, self.audience, self.clock.now, self._log, self._viewers, self._look)
         self.fronts = Fronts(registry, self._make_origin, tuning, self.config.listen.origin, self.identity, self._log, self._routes)
         about = (tuning, self._data_dir, self.clock, self.metrics, self._log)
         works = Works(partial(self._make_fleet, registry, events.tell), *about, self.fronts.turn, events.tell, self._proxies)
@@ -162,7 +162,7 @@ class Daemon:
 
                 return cast("App", make_rest(desk, endpoints, archive, drains, events, webhooks, self._log))
 
-            control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log)
+            control = ControlApp(self.health, self._render_metrics, self._admit, rest, self._log, self._look)
             for kind, binds, tls in (("control", listen.control, None), ("control_tls", listen.control_tls, self.identity.context)):
                 serve = partial(serve_origin, control, binds, log=self._log, graceful_s=GRACE_S, tls=tls)
                 self.addresses[kind] = await nursery.start(serve) if binds else []
@@ -196,6 +196,10 @@ class Daemon:
 
     def _viewers(self) -> Iterable[tuple[str, str, str, int]]:
         return () if self.crew is None else self.crew.viewers()
+
+    async def _look(self) -> None:
+        if self.crew is not None:
+            await self.crew.look()
 
     def _admit(self, asked: Asked) -> None:
         authorize(asked, self._registry.resources.tokens.values(), self.fleet.utc())

@@ -7,7 +7,7 @@ write for each thing that happens: once a minute and at the end, all in one tran
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ class Metering:
         now: the clock.
         log: a structured logger.
         elsewhere: viewers that other processes have counted, as Audience.viewers says them; one who is given something by two counts twice.
+        look: has them say what they have counted, so that what is kept of an hour is of that hour.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Metering:
         now: Callable[[], Now],
         log: Any,
         elsewhere: Callable[[], Iterable[tuple[str, str, str, int]]] = lambda: (),
+        look: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
         self._registry = registry
         self._usage = usage
         self._audience = audience
         self._elsewhere = elsewhere
+        self._look_elsewhere = look
         self._now = now
         self._log = log
         self._viewers: Counter[tuple[Kind, str]] = Counter()
@@ -62,6 +65,7 @@ class Metering:
         """Saves for ever, at each full minute of UTC, so that what is kept of an hour is of that hour."""
         while True:
             await trio.sleep(SAVE_S - self._now().utc_ns % (SAVE_S * SECOND_NS) / SECOND_NS)
+            await self._look_elsewhere()
             await self.save()
 
     async def save(self) -> None:

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from pypackager.control.ports import AlertView
 from pypackager.model.errors import PackagerError
 from pypackager.runtime.workers.crew import END_S
-from pypackager.runtime.workers.post import BEGIN_S, PAUSES_S, PING_S, SILENT_S, STALE_S
+from pypackager.runtime.workers.post import BEGIN_S, FRESH_S, LOOK_S, PATIENCE_S, PAUSES_S, SILENT_S, STALE_S
 from pypackager.runtime.workers.shelf import Shelved
 from pypackager.runtime.workers.words import Taken
 from tests.helpers.crew_rig import CrewRig, FakeWorker, channel, crew_of, status
@@ -132,19 +132,67 @@ async def test_one_that_dies_soon_and_again_is_started_more_and_more_seldom(tmp_
 async def test_one_that_hangs_is_killed_and_started_again(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with crew_of(tmp_path, *CHANNELS) as rig:
         [one], [two] = rig.lives(0), rig.lives(1)
-        await trio.sleep(5)
-        one.answers["ping"] = never
+        await trio.sleep(LOOK_S + 1)
+        one.answers["look"] = never
         began = trio.current_time()
         await trio.sleep(SILENT_S - 0.1)
         assert one.poll() is None
         await one.wait()
-        assert SILENT_S <= trio.current_time() - began <= SILENT_S + PING_S
+        assert SILENT_S <= trio.current_time() - began <= SILENT_S + LOOK_S
         assert one.died
         await trio.sleep(1)
         assert sorted(rig.lives(0)[1].channels) == ["a", "c"]
         assert not two.died
         raised = [data["detail"] for kind, _, data in rig.told if kind == "alert" and data["change"] == "raised"]
         assert raised == ["worker 0: the worker did not answer within 15 s"] * 2
+
+
+async def test_how_channels_are_is_asked_for_who_wants_to_know_and_else_seldom(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with crew_of(tmp_path, *CHANNELS) as rig:
+        [one], [two] = rig.lives(0), rig.lives(1)
+        await trio.sleep(LOOK_S / 2)
+        before = len(one.looked)
+        await trio.sleep(60)
+        assert len(one.looked) - before == 60 / LOOK_S, "what a second worker costs while nobody looks"
+
+        async def answer(_: Any) -> None:
+            one.channels["a"] = status(recording=[f"at {trio.current_time()}"])
+            one.say_is()
+
+        one.answers["look"] = answer
+        began = trio.current_time()
+        for waited, said in ((0.0, 0.0), (FRESH_S / 2, 0.0), (FRESH_S, FRESH_S)):
+            await trio.sleep(began + waited - trio.current_time())
+            await rig.crew.look()
+            found = rig.crew.said("a")
+            assert found is not None
+            assert found.recording == [f"at {began + said}"], "one who asks a moment later is told the same"
+        assert began in two.looked
+
+
+async def test_one_that_does_not_answer_keeps_who_asks_waiting_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with crew_of(tmp_path, *CHANNELS) as rig:
+        [one], _ = rig.lives(0), rig.lives(1)
+        await trio.sleep(LOOK_S / 2)
+        free = trio.Event()
+
+        async def when_free(_: Any) -> None:
+            await free.wait()
+
+        one.answers["look"] = when_free
+        waits = []
+        for _ in range(3):
+            began = trio.current_time()
+            await rig.crew.look()
+            waits.append(trio.current_time() - began)
+        assert waits == pytest.approx([PATIENCE_S, 0, 0], abs=0.01)
+        assert (one.died, rig.crew.states()[0]["a"]) == (False, "Running")
+        free.set()
+        await trio.sleep(LOOK_S)
+        one.answers["look"] = never
+        began = trio.current_time()
+        await rig.crew.look()
+        assert trio.current_time() - began == pytest.approx(PATIENCE_S, abs=0.01), "it has answered since"
 
 
 async def test_one_that_does_not_begin_and_one_that_cannot_be_started_are_tried_again(tmp_path: Path, autojump_clock: MockClock) -> None:

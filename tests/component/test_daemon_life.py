@@ -54,7 +54,8 @@ class Life:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False) as self.client:
-            with trio.fail_after(20):
+            # Workers load what they are made of, which takes a loaded machine its time.
+            with trio.fail_after(60):
                 await nursery.start(self.daemon.run)
                 yield
                 nursery.cancel_scope.cancel()
@@ -83,12 +84,14 @@ class Life:
         return channel.store.edge_ns() > 0 and not channel.timeline.behind() and channel.store.settled(channel.store.newest)
 
     async def listed_there(self) -> None:
-        """Waits for the same in a worker, which says once a second how its channels are."""
-        depths = [0, 1]
+        """Waits for the same in a worker, which says when it is asked how its channels are."""
+        depths, crew = [0, 1], self.daemon.crew
+        assert crew is not None
         while depths[-1] == 0 or depths[-1] != depths[-2]:
-            said = self.daemon.crew.said("ch") if self.daemon.crew is not None else None
-            depths.append(0 if said is None else said.depth_ns)
             await trio.sleep(1.5)
+            await crew.look()
+            said = crew.said("ch")
+            depths.append(0 if said is None else said.depth_ns)
 
     async def until(self, fine: Callable[[], bool]) -> None:
         """Asks a hundred times a second: the daemon tells no test what it did."""

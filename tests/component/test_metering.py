@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+import trio
+from trio.testing import MockClock
 
 from pypackager._core import Audience
 from pypackager.control.database import STEPS, Database, peek
@@ -17,7 +19,7 @@ from pypackager.control.registry import FILE, Registry
 from pypackager.control.resources import Channel, Resources
 from pypackager.control.settings import ChannelSettings
 from pypackager.control.usage import Amount, Used
-from pypackager.runtime.metering import Metering
+from pypackager.runtime.metering import SAVE_S, Metering
 from tests.component.test_locators import Both, both
 from tests.component.test_operate import Capture
 from tests.helpers.channel_node import ChannelNode
@@ -50,6 +52,22 @@ class Metered:
     @property
     def running_s(self) -> float:
         return self.channel.running_ns / SECOND_NS
+
+
+async def test_what_others_have_counted_is_asked_for_before_it_is_saved(tmp_path: Path, autojump_clock: MockClock) -> None:
+    node = ChannelNode(tmp_path)
+    registry = Registry.open(tmp_path)
+
+    async def look() -> None:
+        await trio.lowlevel.checkpoint()
+        node.metrics.usage.receive([Used("channel", "far", 0, Amount(bytes_in=7))])
+
+    log, usage = structlog.get_logger(), node.metrics.usage
+    meter = Metering(registry, usage, Audience(), lambda: node.now, log, look=look)
+    with trio.move_on_after(SAVE_S + 1):
+        await meter.run()
+    assert ("channel", "far", Amount(bytes_in=7)) in registry.used_in_all()
+    registry.close()
 
 
 async def test_seconds_in_running_are_exact_over_stops_starts_and_ends_of_the_daemon(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from pypackager.runtime.channel import LiveChannel
 from pypackager.runtime.workers.link import Link
 from pypackager.runtime.workers.shelf import Asked, Shelved
 from pypackager.runtime.workers.words import Alerted, Begin, DrainSide, Is, Taken, Wanted, socket_name
-from pypackager.runtime.workers.worker import FLUSH_S, Worker
+from pypackager.runtime.workers.worker import FLUSH_S, LOOK_S, TELL_S, Worker
 from tests.component.test_daemon_life import CAPTURE
 from tests.helpers.crew_rig import AT, channel
 
@@ -45,6 +45,8 @@ class Front:
         self.folder = folder
         self.link = Link(sock, self._hear, self._answer)
         self.says = Is({}, {})
+        self.said = 0
+        """How often it has said how its channels are."""
         self.given: list[tuple[Taken, int]] = []
         self.told: list[tuple[str, str, Any]] = []
         self.shelf: list[Shelved] = []
@@ -67,7 +69,7 @@ class Front:
 
     def _hear(self, kind: str, body: bytes, fd: int | None) -> None:
         if kind == "is":
-            self.says = msgspec.msgpack.decode(body, type=Is)
+            self.says, self.said = msgspec.msgpack.decode(body, type=Is), self.said + 1
         elif kind == "take" and fd is not None:
             self.given.append((msgspec.msgpack.decode(body, type=Taken), fd))
         elif kind == "shelf":
@@ -92,10 +94,11 @@ class Front:
         return ours
 
     async def until(self, fine: Callable[[], bool]) -> None:
-        """Waits until what the worker says is so."""
+        """Waits until what the worker says, when it is asked, is so."""
         for _ in range(1500):
             if fine():
                 return
+            await self.link.ask("look", None, None)
             await trio.sleep(0.01)
         raise AssertionError(f"not in 15 s: {self.says}")
 
@@ -143,6 +146,11 @@ async def test_what_is_handed_over_is_recorded_published_and_said(tmp_path: Path
         assert ("publish", "channels/ch", "begun") in [(kind, subject, data.get("change")) for kind, subject, data in front.told]
         # Its application has what it recorded, and nothing of others.
         playlist = f"tv/show.ism/hls/{front.says.channels['ch'].tracks[0].id}.m3u8"
+        # Of the other tracks the last fragment may be listed before.
+        for _ in range(1500):
+            if (await front.get(playlist)).text.count("#EXTINF") == 3:
+                break
+            await trio.sleep(0.01)
         answer = await front.get(playlist)
         assert (answer.status_code, answer.text.count("#EXTINF")) == (200, 3)
         assert (await front.get("preview/ch.isml/manifest.mpd")).status_code == 200
@@ -153,6 +161,25 @@ async def test_what_is_handed_over_is_recorded_published_and_said(tmp_path: Path
         families = await front.link.ask("metrics", None, list[Any])
         assert any("pypackager_ingest_bytes" in str(family) for family in families)
         await front.until(lambda: any(used.amount.bytes_in for used in front.says.used) or bool(front.says.viewers))
+
+
+async def test_it_says_how_channels_are_when_that_changes_or_somebody_asks(tmp_path: Path) -> None:
+    async with worker_of(tmp_path) as front:
+        # What it told of at its beginning is said.
+        await trio.sleep(2 * TELL_S)
+        before = front.said
+        await trio.sleep(2.5 * LOOK_S)
+        assert front.said == before, "nothing has changed, and nobody asked"
+        await front.link.ask("look", None, None)
+        assert front.said == before + 1
+        # Nobody tells of this: a program that could not begin.
+        front.worker.works.fleet.channels["ch"].programs.failed["show"] = "as a test says"
+        for _ in range(1000):
+            if front.said > before + 1:
+                break
+            await trio.sleep(0.01)
+        assert front.says.channels["ch"].trouble == {"show": "as a test says"}
+        assert front.said == before + 2
 
 
 async def test_what_a_channel_sends_while_it_is_opened_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +242,7 @@ async def test_endpoints_are_served_as_long_as_they_are_there(tmp_path: Path) ->
         with pytest.raises(httpx.ConnectError):
             await front.get("healthz")
         front.link.say("wanted", WANTED)
-        await front.link.ask("ping", None, None)
+        await front.link.ask("look", None, None)
         await trio.sleep(0.1)
         assert (await front.get("healthz")).status_code == 200
 

@@ -131,7 +131,7 @@ def test_a_worker_that_hangs_is_killed_and_another_takes_its_channel(tmp_path: P
                 daemon.wait_for(playlist, "#EXT-X-STREAM-INF")
             [line] = [line for line in daemon.log().splitlines() if '"worker begun"' in line and '"worker":0' in line]
             os.kill(json.loads(line)["pid"], signal.SIGSTOP)
-            wait_until(lambda: len(others(daemon, before)) == 1, "the worker is started again", 40)
+            wait_until(lambda: len(others(daemon, before)) == 1, "the worker is started again", 60)
             assert "did not answer within 15 s" in daemon.log()
             newest = media_end(daemon, playlists["live"])
             wait_until(

@@ -215,6 +215,12 @@ class Crew(Fleet):
 
     # --- what the control plane and the front ask
 
+    async def look(self) -> None:
+        """Has workers say how their channels are, for somebody who asks next."""
+        async with trio.open_nursery() as nursery:
+            for post in self.places.posts:
+                nursery.start_soon(post.look)
+
     def said(self, channel: str) -> Status | None:
         """How a channel is; None: it is not open."""
         post = self.places.of(channel)

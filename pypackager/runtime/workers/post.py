@@ -23,10 +23,14 @@ from pypackager.runtime.workers.words import Begin, Is, Wanted
 
 BEGIN_S = 30.0
 """How long a worker may take to load what it is made of."""
-PING_S = 1.0
-"""How often it is asked whether it is there."""
+LOOK_S = 5.0
+"""How often it is asked how its channels are, which says that it is there, too."""
 SILENT_S = 15.0
 """One that has not answered for so long hangs."""
+FRESH_S = 0.25
+"""What it said so long ago is how its channels are."""
+PATIENCE_S = 1.0
+"""How long somebody who wants to know how they are waits for its answer."""
 OPEN_S = 600.0
 """How long the opening of a channel may take: its journal may be long."""
 STALE_S = 10.0
@@ -111,6 +115,10 @@ class Post:
         self.link: Link | None = None
         """There while the worker takes connections and commands."""
         self.says = Is({}, {})
+        self._said = -FRESH_S
+        """When it did."""
+        self._slow = False
+        """It has kept somebody waiting in vain, and has not answered since."""
         self.begun = trio.Event()
         """It has answered once."""
         self.life = 0
@@ -142,6 +150,19 @@ class Post:
                 self._log.error("worker lost", code="WORKER_LOST", detail=detail, retry_s=pause)
                 with trio.move_on_after(pause):
                     await self._over.wait()
+
+    def take(self, says: Is) -> None:
+        """It has said how its channels are."""
+        self.says, self._said = says, trio.current_time()
+
+    async def look(self) -> None:
+        """Has it say how its channels are, if it has not just done so; who does not answer in time is as it said last."""
+        if self.link is None or self._slow or trio.current_time() - self._said < FRESH_S:
+            return
+        try:
+            await self.link.ask("look", None, None, PATIENCE_S)
+        except PackagerError as error:
+            self._slow = error.code == "WORKER_SILENT"
 
     def end(self) -> None:
         """Has the worker drain and end; no other is started. One that has not begun has nothing to drain."""
@@ -202,13 +223,14 @@ class Post:
             self._log.info("worker begun", pid=pid)
             self.state = "Starting"
             link.say("wanted", self._duties.wanted(self))
-            self.link = link
+            self.link, self._slow = link, False
             self.begun.set()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._bring, link)
                 while True:
-                    await trio.sleep(PING_S)
-                    await link.ask("ping", None, None, SILENT_S)
+                    await trio.sleep(LOOK_S)
+                    await link.ask("look", None, None, SILENT_S)
+                    self._slow = False
         except* PackagerError as errors:
             reason.extend(each.detail for each in errors.exceptions if isinstance(each, PackagerError) and each.code != "WORKER_DOWN")
             link.end()

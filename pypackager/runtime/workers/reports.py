@@ -81,7 +81,7 @@ class Reports:
     def hear(self, post: Post, kind: str, body: bytes, fd: int | None) -> None:
         """Takes what a worker says."""
         if kind == "is":
-            post.says = msgspec.msgpack.decode(body, type=Is)
+            post.take(msgspec.msgpack.decode(body, type=Is))
             self._metrics.usage.receive(post.says.used)
             self._moved()
         elif kind == "shelf":

@@ -36,9 +36,9 @@ from pypackager.runtime.workers.words import Alerted, AssetCall, Begin, DrainSid
 from pypackager.runtime.works import Works
 
 TELL_S = 0.25
-"""How often the front process is told how the channels are, at most."""
+"""How often the front process is told unasked how the channels are, at most. Rates and ages, which move by themselves, it asks for."""
 LOOK_S = 1.0
-"""How often at least: rates and ages move by themselves."""
+"""How often it is looked for changes that nobody tells of."""
 FLUSH_S = 1.0
 """How long its last words may take: a front process that reads nothing must not keep the locks of channels."""
 
@@ -85,6 +85,8 @@ class Worker:
         self._replica = Replica(link)
         self._loop = trio.lowlevel.current_trio_token()
         self._news = trio.Event()
+        self._said: object = None
+        """How channels stood when the front process was told."""
         self._ending = False
         self.started = trio.Event()
         data_dir, now = Path(config.data_dir), self._clock.now
@@ -112,8 +114,11 @@ class Worker:
                     self._news = trio.Event()
                     with trio.move_on_after(LOOK_S):
                         await self._news.wait()
-                    self._say_how_it_is()
-                    await trio.sleep(TELL_S)
+                    # An instant that has come changes what is published.
+                    self._serving.turn()
+                    if self._news.is_set() or self._standing() != self._said:
+                        self._say_how_it_is()
+                        await trio.sleep(TELL_S)
         finally:
             self._ending = True
             with trio.CancelScope(shield=True):
@@ -155,10 +160,9 @@ class Worker:
         Raises:
             PackagerError: as what is asked for does.
         """
-        if kind == "ping":
-            return None
-        if kind == "bring":
-            await self.works.fleet.bring(msgspec.msgpack.decode(body, type=str))
+        if kind in ("bring", "look"):
+            if kind == "bring":
+                await self.works.fleet.bring(msgspec.msgpack.decode(body, type=str))
             # Who waits for this reads how it is then.
             self._say_how_it_is()
             return None
@@ -213,9 +217,14 @@ class Worker:
         count_given(self._audience, usage, now)
         usage.look(now)
         channels = {name: _status(channel) for name, channel in fleet.channels.items()}
-        # What nobody is told of changes what is published, too: an instant that has come.
-        self._serving.turn()
+        self._said = self._standing()
         self._link.say("is", Is(channels, dict(fleet.failed), usage.take(), self._audience.viewers()))
+
+    def _standing(self) -> object:
+        """What commands and encoders wait for."""
+        channels = self.works.fleet.channels.items()
+        stand = {name: (each.life.state, [*each.programs.running], {**each.programs.failed}) for name, each in channels}
+        return stand, dict(self.works.fleet.failed)
 
 
 def _status(channel: LiveChannel) -> Status:
