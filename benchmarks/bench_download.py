@@ -12,6 +12,7 @@ import pytest
 
 from pypackager import packaging
 from pypackager._core import read_movie, read_recording
+from pypackager.dvr.index import Columns
 from pypackager.model.plan import Laid
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FLAG_SYNC
@@ -56,7 +57,8 @@ def recorded(directory: Path, hours: int) -> Presentation:
             file.truncate(rows * one)
         paths[info.number] = str(path)
         flat = np.zeros(rows, np.int64)
-        columns = (
+        columns = Columns()
+        table = (
             time,
             flat + FRAGMENT_S * info.timescale,
             flat + one,
@@ -69,7 +71,8 @@ def recorded(directory: Path, hours: int) -> Presentation:
             np.arange(rows) * one,
         )
         config = TrackConfig("x", "avc1.64001F", b"", headers[info.kind].init(info.number, info.timescale, info.language))
-        tracks.append(TrackWindow(info, {0: config}, 0, *columns, info.bitrate, info.bitrate))
+        columns.extend(np.stack(table))
+        tracks.append(TrackWindow(info, {0: config}, 0, *columns.window(0, rows), info.bitrate, info.bitrate))
     return Presentation(
         name="bench",
         version=1,

@@ -16,10 +16,9 @@ import pytest
 
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.packaging import answer
-from tests.helpers.presentations import Row, Spec, audio, cut_at_frames, present, regular, video
+from tests.helpers.presentations import COLUMNS, Row, Spec, audio, cut_at_frames, present, regular, video
 
 INTERVAL_S = 2
-COLUMNS = ("time", "duration", "size", "segment", "flags", "config", "period", "discontinuity", "blob", "offset")
 BUDGET_MS = 5
 """CPU time that a video fragment interval may cost at 25 hours; said beside what it does cost, for a shared machine fails no one."""
 
@@ -44,7 +43,7 @@ def window(presentation: Presentation, first: int, last: int) -> Presentation:
 
 
 def _cut(track: TrackWindow, first: int, last: int) -> TrackWindow:
-    columns: dict[str, Any] = {name: getattr(track, name)[first:last] for name in COLUMNS}
+    columns: dict[str, Any] = {name: getattr(track, name).part(first, last) for name in COLUMNS}
     return msgspec.structs.replace(track, first=first, **columns)
 
 

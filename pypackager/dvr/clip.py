@@ -185,16 +185,14 @@ def _cut_tail(ledger: Ledger, spans: list[_Span], end_ns: int) -> None:
 def _window(track: Track, span: _Span) -> TrackWindow:
     columns = track.columns
     low, high = span.low, span.high
-    window = columns.window(low, high)
-    _, duration, _, _, flags, *_ = window
     # A hole, listed as a gap or between two periods, has no rate.
-    ticks = int(duration[(flags & FLAG_GAP) == 0].sum())
+    ticks = columns.ticks_without(low, high, FLAG_GAP)
     size = columns.size_between(low, high)
     return TrackWindow(
         track.info,
         track.configs,
         low,
-        *window,
+        *columns.window(low, high),
         track.peak_bps,
         size * 8 * track.info.timescale // ticks if ticks > 0 else 0,
     )

@@ -69,10 +69,10 @@ def describe(name: str, source: Description, shown: Presentation, ledger: Ledger
     part = {track.info.number: (track.first, track.first + len(track.time)) for track in shown.tracks}
     files = list(_files(part, ledger))
     runs = tuple(_runs(source.runs, files[0], files[-1], blobs))
-    times = {track.info.number: track.time for track in shown.tracks}
+    times = {track.info.number: track.time[:] for track in shown.tracks}
     damaged = tuple((number, time) for number, time in source.damaged if number in times and time in times[number])
     names = {journal_name(number) for number in files}
-    used = {blob for track in shown.tracks for blob in np.unique(track.blob).tolist() if blob >= 0}
+    used = {blob for track in shown.tracks for blob in np.unique(track.blob[:]).tolist() if blob >= 0}
     names |= {ledger.blobs[blob].opened.name for blob in used}
     return Excerpt(replace(source, name=name, runs=runs, damaged=damaged, verified=None, part=part), frozenset(names), blobs)
 

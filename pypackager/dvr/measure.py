@@ -88,10 +88,10 @@ def disk_bytes(directories: Iterable[Path]) -> int:
 
 
 def _track(track: TrackWindow) -> TrackMeasure:
-    here = (track.flags & FLAG_GAP) == 0
+    here = (track.flags[:] & FLAG_GAP) == 0
     fragments = int(here.sum())
-    duration_ns = int(track.duration[here].sum()) * NS // track.info.timescale
-    info, size = track.info, int(track.size.sum())
+    duration_ns = int(track.duration[:][here].sum()) * NS // track.info.timescale
+    info, size = track.info, int(track.size[:].sum())
     codec = track.configs[int(track.config[-1])].codec
     return TrackMeasure(
         info.id, info.kind, codec, info.language, track.average_bps, fragments, len(here) - fragments, size, duration_ns, _gaps(track)
@@ -100,9 +100,9 @@ def _track(track: TrackWindow) -> TrackMeasure:
 
 def _gaps(track: TrackWindow) -> tuple[Gap, ...]:
     """Rows that are gaps, and holes between rows: those that follow each other as one."""
-    scale, ends = track.info.timescale, track.time + track.duration
+    scale, ends = track.info.timescale, track.time[:] + track.duration[:]
     behind = np.append(track.time[1:], ends[-1])
-    lost = [(int(track.time[row]), int(ends[row])) for row in np.flatnonzero(track.flags & FLAG_GAP).tolist()]
+    lost = [(int(track.time[row]), int(ends[row])) for row in np.flatnonzero(track.flags[:] & FLAG_GAP).tolist()]
     # What rounding leaves between two frames is none.
     lost += [(int(ends[row]), int(behind[row])) for row in np.flatnonzero(behind - ends > scale // 100).tolist()]
     joined: list[list[int]] = []

@@ -48,7 +48,7 @@ def lose(ledger: Ledger, damaged: Iterable[tuple[int, int]]) -> None:
     for number in times.keys() & ledger.tracks.keys():
         track = ledger.tracks[number]
         columns = track.columns
-        rows = np.array(columns.window(columns.first, columns.end))
+        rows = columns.table(columns.first, columns.end)
         gone = np.isin(rows[TIME], times[number])
         rows[FLAGS, gone] |= FLAG_GAP
         rows[SIZE, gone], rows[BLOB, gone], rows[OFFSET, gone] = 0, GAP_BLOB, 0
@@ -76,7 +76,7 @@ def taken(ledger: Ledger, since: Mapping[int, int]) -> Ledger:
         own.configs, own.peak_bps = track.configs, track.peak_bps
         own.last_time, own.last_end = track.last_time, track.last_end
         own.segment = own.columns.segment_at(own.columns.end - 1)
-        used = np.unique(own.columns.window(low, own.columns.end)[BLOB])
+        used = np.unique(own.columns.window(low, own.columns.end)[BLOB][:])
         copy.blobs.update((blob, ledger.blobs[blob]) for blob in used.tolist() if blob in ledger.blobs)
     for file in ledger.files:
         begin = {number: row for number, row in file.rows.items() if number in copy.tracks}

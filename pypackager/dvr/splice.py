@@ -84,7 +84,7 @@ class Splice:
         tracks = self._source.tracks
         first = min(openings, key=lambda number: (tracks[number].info.kind != "video", number))
         columns, row = tracks[first].columns, openings[first]
-        segment, flags, period = (int(columns.window(row, row + 1)[place][0]) for place in (SEGMENT, FLAGS, PERIOD))
+        segment, flags, period = (columns.window(row, row + 1)[place][0] for place in (SEGMENT, FLAGS, PERIOD))
         together = [(n, row) for n, row in openings.items() if tracks[n].columns.segment_at(row) == segment]
         start_ns = min(tracks[n].columns.time_at(row) * NS // tracks[n].info.timescale for n, row in together)
         if flags & FLAG_PERIOD:
@@ -125,7 +125,7 @@ class Splice:
             # The channel has given up rows that are not here: neither is anything before them inside the window any more.
             own.columns = Columns(at)
         if low < columns.end:
-            own.columns.extend(self._renumbered(np.array(columns.window(low, columns.end)), begin, first - low))
+            own.columns.extend(self._renumbered(columns.table(low, columns.end), begin, first - low))
         self._taken[number] = columns.end
         own.configs = {**own.configs, **track.configs}
         own.peak_bps = max(own.peak_bps, track.peak_bps)

@@ -131,7 +131,7 @@ class Track:
     def first_period(self) -> int:
         """Period of the oldest row; there is one."""
         first = self.columns.first
-        return int(self.columns.window(first, first + 1)[6][0])
+        return self.columns.window(first, first + 1)[6][0]
 
     def first_ns(self) -> int:
         """Start of the oldest row in nanoseconds; there is one."""

@@ -66,7 +66,7 @@ class Verification:
 
     def __init__(self, shown: Presentation, directory: Path, description: Description) -> None:
         self.description = description
-        self.bytes = sum(int(track.size.sum()) for track in shown.tracks)
+        self.bytes = sum(int(track.size[:].sum()) for track in shown.tracks)
         """That are there to be read."""
         self.read = 0
         self.damage: list[Damage] = []
@@ -106,7 +106,7 @@ class Verification:
     def _read_track(self, track: TrackWindow, checksums: npt.NDArray[np.int64]) -> Generator[int]:
         digest = sha256()
         whole, size, bad = 0, 0, dict[int, str]()
-        there = np.flatnonzero(track.blob >= 0)
+        there = np.flatnonzero(track.blob[:] >= 0)
         for blob, rows in groupby(there.tolist(), lambda row: int(track.blob[row])):
             with _Blob(self._shown.blob_paths[blob]) as file:
                 for row in rows:
@@ -162,12 +162,12 @@ def missing(shown: Presentation) -> list[tuple[int, int]]:
     out: list[tuple[int, int]] = []
     sizes: dict[int, int] = {}
     for track in shown.tracks:
-        used, place = np.unique(track.blob, return_inverse=True)
+        used, place = np.unique(track.blob[:], return_inverse=True)
         for blob in used.tolist():
             if blob not in sizes:
                 sizes[blob] = _size(shown.blob_paths.get(blob)) if blob >= 0 else 0
         there = np.array([sizes[blob] for blob in used.tolist()], dtype=np.int64)
-        out += [(track.info.number, time) for time in track.time[track.offset + track.size > there[place]].tolist()]
+        out += [(track.info.number, time) for time in track.time[:][track.offset[:] + track.size[:] > there[place]].tolist()]
     return out
 
 

@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
+from pypackager.model.column import Column
 from pypackager.model.signal import SignalWindow
 from pypackager.model.track import TrackConfig, TrackInfo
-
-Column = npt.NDArray[np.int64]
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True):

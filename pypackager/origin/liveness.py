@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from pypackager.model.errors import PackagerError
 from pypackager.model.presentation import Presentation
-from pypackager.model.records import FLAG_GAP
 from pypackager.model.track import Kind
+from pypackager.packaging.window import last_media
 
 SECOND_NS = 1_000_000_000
 LEAST_NS = 10 * SECOND_NS
@@ -43,7 +41,7 @@ def liveness(presentation: Presentation, silent_s: Mapping[Kind, float]) -> dict
     if presentation.ended:
         return {"status": "ended"}
     most_s = max(LEAST_NS, INTERVALS * presentation.interval_ns) / SECOND_NS
-    kinds = {track.info.kind for track in presentation.tracks if np.any((track.flags & FLAG_GAP) == 0)}
+    kinds = {track.info.kind for track in presentation.tracks if last_media(track) is not None}
     shown = {kind: seconds for kind, seconds in silent_s.items() if kind in kinds}
     stale = [f"{kind} for {seconds:.0f} s" for kind, seconds in shown.items() if seconds > most_s]
     if stale:

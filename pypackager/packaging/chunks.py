@@ -15,14 +15,15 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from pypackager.model.presentation import Column, Presentation, TrackWindow
+from pypackager.model.column import Column, Numbers
+from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FLAG_ENDS, FLAG_GAP
 from pypackager.model.track import TrackInfo
 from pypackager.packaging.window import target_duration_s
 
 _FEW = 8
 
-Columns = tuple[Column, Column, Column, Column]
+Arrays = tuple[Numbers, Numbers, Numbers, Numbers]
 """Time, duration, flags, period."""
 
 
@@ -34,10 +35,10 @@ class Chunks(msgspec.Struct, frozen=True):
     tracks: tuple[TrackWindow, ...]
     first: int
     """Number of the first chunk, for what is rendered of them: a chunk keeps its number as long as all behind it do."""
-    time: Column
-    duration: Column
-    flags: Column
-    period: Column
+    time: Column | Numbers
+    duration: Column | Numbers
+    flags: Column | Numbers
+    period: Column | Numbers
     rows: tuple[int, int] | None = None
     """Where they are all the rows of one of the tracks: its number, and the number of the first row."""
 
@@ -76,16 +77,19 @@ def chunks_of(presentation: Presentation, tracks: Sequence[TrackWindow]) -> Chun
     kept: Chunks | None = presentation.caches.get(key)
     if kept is not None and all(before is now for before, now in zip(kept.tracks, tracks, strict=True)):
         return kept
-    # Nearly always the layers are alike: nothing is copied then, however long the window is.
+    # Nearly always the layers are alike: nothing is read then, however long the window is.
     alike = _alike(presentation, tracks)
     head = _head(presentation, tracks)
+    columns: Sequence[Column | Numbers]
     if alike is not None:
-        columns = (alike.time, alike.duration, alike.flags, alike.period)
+        start, stop = int(alike.time.searchsorted(head)), len(alike.time)
+        columns = [column.part(start, stop) for column in (alike.time, alike.duration, alike.flags, alike.period)]
+        rows = (alike.info.number, alike.first + start)
     else:
-        columns = (None if kept is None else _continued(kept, tracks)) or _longest([_media(track, slice(None)) for track in tracks])
-    start = int(columns[0].searchsorted(head))
-    time, duration, flags, period = (column[start:] for column in columns)
-    rows = None if alike is None else (alike.info.number, alike.first + start)
+        arrays = (None if kept is None else _continued(kept, tracks)) or _longest([_media(track, slice(None)) for track in tracks])
+        start, rows = int(arrays[0].searchsorted(head)), None
+        columns = [array[start:] for array in arrays]
+    time, duration, flags, period = columns
     found = Chunks(tracks[0].info, tuple(tracks), 0, time, duration, flags, period, rows)
     presentation.caches[key] = found = msgspec.structs.replace(found, first=_number(kept, found))
     return found
@@ -145,7 +149,7 @@ def _whole(presentation: Presentation, track: TrackWindow) -> bool:
     if known[0] is not track or seen != last:
         if not begin <= first <= seen <= last:
             begin, seen, gap = first, first, -1
-        gaps: Column = (track.flags[seen - first :] & FLAG_GAP).nonzero()[0]
+        gaps: Numbers = (track.flags[seen - first :] & FLAG_GAP).nonzero()[0]
         gap = seen + int(gaps[-1]) if len(gaps) else gap
         presentation.caches[key] = track, begin, last, gap
     return gap < first
@@ -169,12 +173,12 @@ def _within(presentation: Presentation, longest: TrackWindow, layer: TrackWindow
     return same
 
 
-def _equal(one: Column, other: Column) -> bool:
+def _equal(one: Numbers, other: Numbers) -> bool:
     # Nearly always there is one new row, for which arrays cost more than all the rest.
     return one.tolist() == other.tolist() if len(one) < _FEW else np.array_equal(one, other)
 
 
-def _continued(kept: Chunks, tracks: Sequence[TrackWindow]) -> Columns | None:
+def _continued(kept: Chunks, tracks: Sequence[TrackWindow]) -> Arrays | None:
     """The columns of a later window, or None when that has rows before those that are known.
 
     Rows never change: only what came, and what is where a window begins now, is compared again.
@@ -214,15 +218,15 @@ def _goes_on(before: TrackWindow, now: TrackWindow) -> bool:
     return before.first <= now.first <= known <= now.first + len(now.time)
 
 
-def _media(track: TrackWindow, rows: slice) -> Column:
+def _media(track: TrackWindow, rows: slice) -> Numbers:
     """(time, duration, flags, period) of those of some rows that are no gaps."""
     columns = np.array([track.time[rows], track.duration[rows], track.flags[rows], track.period[rows]])
     return columns[:, (columns[2] & FLAG_GAP) == 0]
 
 
-def _longest(parts: Sequence[Column]) -> Columns:
+def _longest(parts: Sequence[Numbers]) -> Arrays:
     """The rows of all parts by time; of those that begin together the longest."""
-    rows: Column = np.concatenate(parts, axis=1)
+    rows: Numbers = np.concatenate(parts, axis=1)
     rows = rows[:, np.lexsort((rows[1], rows[0]))]
     last = np.ones(rows.shape[1], np.bool_)
     last[:-1] = rows[0, 1:] != rows[0, :-1]

@@ -109,17 +109,17 @@ def movie(presentation: Presentation, query: str) -> Movie:
     if form not in _FORMS:
         raise PackagerError("FORMAT_UNKNOWN", f"no download is {form[:40]!r}; there are {' and '.join(_FORMS)}", status=400)
     numbers = {track_by_id(presentation, name).info.number for name in wanted}
-    tracks = [track for track in presentation.tracks if (not wanted or track.info.number in numbers) and (track.blob >= 0).any()]
+    tracks = [track for track in presentation.tracks if (not wanted or track.info.number in numbers) and (track.blob[:] >= 0).any()]
     if not tracks:
         raise PackagerError("NO_MEDIA", "nothing is stored of these tracks", status=404)
     if form == "progressive":
         tracks = _progressive(tracks, wanted=bool(wanted))
     for track in tracks:
-        if len(np.unique(track.config[track.blob >= 0])) > 1:
+        if len(np.unique(track.config[:][track.blob[:] >= 0])) > 1:
             detail = f"{track.info.id} changed its configuration; download the parts before and after as clips"
             raise PackagerError("SEVERAL_CONFIGS", detail, status=409, where=track.info.id)
     # Whose it is and what is in it: two assets may have ended at one instant.
-    content = [(track.info.id, int(track.time[0]), int(track.time[-1]), int(track.size.sum())) for track in tracks]
+    content = [(track.info.id, int(track.time[0]), int(track.time[-1]), int(track.size[:].sum())) for track in tracks]
     chosen = sha256(repr((form, presentation.name, presentation.published_ns, content)).encode()).hexdigest()[:16]
     etag = f'"mp4-{presentation.version:x}-{chosen}"'
     name = f"{presentation.name}.mp4"
@@ -200,10 +200,10 @@ def lay_out(presentation: Presentation, tracks: Sequence[TrackWindow]) -> Layout
 
 
 def _rows(track: TrackWindow) -> _Rows:
-    there = track.blob >= 0
-    time, duration, size, blob, offset = (column[there] for column in (track.time, track.duration, track.size, track.blob, track.offset))
-    init = track.configs[int(track.config[there][0])].init
-    return _Rows(track, time, duration, size, blob, offset, (track.flags[there] & FLAG_SYNC) != 0, init)
+    there = track.blob[:] >= 0
+    time, duration, size, blob, offset = (column[:][there] for column in (track.time, track.duration, track.size, track.blob, track.offset))
+    init = track.configs[int(track.config[:][there][0])].init
+    return _Rows(track, time, duration, size, blob, offset, (track.flags[:][there] & FLAG_SYNC) != 0, init)
 
 
 _FORMS = {"fragmented": lay_out, "progressive": lay_out_progressive}

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FLAG_GAP
 from pypackager.packaging import cache
 from pypackager.packaging.bootstrap import abst, table_entry
+from pypackager.packaging.chunks import Chunks
 from pypackager.packaging.rows import Page
-from pypackager.packaging.runs import RunStrip
+from pypackager.packaging.runs import Rows, RunStrip
 from pypackager.packaging.window import audio_rows, first_media, is_gap, last_media, muxed_start, muxed_stop, source
 
 ERA_MS = 1 << 31
@@ -61,12 +61,12 @@ def bootstrap_page(presentation: Presentation, track: TrackWindow, audio: TrackW
     fed = range(max(0, strip.end - track.first), rows.stop)
     gaps = [row for row in (np.flatnonzero(track.flags[fed.start : fed.stop] & FLAG_GAP) + fed.start).tolist() if row >= rows.start]
     sounding = [row for row in gaps if _sounds(presentation, track, audio, row)]
-    fed_track = track
+    shown: Rows = track
     if sounding:
-        flags = track.flags.copy()
+        flags = track.flags[:]
         flags[sounding] &= ~FLAG_GAP
-        fed_track = msgspec.structs.replace(track, flags=flags)
-    strip.feed(fed_track, times, track.first + rows.stop)
+        shown = Chunks(track.info, (track,), track.first, track.time, track.duration, flags, track.period)
+    strip.feed(shown, times, track.first + rows.stop)
     last_ms, length_ms = times(int(track.time[rows.stop - 1]), int(track.duration[rows.stop - 1]), track.info.timescale)
     start, stop = track.first + rows.start, track.first + rows.stop
     # Of what is listed alone, as everything else that is said: it rises with each row, and at the end.

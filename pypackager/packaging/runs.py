@@ -139,13 +139,14 @@ class RunStrip:
 
     def _feed_window(self, track: Rows, clock: Clock, first: int, last: int, *, gaps: bool) -> None:
         """All rows at once: a window that was not asked for before may have tens of thousands."""
-        rows = np.arange(first, last)
+        listed = np.arange(last - first)
         if not gaps:
-            rows = rows[(track.flags[first:last] & FLAG_GAP) == 0]
-        if not len(rows):
+            listed = listed[(track.flags[first:last] & FLAG_GAP) == 0]
+        if not len(listed):
             return
-        times, durations = clock(track.time[rows], track.duration[rows], track.info.timescale)
-        periods = track.period[rows]
+        times, durations, periods = (column[first:last][listed] for column in (track.time, track.duration, track.period))
+        times, durations = clock(times, durations, track.info.timescale)
+        rows = listed + first
         same_period, adjacent = np.diff(periods) == 0, np.diff(rows) == 1
         holes = times[1:] - times[:-1] - durations[:-1]
         bridged = same_period & (holes > 0) & self._bridges

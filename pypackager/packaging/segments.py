@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pypackager.model.presentation import Column, Presentation, TrackWindow
+from pypackager.model.column import Numbers
+from pypackager.model.presentation import Presentation, TrackWindow
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_SYNC
 from pypackager.packaging.window import is_gap, muxed_start, muxed_stop, opens
 
@@ -90,7 +91,7 @@ def independent(presentation: Presentation, track: TrackWindow, start: int, stop
     return bool(broken < first or (broken >= last and not len(_dependent(track, first, last))))
 
 
-def _dependent(track: TrackWindow, first: int, last: int) -> Column:
+def _dependent(track: TrackWindow, first: int, last: int) -> Numbers:
     """Which of the absolute rows [first, last) open a segment without a key frame."""
     rule = FLAG_OPENS | FLAG_SYNC | FLAG_GAP
     return first + np.flatnonzero((track.flags[first - track.first : last - track.first] & rule) == FLAG_OPENS)

@@ -90,7 +90,7 @@ def last_media(track: TrackWindow) -> int | None:
     last = len(track.time) - 1
     if last < 0 or not is_gap(track, last):
         return last if last >= 0 else None
-    found = np.flatnonzero((track.flags & FLAG_GAP) == 0)
+    found = np.flatnonzero((track.flags[:] & FLAG_GAP) == 0)
     return int(found[-1]) if len(found) else None
 
 

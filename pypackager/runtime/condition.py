@@ -43,8 +43,8 @@ def describe(shown: Presentation, alerts: Mapping[str, Raised], mono_ns: int) ->
 
 
 def _track(track: TrackWindow, behind_s: float) -> dict[str, Any]:
-    gaps = (track.flags & FLAG_GAP) != 0
-    seconds = track.duration / track.info.timescale
+    gaps = (track.flags[:] & FLAG_GAP) != 0
+    seconds = track.duration[:] / track.info.timescale
     lengths = seconds[-RECENT:][~gaps[-RECENT:]]
     rows = zip(track.time[-RECENT:], seconds[-RECENT:], track.size[-RECENT:], gaps[-RECENT:], strict=True)
     return {

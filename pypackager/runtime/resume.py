@@ -92,18 +92,18 @@ def _wait(line: TrackLine, track: Track, now: Now) -> None:
 
 def _last_period(track: Track) -> int:
     columns = track.columns
-    return int(columns.window(columns.end - 1, columns.end)[6][0]) if len(columns) else TRIMMED
+    return columns.window(columns.end - 1, columns.end)[6][0] if len(columns) else TRIMMED
 
 
 def _last_flags(track: Track) -> int:
     columns = track.columns
-    return int(columns.window(columns.end - 1, columns.end)[4][0]) if len(columns) else 0
+    return columns.window(columns.end - 1, columns.end)[4][0] if len(columns) else 0
 
 
 def _held(track: Track) -> int:
     """How long the last row's configuration was published without another between, in ticks."""
     columns = track.columns
-    _, duration, _, _, flags, config, *_ = columns.window(columns.first, columns.end)
+    _, duration, _, _, flags, config, *_ = columns.table(columns.first, columns.end)
     others = np.flatnonzero(config != track.config)
     since = int(others[-1]) + 1 if len(others) else 0
     return int(duration[since:][(flags[since:] & FLAG_GAP) == 0].sum())
@@ -112,7 +112,7 @@ def _held(track: Track) -> int:
 def _is_keyless(track: Track) -> bool:
     """Whether its last rows had no key frame for as long as makes a track one that has none."""
     columns = track.columns
-    _, duration, _, _, flags, *_ = columns.window(max(columns.first, columns.end - 256), columns.end)
+    _, duration, _, _, flags, *_ = columns.table(max(columns.first, columns.end - 256), columns.end)
     keys = np.flatnonzero(flags & (FLAG_SYNC | FLAG_GAP))
     since = int(keys[-1]) + 1 if len(keys) else 0
     return to_ns(int(duration[since:].sum()), track.info.timescale) >= BLIND_NS
@@ -122,7 +122,7 @@ def _last_durations(track: Track) -> list[int]:
     """Durations of the last two whole fragments, as far as they are near."""
     columns = track.columns
     _, duration, _, _, flags, *_ = columns.window(max(columns.first, columns.end - 8), columns.end)
-    whole = [int(d) for d, f in zip(duration, flags, strict=True) if not int(f) & (FLAG_GAP | FLAG_PARTIAL)]
+    whole = [d for d, f in zip(duration, flags, strict=True) if not f & (FLAG_GAP | FLAG_PARTIAL)]
     return whole[-2:]
 
 

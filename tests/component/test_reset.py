@@ -66,7 +66,7 @@ def preview(node: ChannelNode) -> Presentation:
 
 
 def starts(seen: Presentation, track: str) -> list[int]:
-    return next((each.time // VIDEO).tolist() for each in seen.tracks if each.info.id == track)
+    return next((each.time[:] // VIDEO).tolist() for each in seen.tracks if each.info.id == track)
 
 
 def test_it_takes_nothing_until_it_has_let_go_of_its_encoders(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from pypackager._core import crc32c
 from pypackager.dvr import journal
 from pypackager.dvr.assets import Asset
+from pypackager.dvr.index import ColumnView
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.recovery import BLOBS, JOURNALS
 from pypackager.dvr.store import ChannelStore
@@ -64,7 +64,7 @@ def same(one: Presentation, other: Presentation) -> bool:
     """Whether everything but scratch space and paths is equal, to the byte."""
 
     def flat(value: Any) -> Any:
-        return value.tobytes() if isinstance(value, np.ndarray) else value
+        return value.tolist() if isinstance(value, ColumnView) else value
 
     tracks = [[[flat(value) for value in msgspec.structs.astuple(track)] for track in p.tracks] for p in (one, other)]
     plain = [msgspec.structs.replace(p, tracks=(), caches={}, blob_paths={}) for p in (one, other)]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
+from pypackager.dvr.index import Columns
 from pypackager.model.plan import Published, Text
-from pypackager.model.presentation import Column, Period, Presentation, TrackWindow
+from pypackager.model.presentation import Period, Presentation, TrackWindow
 from pypackager.model.records import FLAG_CLOSES, FLAG_GAP, FLAG_OPENS, FLAG_PERIOD, FLAG_SYNC
 from pypackager.model.track import Kind, TrackConfig, TrackInfo
 
+COLUMNS = ("time", "duration", "size", "segment", "flags", "config", "period", "discontinuity", "blob", "offset")
 NS = 1_000_000_000
 NOON_NS = 1_767_268_800 * NS
 """2026-01-01T12:00:00Z."""
@@ -143,7 +145,7 @@ def _cut(first: TrackWindow, track: TrackWindow, rows: slice) -> slice:
     if track is first or low >= high:
         return slice(low, high)
     tail_s = int(first.time[high - 1] + first.duration[high - 1]) / first.info.timescale + 0.05
-    ends = (track.time + track.duration) / track.info.timescale
+    ends = (track.time[:] + track.duration[:]) / track.info.timescale
     stop = int(np.searchsorted(ends, tail_s))
     return slice(min(_border(first, low, track), stop), stop)
 
@@ -152,7 +154,7 @@ def _border(first: TrackWindow, low: int, track: TrackWindow) -> int:
     """The segment start of a track, or its end, that is nearest to the first track's segment start."""
     scale = track.info.timescale
     head_s = int(first.time[low]) / first.info.timescale
-    borders = [(float(track.time[row]) / scale, int(row)) for row in np.flatnonzero(track.flags & FLAG_OPENS)]
+    borders = [(float(track.time[row]) / scale, int(row)) for row in np.flatnonzero(track.flags[:] & FLAG_OPENS)]
     borders.append((float(track.time[-1] + track.duration[-1]) / scale, len(track.time)))
     return min(borders, key=lambda border: (abs(border[0] - head_s), border[0]))[1]
 
@@ -189,25 +191,17 @@ def _window(spec: Spec, track: Track, rows: slice) -> TrackWindow:
         segments.append(max(segment, 0))
         discontinuities.append(row.period)
         sizes.append(0 if row.gap else row.duration * track.info.bitrate // track.info.timescale // 8)
-    offsets = np.cumsum([0, *sizes])[:-1]
-
-    def column(values: Sequence[int]) -> Column:
-        return np.array(values, dtype=np.int64)[rows]
-
+    shown = range(len(track.rows))[rows]
+    columns = Columns()
+    for row, at in zip(track.rows, accumulate(sizes, initial=0), strict=False):
+        number = len(columns)
+        where = (row.config, row.period, discontinuities[number], track.info.number, at)
+        columns.append(row.time, row.duration, sizes[number], segments[number], flags[number], *where)
     return TrackWindow(
         info=track.info,
         configs=track.configs,
-        first=range(len(track.rows))[rows].start,
-        time=column([row.time for row in track.rows]),
-        duration=column([row.duration for row in track.rows]),
-        size=column(sizes),
-        segment=column(segments),
-        flags=column(flags),
-        config=column([row.config for row in track.rows]),
-        period=column([row.period for row in track.rows]),
-        discontinuity=column(discontinuities),
-        blob=column([track.info.number] * len(track.rows)),
-        offset=column([int(offset) for offset in offsets]),
+        first=shown.start,
+        **dict(zip(COLUMNS, columns.window(shown.start, max(shown.start, shown.stop)), strict=True)),
         peak_bps=track.peak_bps,
         average_bps=track.average_bps,
     )

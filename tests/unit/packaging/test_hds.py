@@ -13,9 +13,7 @@ from pypackager.model.plan import F4fFragment
 from pypackager.model.presentation import Presentation
 from pypackager.packaging import answer
 from pypackager.packaging.hds_rows import ERA_MS
-from tests.helpers.presentations import Spec, audio, cut_at_frames, gaps, ladder, periods, present, regular, video
-
-COLUMNS = ("time", "duration", "size", "segment", "flags", "config", "period", "discontinuity", "blob", "offset")
+from tests.helpers.presentations import COLUMNS, Spec, audio, cut_at_frames, gaps, ladder, periods, present, regular, video
 
 
 def _fragment(presentation: Presentation, path: str) -> F4fFragment:
@@ -125,7 +123,7 @@ def test_a_gap_is_the_same_whether_it_was_there_before_the_list_was_asked_for() 
     bit_by_bit = msgspec.structs.replace(at_once, caches={})
     for stop in range(2, 11):
         tracks = tuple(
-            msgspec.structs.replace(track, **{name: getattr(track, name)[:stop] for name in COLUMNS}) for track in at_once.tracks
+            msgspec.structs.replace(track, **{name: getattr(track, name).part(0, stop) for name in COLUMNS}) for track in at_once.tracks
         )
         answer(msgspec.structs.replace(bit_by_bit, tracks=tracks, version=stop), "hds/video-1+audio-2.abst", "")
     assert table(bit_by_bit, "hds/video-1+audio-2.abst") == table(at_once, "hds/video-1+audio-2.abst")
