@@ -169,7 +169,8 @@ TARGET ?=
 # So many inputs for each target, or for so many seconds.
 BOUND  := $(if $(N),-runs=$(N),-max_total_time=$(T)) -timeout=10 -rss_limit_mb=2048
 FUZZ   := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
-PY_FUZZ := ingest_urls credentials viewer_urls judge_manifests judge_media
+PY_FUZZ := ingest_urls credentials viewer_urls hls_media_playlists hls_multivariant dash_mpds dash_indexes smooth_manifests hds_manifests \
+    hds_bootstraps mp4_headers mp4_fragments smooth_fragments ts_segments ts_streams f4f_fragments aac_configs avc_parameter_sets amf_values
 # The core is safe Rust: what a sanitizer would find, the compiler refuses, and without one five times as much is tried.
 fuzz: setup-python ## each fuzz target for T seconds (T=60) or N inputs, or only TARGET
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

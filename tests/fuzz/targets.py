@@ -7,29 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from fractions import Fraction
-from typing import cast
 
-from pypackager.check.dash.resolve import resolve
-from pypackager.check.dash.tree import read_tree
-from pypackager.check.finding import Report
-from pypackager.check.hds.bootstrap import read_bootstrap
-from pypackager.check.hds.f4m import read_f4m
-from pypackager.check.hls.lines import read_lines
-from pypackager.check.hls.media_playlist import read_media_playlist
-from pypackager.check.hls.multivariant import read_multivariant
-from pypackager.check.media.f4f import read_f4f
-from pypackager.check.media.mp4_header import Mp4Header
-from pypackager.check.media.read import read_any, read_any_header
-from pypackager.check.media.smooth_fragments import read_smooth_fragment
-from pypackager.check.smooth.manifest import read_manifest
+from pypackager.check.dash import timeline
+from pypackager.check.hds import tables
+from pypackager.check.smooth import manifest as smooth_manifest
 from pypackager.ingest.credentials import Gate
 from pypackager.ingest.urls import parse_http_target, parse_rtmp_target
 from pypackager.model.errors import PackagerError
 from pypackager.origin.target import parse_target
 from pypackager.packaging import urls
+from tests.fuzz import judge_manifests, judge_media
 
-URL = "http://origin.test/a/b.ism/manifest"
 USERS = {"studio": "a password that nobody guesses", "Zoë": "another one"}
 PUSHED = "/news/ingest.isml/Streams(v)"
 
@@ -85,35 +73,32 @@ def viewer_urls(data: bytes) -> None:
         assert urls.parse(urls.build(target)) == target
 
 
-def judge_manifests(data: bytes) -> None:
-    """A manifest of any format as somebody's origin sends it: the judge says what is wrong with it."""
-    scope = Report().scope()
-    lines = read_lines(data, scope)
-    read_multivariant(lines, URL, scope)
-    read_media_playlist(lines, URL, scope)
-    read_manifest(data, URL, scope)
-    read_f4m(data, URL, scope)
-    read_bootstrap(data, scope)
-    root = read_tree(data, scope)
-    if root is not None:
-        resolve(root, URL, Fraction(1_800_000_000), scope)
-
-
-def judge_media(data: bytes) -> None:
-    """A segment with its header before it, both as an origin sends them."""
-    scope = Report().scope()
-    size = int.from_bytes(data[:2], "big")
-    head, body = data[2 : 2 + size], data[2 + size :]
-    header = read_any_header(head, scope) if head else None
-    read_any(body, header, scope)
-    read_f4f(body, header, scope)
-    # A quality level's is made of what the manifest says: of one track, whose number is nobody's.
-    track = next(iter(header.tracks.values()), None) if isinstance(header, Mp4Header) else None
-    read_smooth_fragment(body, Mp4Header(tracks={0: track}) if track else None, scope)
-
-
-TARGETS = cast(
-    "dict[str, Callable[[bytes], None]]",
-    {each.__name__: each for each in (ingest_urls, credentials, viewer_urls, judge_manifests, judge_media)},
-)
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    each.__name__: each
+    for each in (
+        ingest_urls,
+        credentials,
+        viewer_urls,
+        judge_manifests.hls_media_playlists,
+        judge_manifests.hls_multivariant,
+        judge_manifests.dash_mpds,
+        judge_manifests.dash_indexes,
+        judge_manifests.smooth_manifests,
+        judge_manifests.hds_manifests,
+        judge_manifests.hds_bootstraps,
+        judge_media.mp4_headers,
+        judge_media.mp4_fragments,
+        judge_media.smooth_fragments,
+        judge_media.ts_segments,
+        judge_media.ts_streams,
+        judge_media.f4f_fragments,
+        judge_media.aac_configs,
+        judge_media.avc_parameter_sets,
+        judge_media.amf_values,
+    )
+}
 """By name."""
+
+LIMITS = [(timeline, "MOST_ROWS"), (smooth_manifest, "MOST_CHUNKS"), (tables, "MOST_FRAGMENTS")]
+"""How many segments a manifest may list; a fuzzer has less patience."""
+FEW = 1000

@@ -15,6 +15,7 @@ from pypackager.check.dash.tree import Node
 from pypackager.check.dash.values import parse_frame_rate
 from pypackager.check.finding import Scope
 from pypackager.check.media.samples import Codec, Samples
+from pypackager.check.numerals import whole
 from pypackager.check.presentation import Loaded, Track
 from pypackager.check.rules import rule
 
@@ -141,12 +142,12 @@ def _agrees(claim: str, name: str) -> bool:
 def _check_size(representation: Representation, codec: Codec, scope: Scope) -> None:
     values = representation.values
     for name, actual in (("width", codec.width), ("height", codec.height)):
-        if actual and name in values and values[name].isdigit() and int(values[name]) != actual:
+        if actual and (stated := whole(values.get(name, ""))) is not None and stated != actual:
             scope.breach(SIZE, f"{name}={values[name]}", actual, line=representation.line)
 
 
 def _check_audio(representation: Representation, codec: Codec, scope: Scope) -> None:
-    rates = [int(rate) for rate in representation.values.get("audioSamplingRate", "").split() if rate.isdigit()]
+    rates = [rate for text in representation.values.get("audioSamplingRate", "").split() if (rate := whole(text)) is not None]
     # SBR doubles the rate of the core, and either may be stated.
     doubled = codec.name in ("mp4a.40.5", "mp4a.40.29")
     actual = (codec.sample_rate, codec.sample_rate // 2) if doubled else (codec.sample_rate,)
@@ -160,9 +161,10 @@ def _check_audio(representation: Representation, codec: Codec, scope: Scope) -> 
 
 
 def _channels(node: Node | None) -> int | None:
-    if node is None or node.values.get("schemeIdUri") not in _CHANNEL_SCHEMES or not node.values.get("value", "").isdigit():
+    if node is None or node.values.get("schemeIdUri") not in _CHANNEL_SCHEMES:
         return None
-    return _CHANNEL_COUNTS.get(int(node.values["value"]))
+    number = whole(node.values.get("value", ""))
+    return _CHANNEL_COUNTS.get(number) if number is not None else None
 
 
 def _check_frame_rate(representation: Representation, streams: list[Samples], scope: Scope) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 from fractions import Fraction
-from urllib.parse import urljoin
 
 from pypackager.check.dash.mpd import Mpd
 from pypackager.check.dash.tree import Node
 from pypackager.check.dash.values import parse_date_time
 from pypackager.check.finding import Scope
 from pypackager.check.origin import Answer
+from pypackager.check.references import resolve_reference
 from pypackager.check.rules import rule
 from pypackager.check.session import Session
 
@@ -66,7 +66,7 @@ async def _ask(scheme: str, node: Node, mpd: Mpd, session: Session, scope: Scope
         found, middle = value, session.origin.utc()
     else:
         # Several URLs may stand side by side (5.8.5.7): a player takes the first.
-        url = urljoin(mpd.url, value.split()[0] if value.split() else "")
+        url = resolve_reference(mpd.url, value.split()[0] if value.split() else "")
         answer = await session.origin.ask(url, method="HEAD" if scheme == "http-head" else "GET")
         session.note(answer, "clock")
         told, found = _read(scheme, answer)

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 
 from pypackager.check.dash.mpd import Representation
-from pypackager.check.dash.timeline import Rows
+from pypackager.check.dash.timeline import LARGEST, Rows
 from pypackager.check.finding import Scope
 from pypackager.check.media.boxes import BoxError, find, u32, u64
 from pypackager.check.rules import rule
@@ -40,9 +40,12 @@ def read_index(representation: Representation, data: bytes, first_byte: int, sco
         scope.breach(INDEX, f"starts with {data[:12]!r}", "one sidx", line=representation.addressing.line)
         return
     stated = representation.addressing.number("timescale", 1)
-    if timescale != stated or any(kind >> 31 for kind, _ in entries):
+    if timescale != stated or earliest >= LARGEST or any(kind >> 31 for kind, _ in entries):
         scope.breach(
-            INDEX, f"timescale {timescale}, or an index of indexes", f"media in timescale {stated}", line=representation.addressing.line
+            INDEX,
+            f"timescale {timescale} from {earliest} on, or an index of indexes",
+            f"media in timescale {stated}",
+            line=representation.addressing.line,
         )
         return
     place = first_byte + box.end + offset

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from urllib.parse import urljoin
 
 from pypackager.check.dash.template import expand
 from pypackager.check.dash.timeline import Rows
 from pypackager.check.dash.tree import Node
 from pypackager.check.dash.values import parse_date_time, parse_duration, parse_range
+from pypackager.check.numerals import decimal
+from pypackager.check.references import resolve_reference
 
 
 @dataclass
@@ -89,7 +90,7 @@ class Representation:
     def fill(self, template: str, **values: int) -> str:
         """The URL that a template stands for."""
         known: dict[str, str | int] = {"RepresentationID": self.id, "Bandwidth": self.node.number("bandwidth") or 0, **values}
-        return urljoin(self.base, expand(template, known))
+        return resolve_reference(self.base, expand(template, known))
 
     def url(self, row: int) -> tuple[str, tuple[int, int] | None]:
         """Where a row's segment is."""
@@ -103,7 +104,7 @@ class Representation:
         """Where its initialisation segment is; empty when it has none."""
         node = self.addressing.child("Initialization")
         if node is not None:
-            return urljoin(self.base, node.values.get("sourceURL", "")), parse_range(node.values.get("range", ""))
+            return resolve_reference(self.base, node.values.get("sourceURL", "")), parse_range(node.values.get("range", ""))
         template = self.addressing.values.get("initialization")
         return (self.fill(template), None) if template else ("", None)
 
@@ -173,9 +174,9 @@ def time_offset(mpd: Mpd, representation: Representation) -> Fraction:
     offsets.append(representation.addressing.values.get("availabilityTimeOffset", "0"))
     total = Fraction(0)
     for text in offsets:
-        try:
-            total += Fraction(text.strip())
-        except ValueError:
+        offset = decimal(text.strip())
+        if offset is None:
             # INF: everything is there as soon as it is listed.
             return Fraction(1 << 40)
+        total += offset
     return total

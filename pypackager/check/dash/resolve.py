@@ -6,16 +6,16 @@ In: a tree, the URL it came from, and UTC. Out: an `Mpd`; findings of the rules 
 from __future__ import annotations
 
 from fractions import Fraction
-from urllib.parse import urljoin
 
 import numpy as np
 
 from pypackager.check.dash.mpd import Addressing, Mpd, Period, Representation, time_offset
 from pypackager.check.dash.template import fault_in, identifiers
-from pypackager.check.dash.timeline import Rows, constant_rows, read_missing, read_timeline
+from pypackager.check.dash.timeline import LARGEST, SAFE, Rows, constant_rows, read_missing, read_timeline
 from pypackager.check.dash.tree import Node
 from pypackager.check.dash.values import parse_duration, parse_range
 from pypackager.check.finding import Scope
+from pypackager.check.references import resolve_reference
 from pypackager.check.rules import rule
 
 ADDRESSING = rule(
@@ -63,7 +63,7 @@ def resolve(root: Node, url: str, now: Fraction, scope: Scope) -> Mpd:
         before = Period(node.values.get("id", ""), node, _start(node, before, mpd), None)
         before.end = _own_end(before)
         mpd.periods.append(before)
-    for period, following in zip(mpd.periods, [*mpd.periods[1:], None], strict=True):
+    for period, following in zip(mpd.periods, [*mpd.periods[1:], None], strict=False):
         # An announced Period ends where the next one starts (5.3.2.1).
         if following is not None and following.start is not None:
             period.end = following.start if period.end is None else min(period.end, following.start)
@@ -102,7 +102,7 @@ def _own_end(period: Period) -> Fraction | None:
 def _base(url: str, node: Node) -> str:
     """A base URL; of several the first, as a player that has no reason to change would take it (5.6.4)."""
     element = node.first("BaseURL")
-    return urljoin(url, element.text) if element is not None else url
+    return resolve_reference(url, element.text) if element is not None else url
 
 
 def _representation(mpd: Mpd, period: Period, group: Node, node: Node, base: str, now: Fraction, scope: Scope) -> Representation:
@@ -113,6 +113,9 @@ def _representation(mpd: Mpd, period: Period, group: Node, node: Node, base: str
     addressing = representation.addressing
     if addressing.number("timescale", 1) == 0:
         scope.breach(TIMESCALE, 0, "above 0", line=addressing.line)
+        return representation
+    if representation.offset >= LARGEST:
+        scope.breach(SAFE, representation.offset, "an offset that times can have", line=addressing.line)
         return representation
     if addressing.kind == "SegmentTemplate":
         _check_template(addressing, scope)
@@ -223,5 +226,5 @@ def _read_list(representation: Representation, scope: Scope) -> None:
         representation.rows = representation.rows.select(np.arange(min(len(urls), len(representation.rows))))
     for node in urls:
         representation.ranges.append(
-            (urljoin(representation.base, node.values.get("media", "")), parse_range(node.values.get("mediaRange", "")))
+            (resolve_reference(representation.base, node.values.get("media", "")), parse_range(node.values.get("mediaRange", "")))
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PART = re.compile(r"\$([^$]*)\$")
-_IDENTIFIER = re.compile(r"(RepresentationID|Number|Bandwidth|Time|SubNumber)(%0(\d+)([diuxXo]))?")
+_IDENTIFIER = re.compile(r"(RepresentationID|Number|Bandwidth|Time|SubNumber)(%0([0-9]{1,2})([diuxXo]))?")
 
 
 def fault_in(template: str) -> str | None:

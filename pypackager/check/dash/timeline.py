@@ -38,8 +38,9 @@ SAFE = rule(
     example="a timescale of 10 MHz from 1970 on", verified=True,
 )  # fmt: skip
 
-_MOST_ROWS = 1 << 20
-_LARGEST = 1 << 62
+MOST_ROWS = 1 << 20
+LARGEST = 1 << 62
+"""No tick of a segment is as much: columns have 64 bits."""
 
 
 @dataclass
@@ -82,7 +83,7 @@ def read_timeline(node: Node, first_number: int, until: int | None, scope: Scope
     times, durations, counts, lines = [0], [0], [0], [node.line]
     entries = [entry for entry in node.all("S") if entry.number("d") is not None]
     at = 0
-    holes = 0
+    holes = total = 0
     for n, entry in enumerate(entries):
         duration = entry.number("d") or 0
         stated = entry.number("t")
@@ -100,14 +101,15 @@ def read_timeline(node: Node, first_number: int, until: int | None, scope: Scope
             found = f"d={duration}" if not duration else f"r={entry.values['r']} without an end"
             scope.breach(REPEAT, found, "a duration above 0 and a known number of segments", line=entry.line)
             continue
-        if at + duration * count >= _LARGEST or sum(counts) + count > _MOST_ROWS:
-            scope.breach(REPEAT, f"{count} segments up to {at + duration * count}", f"at most {_MOST_ROWS} before 2^62", line=entry.line)
+        if at + duration * count >= LARGEST or total + count > MOST_ROWS:
+            scope.breach(REPEAT, f"{count} segments up to {at + duration * count}", f"at most {MOST_ROWS} before 2^62", line=entry.line)
             break
         times.append(at)
         durations.append(duration)
         counts.append(count)
         lines.append(entry.line)
         at += duration * count
+        total += count
     if at >= 1 << 53:
         scope.breach(SAFE, at, f"at most {(1 << 53) - 1}", line=lines[-1])
     return _rows(times, durations, counts, lines, first_number)
@@ -147,7 +149,7 @@ def read_missing(node: Node, rows: Rows, scope: Scope) -> None:
     told = False
     for section in node.all("FCS"):
         time, duration = section.number("t"), section.number("d")
-        row = int(np.searchsorted(rows.time, time)) - 1 if time is not None else -1
+        row = int(np.searchsorted(rows.time, time)) - 1 if time is not None and time < LARGEST else -1
         if time is None or row < 0 or time >= rows.end[row]:
             continue
         if duration is None or time + duration >= rows.end[row]:
@@ -160,7 +162,7 @@ def read_missing(node: Node, rows: Rows, scope: Scope) -> None:
 def constant_rows(duration: int, first_number: int, span: tuple[Fraction, Fraction], line: int) -> Rows:
     """Segments of one duration (`@duration`) whose ends lie in a span of ticks behind the start of the Period."""
     first = max(0, int(span[0] // duration))
-    stop = min(max(first, int(span[1] // duration)), first + _MOST_ROWS)
+    stop = min(max(first, int(span[1] // duration)), first + MOST_ROWS)
     place = np.arange(first, stop, dtype=np.int64)
     size = np.full(len(place), duration, np.int64)
     return Rows(place + first_number, place * duration, size, np.full(len(place), line, np.int64))

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 
+from pypackager.check.numerals import whole
+
 _DURATION = re.compile(
-    r"(-)?P(?=\d|T\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?"
+    r"(-)?P(?=\d|T\d)(?:(\d{1,20})Y)?(?:(\d{1,20})M)?(?:(\d{1,20})D)?"
+    r"(?:T(?=\d)(?:(\d{1,20})H)?(?:(\d{1,20})M)?(?:(\d{1,20}(?:\.\d{1,40})?)S)?)?",
+    re.ASCII,
 )  # fmt: skip
-_DATE_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:(\.\d+))?(Z|[+-]\d\d:\d\d)?")
-_DOUBLE = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|-?INF|NaN"
+_DATE_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:(\.\d{1,40}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DOUBLE = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NaN"
 _RFC2045_WORD = r"[A-Za-z0-9$\-_.+^|'`%!*#\\~&]+"
 _DAY = 86_400
 
@@ -61,17 +65,15 @@ def has_zone(text: str) -> bool:
 def parse_range(text: str) -> tuple[int, int] | None:
     """A byte range `first-last` as first byte and length."""
     first, dash, last = text.strip().partition("-")
-    if not dash or not first.isdigit() or not last.isdigit() or int(last) < int(first):
-        return None
-    return int(first), int(last) - int(first) + 1
+    start, end = whole(first), whole(last)
+    return (start, end - start + 1) if dash and start is not None and end is not None and start <= end else None
 
 
 def parse_frame_rate(text: str) -> Fraction | None:
     """@frameRate as frames a second."""
     number, _, per = text.partition("/")
-    if not number.isdigit() or (per and not per.isdigit()) or per.strip("0") == "" != per:
-        return None
-    return Fraction(int(number), int(per or 1))
+    frames, seconds = whole(number), whole(per or "1")
+    return Fraction(frames, seconds) if frames is not None and seconds else None
 
 
 def _pattern(expression: str) -> Callable[[str], bool]:
@@ -88,7 +90,8 @@ def _collapsed(expression: str) -> Callable[[str], bool]:
 def _unsigned(bits: int) -> Callable[[str], bool]:
     def is_unsigned(text: str) -> bool:
         digits = text.strip(" \t\r\n").removeprefix("+")
-        return digits.isascii() and digits.isdigit() and int(digits) < 1 << bits
+        number = whole(digits)
+        return number is not None and number < 1 << bits
 
     return is_unsigned
 
@@ -108,8 +111,8 @@ TYPES: dict[str, tuple[Callable[[str], bool], str]] = {
     "name": (_collapsed(r"[^\W\d][\w.-]*"), "an XML name without a colon"),
     "u32": (_unsigned(32), "an unsigned 32-bit number"),
     "u64": (_unsigned(64), "an unsigned 64-bit number"),
-    "i32": (_collapsed(r"[+-]?\d{1,10}"), "a 32-bit number"),
-    "int": (_collapsed(r"[+-]?\d+"), "a whole number"),
+    "i32": (_collapsed(r"[+-]?[0-9]{1,10}"), "a 32-bit number"),
+    "int": (_collapsed(r"[+-]?[0-9]{1,20}"), "a whole number"),
     "bool": (_collapsed("true|false|0|1"), "true or false"),
     "double": (_collapsed(_DOUBLE), "a decimal number"),
     "duration": (lambda text: parse_duration(text) is not None, "a duration such as PT2.5S"),

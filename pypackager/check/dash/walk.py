@@ -6,7 +6,6 @@ In: a session and a URL. Out: the presentation with its tracks; findings of the 
 from __future__ import annotations
 
 from fractions import Fraction
-from urllib.parse import urljoin
 
 import numpy as np
 import trio
@@ -28,6 +27,7 @@ from pypackager.check.loading import LIMIT, Loader, open_loader
 from pypackager.check.media.read import read_any_header
 from pypackager.check.origin import Answer
 from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track, url_key
+from pypackager.check.references import resolve_reference
 from pypackager.check.session import Session
 from pypackager.check.watch import Watch
 
@@ -112,7 +112,7 @@ class _Walker:
             if mpd.dynamic:
                 check_availability(mpd, now, scope)
         location = root.first("Location")
-        self.url = urljoin(answer.base, location.text) if location is not None else self.url
+        self.url = resolve_reference(answer.base, location.text) if location is not None else self.url
         self.before, self.body = mpd, answer.body
         self.presentation.live = mpd.dynamic
         self._note(mpd, answer, loader, nursery)

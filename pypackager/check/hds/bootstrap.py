@@ -78,7 +78,10 @@ def _read_abst(data: bytes, abst: Box, scope: Scope) -> Bootstrap | None:
     for _ in range(2):
         count, at = data[at], at + 1
         for _ in range(count):
-            tables.append(next(boxes(data, at, abst.end)))
+            table = next(boxes(data, at, abst.end), None)
+            if table is None:
+                raise BoxError(at, "no box where a table is due")
+            tables.append(table)
             at = tables[-1].end
     if [box.kind for box in tables] != [b"asrt", b"afrt"] or at != abst.end:
         found = f"{' '.join(box.name for box in tables)} and {abst.end - at} bytes"

@@ -6,16 +6,16 @@ In: the body. Out: media, each with its bootstrap, and findings of the rules on 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections import Counter
 from fractions import Fraction
-from urllib.parse import urljoin
 
 import msgspec
 from lxml import etree
 
 from pypackager.check.finding import Scope
 from pypackager.check.media.amf import read_amf
+from pypackager.check.numerals import decimal, whole
+from pypackager.check.references import resolve_reference
 from pypackager.check.rules import Rule, rule
 
 XML = rule(
@@ -109,7 +109,7 @@ class _Reader:
         self.prefix = f"{{{namespace}}}" if namespace else ""
         base = root.findtext(f"{self.prefix}baseURL")
         self.url = url
-        self.base = urljoin(url, base.strip()) if base else url
+        self.base = resolve_reference(url, base.strip()) if base else url
         self.scope = scope
 
     def read(self) -> F4m:
@@ -130,11 +130,10 @@ class _Reader:
         text = self.root.findtext(f"{self.prefix}duration")
         if text is None:
             return None
-        try:
-            return Fraction(text.strip())
-        except (ValueError, ZeroDivisionError):
+        seconds = decimal(text.strip())
+        if seconds is None:
             self.scope.breach(VALUE, f"duration {text[:40]}", "seconds", line=self.root.sourceline)
-            return None
+        return seconds
 
     def _infos(self) -> dict[str, BootstrapInfo]:
         out: dict[str, BootstrapInfo] = {}
@@ -145,13 +144,13 @@ class _Reader:
                 found = f'profile="{element.get("profile")}" id="{ident}", {"a url" if url else "no url"}, {len(text)} characters'
                 self.scope.breach(BOOTSTRAP_INFO, found, "profile named, an id of its own, a url or Base64", line=line)
             data = self._decode(text, BOOTSTRAP_INFO, line) if text else b""
-            out[ident] = BootstrapInfo(ident, urljoin(self.base, url) if url else "", data, line)
+            out[ident] = BootstrapInfo(ident, resolve_reference(self.base, url) if url else "", data, line)
         return out
 
     def _decode(self, text: str, broken: Rule, line: int) -> bytes:
         try:
             return base64.b64decode(text, validate=True)
-        except binascii.Error as fault:
+        except ValueError as fault:
             self.scope.breach(broken, str(fault), "Base64", line=line)
             return b""
 
@@ -164,7 +163,7 @@ class _Reader:
             self.scope.breach(MEDIA, f'url="{url}" bootstrapInfoId="{ident}"', "a url, and a bootstrapInfo that is there", line=line)
         width, height = (self._number(element, name) for name in ("width", "height"))
         media = Media(
-            url=urljoin(self.base, url) if url else "", href=urljoin(self.base, href) if href else "",
+            url=resolve_reference(self.base, url) if url else "", href=resolve_reference(self.base, href) if href else "",
             bitrate=self._number(element, "bitrate"), width=width, height=height, alternate=element.get("alternate") is not None,
             kind=element.get("type", ""), language=element.get("lang", ""), label=element.get("label", ""), bootstrap=info, line=line,
         )  # fmt: skip
@@ -174,10 +173,10 @@ class _Reader:
         text = element.get(name)
         if text is None:
             return None
-        if not text.isdecimal():
+        number = whole(text)
+        if number is None:
             self.scope.breach(VALUE, f'{name}="{text[:40]}"', "a number", line=element.sourceline)
-            return None
-        return int(text)
+        return number
 
     def _with_metadata(self, element: etree._Element, media: Media) -> Media:
         """Width and height may be told by onMetaData alone."""

@@ -41,7 +41,7 @@ END = rule(
     example="discontinuity indicator 0 under the live flag",
 )  # fmt: skip
 
-_MOST_FRAGMENTS = 500_000
+MOST_FRAGMENTS = 500_000
 _END = 0
 
 
@@ -93,7 +93,7 @@ def lay_out(bootstrap: Bootstrap, scope: Scope) -> Table:
         joined = not n or bootstrap.runs[n - 1].duration > 0
         if out and joined:
             _check_joint(run, out[-1], due, scope)
-        for each in range(min(count, _MOST_FRAGMENTS - len(out))):
+        for each in range(min(count, MOST_FRAGMENTS - len(out))):
             number = run.first + each
             segment = _segment(bootstrap, number - runs[0].first)
             out.append(Fragment(number, segment, run.time + each * run.duration, run.duration, continuity))

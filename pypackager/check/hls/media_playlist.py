@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
-from urllib.parse import urljoin
 
 import msgspec
 
 from pypackager.check.finding import Scope
 from pypackager.check.hls.lines import TAG, Line
 from pypackager.check.hls.tags import BYTE_RANGE, DATE, EXTINF
+from pypackager.check.numerals import whole
+from pypackager.check.references import resolve_reference
 from pypackager.check.rules import rule
 
 EMPTY = rule(
@@ -131,16 +132,16 @@ def parse_date(text: str) -> Fraction | None:
     match = DATE.fullmatch(text)
     if match is None or match[8] is None:
         return None
-    zone = timezone(timedelta())
+    offset = timedelta()
     if match[8] != "Z":
         hours, minutes = int(match[8][:3]), int(match[8][-2:])
-        zone = timezone(timedelta(hours=hours, minutes=minutes if hours >= 0 and match[8][0] == "+" else -minutes))
+        offset = timedelta(hours=hours, minutes=minutes if hours >= 0 and match[8][0] == "+" else -minutes)
     year, month, day, hour, minute, second = (int(match[n]) for n in range(1, 7))
     try:
-        whole = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+        at = datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset))
     except ValueError:
         return None
-    return Fraction(int(whole.timestamp())) + (Fraction(match[7]) if match[7] else 0)
+    return Fraction(int(at.timestamp())) + (Fraction(match[7]) if match[7] else 0)
 
 
 class _Reader:
@@ -168,8 +169,8 @@ class _Reader:
             case "":
                 self._segment(line)
             case "EXT-X-VERSION" | "EXT-X-TARGETDURATION" | "EXT-X-MEDIA-SEQUENCE" | "EXT-X-DISCONTINUITY-SEQUENCE":
-                if line.value.isdigit():
-                    self.numbers[tag] = int(line.value)
+                if (number := whole(line.value)) is not None:
+                    self.numbers[tag] = number
                 if tag in _LEADING and (self.segments or self.pending.keys() & {"EXTINF", "EXT-X-DISCONTINUITY"}):
                     self.scope.breach(ORDER, f"{tag} behind a segment's tags", "before them", line=line.number)
             case "EXT-X-PLAYLIST-TYPE":
@@ -184,7 +185,7 @@ class _Reader:
                 self.key = "" if line.attributes.get("METHOD") == "NONE" else line.value
                 self.pending[tag] = line
             case "EXT-X-BITRATE":
-                self.bitrate = int(line.value) if line.value.isdigit() else None
+                self.bitrate = whole(line.value)
             case "EXTINF" | "EXT-X-BYTERANGE" | "EXT-X-PROGRAM-DATE-TIME" | "EXT-X-GAP":
                 if tag in self.pending:
                     self.scope.breach(TAG, f"a second {tag} for one segment", "one", line=line.number)
@@ -226,7 +227,7 @@ class _Reader:
         date = pending.get("EXT-X-PROGRAM-DATE-TIME")
         if date is not None and parse_date(date.value) is None:
             self.scope.breach(DATE_ZONE, date.value, "a date of the calendar with a zone", line=date.number)
-        url = urljoin(self.url, line.value)
+        url = resolve_reference(self.url, line.value)
         self.segments.append(
             Segment(
                 number=self.numbers["EXT-X-MEDIA-SEQUENCE"] + len(self.segments),
@@ -266,4 +267,4 @@ class _Reader:
         match = BYTE_RANGE.fullmatch(text) if text else None
         if text and match is None:
             self.scope.breach(TAG, f"BYTERANGE={text}", "length@offset", line=line.number)
-        return Map(urljoin(self.url, uri), (int(match[2] or 0), int(match[1])) if match else None)
+        return Map(resolve_reference(self.url, uri), (int(match[2] or 0), int(match[1])) if match else None)

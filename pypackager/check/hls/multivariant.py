@@ -5,14 +5,14 @@ In: lines. Out: variants and renditions with absolute URLs. Never: media playlis
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
-
 import msgspec
 
 from pypackager.check.finding import Scope
 from pypackager.check.hls.lines import Line
 from pypackager.check.hls.media_playlist import EMPTY, KIND
 from pypackager.check.hls.tags import TAGS
+from pypackager.check.numerals import whole
+from pypackager.check.references import resolve_reference
 from pypackager.check.rules import rule
 
 VARIANT_URI = rule(
@@ -66,8 +66,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     def number(self, name: str) -> int | None:
         """An attribute that is a number."""
-        text = self.attributes.get(name, "")
-        return int(text) if text.isdigit() else None
+        return whole(self.attributes.get(name, ""))
 
     @property
     def codecs(self) -> tuple[str, ...]:
@@ -105,16 +104,16 @@ def read_multivariant(lines: list[Line], url: str, scope: Scope) -> Multivariant
             if open_variant is None:
                 scope.breach(VARIANT_URI, f"{line.value[:80]} without EXT-X-STREAM-INF", "the tag before it", line=line.number)
             else:
-                variants.append(Entry(open_variant.number, urljoin(url, line.value), open_variant.attributes))
+                variants.append(Entry(open_variant.number, resolve_reference(url, line.value), open_variant.attributes))
             open_variant = None
         elif line.tag == "EXT-X-STREAM-INF":
             open_variant = line
         elif line.tag in ("EXT-X-MEDIA", "EXT-X-I-FRAME-STREAM-INF"):
             uri = line.attributes.get("URI")
-            entry = Entry(line.number, urljoin(url, uri) if uri else "", line.attributes)
+            entry = Entry(line.number, resolve_reference(url, uri) if uri else "", line.attributes)
             (renditions if line.tag == "EXT-X-MEDIA" else i_frames).append(entry)
-        elif line.tag == "EXT-X-VERSION" and line.value.isdigit():
-            version = int(line.value)
+        elif line.tag == "EXT-X-VERSION":
+            version = whole(line.value) or version
         elif line.tag == "EXT-X-INDEPENDENT-SEGMENTS":
             independent = True
         elif line.tag in TAGS and TAGS[line.tag].where in ("media", "segment"):

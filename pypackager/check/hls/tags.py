@@ -126,14 +126,14 @@ TAGS: dict[str, Tag] = {
 SYNTAX: dict[Type, re.Pattern[str]] = {
     "integer": re.compile(r"[0-9]{1,20}"),
     "hex": re.compile(r"0[xX][0-9A-F]+"),
-    "float": re.compile(r"[0-9]+(\.[0-9]+)?"),
-    "signed-float": re.compile(r"-?[0-9]+(\.[0-9]+)?"),
+    "float": re.compile(r"[0-9]{1,20}(\.[0-9]{1,40})?"),
+    "signed-float": re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?"),
     "quoted": re.compile(r'"[^"\r\n]*"'),
     "enumerated": re.compile(r"[^\",\s]+"),
     "resolution": re.compile(r"[0-9]+x[0-9]+"),
 }
 """RFC 8216bis 4.2."""
 
-DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
-BYTE_RANGE = re.compile(r"(\d+)(?:@(\d+))?")
-EXTINF = re.compile(r"([0-9]+(?:\.[0-9]+)?),(.*)")
+DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,40})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+BYTE_RANGE = re.compile(r"([0-9]{1,20})(?:@([0-9]{1,20}))?")
+EXTINF = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,40})?),(.*)")

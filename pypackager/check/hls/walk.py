@@ -21,6 +21,7 @@ from pypackager.check.hls.reloads import check_reload
 from pypackager.check.hls.renditions import check_renditions
 from pypackager.check.loading import Loader, open_loader
 from pypackager.check.media.read import read_any, read_any_header
+from pypackager.check.numerals import decimal, whole
 from pypackager.check.origin import Answer
 from pypackager.check.presentation import Claims, Listing, Look, Presentation, Track, url_key
 from pypackager.check.session import Session
@@ -55,7 +56,7 @@ class _Walker:
         lines = read_lines(answer.body, scope)
         if any(line.tag in ("EXT-X-STREAM-INF", "EXT-X-MEDIA", "EXT-X-I-FRAME-STREAM-INF") for line in lines):
             self.master, self.master_body = read_multivariant(lines, answer.base, scope), answer.body
-            tracks, first = _tracks(self.master), None
+            tracks, first = tracks_of(self.master), None
         else:
             tracks, first = [Track("media", answer.base)], answer
         self.presentation.tracks = tracks
@@ -95,7 +96,7 @@ class _Walker:
             return False
         scope = self.session.scope.at(url=answer.base)
         self.master, self.master_body = read_multivariant(read_lines(answer.body, scope), answer.base, scope), answer.body
-        said = {track.url: track.claims for track in _tracks(self.master)}
+        said = {track.url: track.claims for track in tracks_of(self.master)}
         differs = False
         for track in self.presentation.tracks:
             if (now := said.get(track.url)) is not None:
@@ -144,8 +145,8 @@ class _Walker:
         return playlist
 
 
-def _tracks(master: Multivariant) -> list[Track]:
-    """Of each playlist one; what is said of a track is kept by its label, so no two have the same."""
+def tracks_of(master: Multivariant) -> list[Track]:
+    """Of each playlist one track; what is said of it is kept by its label, so no two have the same."""
     tracks: dict[str, Track] = {}
     for n, variant in enumerate(master.variants, 1):
         if variant.url not in tracks:
@@ -157,7 +158,7 @@ def _tracks(master: Multivariant) -> list[Track]:
             # The number is the first of the parameters (4.4.6.1); the others say what the channels are for.
             count = at.get("CHANNELS", "").partition("/")[0]
             claims = Claims(
-                channels=int(count) if count.isdigit() else None, language=at.get("LANGUAGE", ""), independent=master.independent,
+                channels=whole(count), language=at.get("LANGUAGE", ""), independent=master.independent,
                 default_kind=at["TYPE"].lower(),
             )  # fmt: skip
             tracks[rendition.url] = Track(f"{at.get('TYPE', '').lower()} {at.get('NAME', '')}", rendition.url, claims, group=group)
@@ -177,12 +178,11 @@ def _name(variant: Entry, fallback: str) -> str:
 
 def _claims(variant: Entry, master: Multivariant) -> Claims:
     width, _, height = variant.attributes.get("RESOLUTION", "").partition("x")
-    rate = variant.attributes.get("FRAME-RATE", "")
     return Claims(
         codecs=variant.codecs,
-        width=int(width) if width.isdigit() else None,
-        height=int(height) if height.isdigit() else None,
-        frame_rate=Fraction(rate) if rate.replace(".", "", 1).isdigit() else None,
+        width=whole(width),
+        height=whole(height),
+        frame_rate=decimal(variant.attributes.get("FRAME-RATE", "")),
         independent=master.independent,
     )
 

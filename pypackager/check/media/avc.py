@@ -11,6 +11,9 @@ _ASPECTS = (
     (4, 3), (3, 2), (2, 1),
 )  # fmt: skip
 
+_MOST_CYCLE = 255
+"""num_ref_frames_in_pic_order_cnt_cycle (ISO 14496-10 7.4.2.1.1)."""
+
 
 def read_parameter_sets(units: list[bytes], fourcc: str = "avc1") -> Codec:
     """The codec that a list of parameter sets (without start codes) stands for.
@@ -53,7 +56,10 @@ def _read_sps(unit: bytes) -> tuple[int, int, tuple[int, int], tuple[int, int] |
         bits.flag()
         bits.signed_golomb()
         bits.signed_golomb()
-        for _ in range(bits.golomb()):
+        cycle = bits.golomb()
+        if cycle > _MOST_CYCLE:
+            raise ValueError(f"a cycle of {cycle} reference frames")
+        for _ in range(cycle):
             bits.signed_golomb()
     bits.golomb()
     bits.flag()

@@ -50,6 +50,7 @@ NUMBERS = rule(
 )  # fmt: skip
 
 _NON_SYNC = 0x10000
+_LARGEST = 1 << 62
 
 
 def read_fragments(data: bytes, header: Header | None, scope: Scope) -> Media:
@@ -64,14 +65,19 @@ def read_fragments(data: bytes, header: Header | None, scope: Scope) -> Media:
             covered = 0
             for traf in find(data, "traf", moof.payload, moof.end):
                 samples = _read_traf(data, moof, traf, mdat, tracks, scope)
-                if samples is not None:
-                    parts.setdefault(samples.ident, []).append(samples)
-                    covered += samples.size
+                if samples is None:
+                    continue
+                covered += samples.size
+                if covered > mdat.end - mdat.payload:
+                    # Each byte belongs to one sample; to read them again for every traf would take as long as a hostile origin likes.
+                    scope.breach(BOUNDS, f"{covered} bytes of samples", f"at most {mdat.end - mdat.payload}", byte=traf.start)
+                    break
+                parts.setdefault(samples.ident, []).append(samples)
             if parts and covered < mdat.end - mdat.payload:
                 scope.breach(UNUSED, f"{mdat.end - mdat.payload - covered} bytes of no sample", "none", byte=mdat.start)
     except BoxError as fault:
         scope.breach(BOX, str(fault), "boxes that fit", byte=fault.at)
-    except struct.error:
+    except (struct.error, IndexError):
         scope.breach(BOX, "a box ends before its fields", "boxes that hold their fields")
     media.streams = [join(each) for _, each in sorted(parts.items())]
     return media
@@ -134,25 +140,31 @@ def read_runs(data: bytes, moof: Box, traf: Box, mdat: Box, track: Mp4Track, tim
     for n, bit in enumerate((0x8, 0x10, 0x20)):
         if present & bit:
             defaults[n], at = u32(data, at), at + 4
+    if abs(time - track.edit) >= _LARGEST:
+        scope.breach(FRAGMENT, f"a time of {time}", f"one below {_LARGEST}", byte=traf.start)
+        return None
     columns: list[list[NDArray[np.int64]]] = [[], [], [], [], []]
-    position = base
+    position, room = base, mdat.end - mdat.payload
     for trun in (box for box in children if box.kind == b"trun"):
         table = _read_trun(data, trun, defaults, scope)
         if table is None:
             return None
         duration, size, flags, shift, offset = table
         position = position if offset is None else base + offset
-        ends = position + np.cumsum(size)
+        total = int(size.sum())
+        room -= total
+        if len(size) and (position < mdat.payload or position + total > mdat.end or room < 0):
+            found = f"samples from byte {position} to {position + total}"
+            scope.breach(BOUNDS, found, f"between {mdat.payload} and {mdat.end}", byte=moof.start)
+            return None
+        # Where there are no samples nothing is at the place that it names.
+        ends = (position if len(size) else 0) + np.cumsum(size)
         for column, values in zip(columns, (duration, ends - size, ends, flags, shift), strict=True):
             column.append(values)
-        position = int(ends[-1]) if len(ends) else position
+        position += total
     if not columns[0]:
         return None
     duration, starts, ends, flags, shift = (np.concatenate(column) for column in columns)
-    if len(starts) and (int(starts.min()) < mdat.payload or int(ends.max()) > mdat.end):
-        found = f"samples from byte {int(starts.min())} to {int(ends.max())}"
-        scope.breach(BOUNDS, found, f"between {mdat.payload} and {mdat.end}", byte=moof.start)
-        return None
     dts = time - track.edit + np.cumsum(duration) - duration
     digest, idr = _digests(data, starts, ends, track, scope)
     sync = (flags & _NON_SYNC) == 0
@@ -183,7 +195,8 @@ def _read_trun(data: bytes, trun: Box, defaults: list[int], scope: Scope) -> _Ta
     if present & 0x4:
         first_flags, at = u32(data, at), at + 4
     names = [bit for bit in (0x100, 0x200, 0x400, 0x800) if present & bit]
-    if at + 4 * len(names) * count != trun.end:
+    # A sample without a byte is nothing: a count that no column bears out must not fill the memory.
+    if at + 4 * len(names) * count != trun.end or count > len(data):
         scope.breach(TRUN, f"{trun.end - at} bytes of table", f"{4 * len(names) * count} for {count} samples", byte=trun.start)
         return None
     table = np.frombuffer(data, ">u4", count * len(names), at).reshape(count, len(names)).astype(np.int64)

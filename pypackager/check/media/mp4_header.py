@@ -71,8 +71,9 @@ def read_header(data: bytes, scope: Scope) -> Mp4Header | None:
         if not find(data, "moov/mvex"):
             scope.breach(INIT, "no mvex in moov", "mvex: fragments follow")
         header = Mp4Header(data)
+        movie_timescale = _movie_timescale(data)
         for trak in find(data, "moov/trak"):
-            track = _read_track(data, trak, scope)
+            track = _read_track(data, trak, movie_timescale, scope)
             if track is not None:
                 header.tracks[track.ident] = track
         for trex in find(data, "moov/mvex/trex"):
@@ -81,14 +82,14 @@ def read_header(data: bytes, scope: Scope) -> Mp4Header | None:
                 known.duration, known.size, known.flags = (u32(data, trex.payload + offset) for offset in (12, 16, 20))
     except BoxError as fault:
         scope.breach(BOX, str(fault), "boxes that fit", byte=fault.at)
-    except struct.error:
+    except (struct.error, IndexError):
         scope.breach(BOX, "a box ends before its fields", "boxes that hold their fields")
     else:
         return header
     return None
 
 
-def _read_track(data: bytes, trak: Box, scope: Scope) -> Mp4Track | None:
+def _read_track(data: bytes, trak: Box, movie_timescale: int, scope: Scope) -> Mp4Track | None:
     parts = [find(data, path, trak.payload, trak.end) for path in ("tkhd", "mdia/mdhd", "mdia/hdlr", "mdia/minf/stbl/stsd")]
     if any(len(part) != 1 for part in parts):
         scope.breach(TRACK, "tkhd, mdhd, hdlr or stsd is missing or there twice", "one of each", byte=trak.start)
@@ -103,7 +104,7 @@ def _read_track(data: bytes, trak: Box, scope: Scope) -> Mp4Track | None:
     packed = u32(data, scale_at + (12 if data[mdhd.payload] else 8)) >> 16
     language = "".join(chr((packed >> shift & 31) + 0x60) for shift in (10, 5, 0))
     kind = _KINDS.get(data[hdlr.payload + 8 : hdlr.payload + 12], "data")
-    track = Mp4Track(ident, kind, timescale, language, None, edit=_read_edits(data, trak, timescale))
+    track = Mp4Track(ident, kind, timescale, language, None, edit=_read_edits(data, trak, timescale, movie_timescale))
     for table in ("stts", "stsc", "stsz", "stco"):
         for box in find(data, f"mdia/minf/stbl/{table}", trak.payload, trak.end):
             if u32(data, box.payload + (8 if table == "stsz" else 4)):
@@ -198,12 +199,16 @@ def _specific_info(data: bytes) -> bytes:
     raise ValueError("esds without DecoderSpecificInfo")
 
 
-def _read_edits(data: bytes, trak: Box, timescale: int) -> int:
+def _movie_timescale(data: bytes) -> int:
+    """Ticks a second of the movie's own clock, in which edits are written; 1 where none is stated."""
+    mvhd = next(iter(find(data, "moov/mvhd")), None)
+    return u32(data, mvhd.payload + (20 if data[mvhd.payload] else 12)) or 1 if mvhd is not None else 1
+
+
+def _read_edits(data: bytes, trak: Box, timescale: int, movie_timescale: int) -> int:
     """What an edit list takes off every time: an empty edit delays, the first real one skips (ISO 14496-12 8.6.6)."""
     edit = 0
     for elst in find(data, "edts/elst", trak.payload, trak.end):
-        (mvhd,) = find(data, "moov/mvhd")
-        movie_timescale = u32(data, mvhd.payload + (20 if data[mvhd.payload] else 12)) or 1
         wide = data[elst.payload] == 1
         for at in range(elst.payload + 8, elst.end, 20 if wide else 12):
             duration = u64(data, at) if wide else u32(data, at)

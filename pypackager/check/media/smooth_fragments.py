@@ -70,7 +70,7 @@ def read_smooth_fragment(data: bytes, header: Header | None, scope: Scope) -> Sm
         _read_moof(data, moof, mdat, header, media, scope)
     except BoxError as fault:
         scope.breach(BOX, str(fault), "boxes that fit", byte=fault.at)
-    except struct.error:
+    except (struct.error, IndexError):
         scope.breach(BOX, "a box ends before its fields", "boxes that hold their fields")
     return media
 
@@ -100,7 +100,7 @@ def _read_moof(data: bytes, moof: Box, mdat: Box, header: Mp4Header, media: Smoo
         scope.breach(UNUSED, f"{mdat.end - mdat.payload - samples.size} bytes of no sample", "none", byte=mdat.start)
     if len(samples) and int((samples.pts - samples.dts).min()) < 0:
         scope.breach(OFFSETS, f"{int((samples.pts - samples.dts).min())} ticks", "0 or more", byte=children[b"trun"].start)
-    first = _first_sample(data, moof, children[b"tfhd"], children[b"trun"])
+    first = None if not len(samples) else _first_sample(data, moof, children[b"tfhd"], children[b"trun"])
     if track.length_size and first is not None:
         _read_first_slice(data, first, mdat.end, track.length_size, media)
     elif track.kind == "audio" and first is not None and first < mdat.end:

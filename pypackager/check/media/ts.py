@@ -47,7 +47,7 @@ def read_ts(data: bytes, header: Header | None, scope: Scope) -> Media:
     program = read_packets((header.data if header is not None else b"") + data, scope)
     if program is None:
         return Media()
-    streams = [_Stream(pes, scope) for pes in program.streams if pes.type in (_AVC, _ADTS)]
+    streams = [ElementaryStream(pes, scope) for pes in program.streams if pes.type in (_AVC, _ADTS)]
     media = Media([stream.read() for stream in streams])
     if program.clock:
         media.clock = program.clock[0][1], program.clock[-1][1]
@@ -56,8 +56,8 @@ def read_ts(data: bytes, header: Header | None, scope: Scope) -> Media:
 
 
 @dataclass
-class _Stream:
-    """Reads one elementary stream."""
+class ElementaryStream:
+    """Reads one elementary stream: PES packets of H.264, or of AAC in ADTS."""
 
     pes: Pes
     scope: Scope
@@ -75,6 +75,7 @@ class _Stream:
         self.delivery = Delivery(self.pes.pid, self.pes.type == _AVC)
 
     def read(self) -> Samples:
+        """The samples of the stream."""
         pes, video = self.pes, self.delivery.video
         if pes.bounds and pes.bounds[0] > 0:
             self.scope.breach(PES, f"PID {pes.pid:#x} starts inside a PES packet", "a packet with payload_unit_start_indicator")
@@ -144,7 +145,7 @@ class _Stream:
             if data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0:
                 self.scope.breach(ADTS, f"{data[at : at + 4].hex()} at PTS {pts}", "a sync word", byte=place)
                 return
-            size, head = _adts_size(data[at:]), 7 if data[at + 1] & 1 else 9
+            size, head = _adts_size(data[at : at + 7]), 7 if data[at + 1] & 1 else 9
             if size < head:
                 self.scope.breach(ADTS, f"a frame of {size} bytes", f"more than {head}", byte=place)
                 return

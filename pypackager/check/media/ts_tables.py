@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
+
+_MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
 
 def read_pat(payload: bytes) -> tuple[dict[int, int], str]:
     """PIDs of the PMTs by program number, and a fault."""
@@ -56,9 +60,6 @@ def _language(descriptors: bytes) -> str:
 
 def crc32_mpeg(data: bytes) -> int:
     """The CRC of sections; 0 over one that ends in its own (ISO 13818-1 annex A)."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x04C11DB7) & 0xFFFFFFFF if crc & 0x80000000 else crc << 1
-    return crc
+    # It is the CRC of zlib with the bits of every byte, and of the result, in the other order.
+    mirrored = zlib.crc32(data.translate(_MIRROR)) ^ 0xFFFFFFFF
+    return int.from_bytes(mirrored.to_bytes(4, "little").translate(_MIRROR), "big")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from pypackager.check.finding import Scope
+from pypackager.check.numerals import whole
 from pypackager.check.rules import rule
 from pypackager.check.session import Exchange
 
@@ -52,7 +53,7 @@ def check_headers(exchanges: list[Exchange], form: str, scope: Scope) -> None:
             continue
         here = scope.at(track=exchange.track, url=exchange.url)
         length = exchange.header("content-length")
-        if length is not None and (not length.isdigit() or int(length) != exchange.wire):
+        if length is not None and whole(length) != exchange.wire:
             here.breach(LENGTH, f"Content-Length: {length}", f"{exchange.wire}, the bytes that came")
         if exchange.header("content-encoding") and "accept-encoding" not in (exchange.header("vary") or "").lower():
             if VARY.id not in told:

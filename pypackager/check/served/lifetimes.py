@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from fractions import Fraction
 
 from pypackager.check.finding import Scope
+from pypackager.check.numerals import whole
 from pypackager.check.rules import Rule, rule
 from pypackager.check.session import Exchange
 
@@ -43,9 +44,9 @@ def lifetime(headers: Iterable[tuple[str, str]]) -> float | None:
         return 0.0
     # What is for the viewer alone is kept by the viewer.
     for name in ("max-age",) if "private" in directives else ("s-maxage", "max-age"):
-        value = directives.get(name, "")
-        if value.isdigit():
-            return float(value)
+        seconds = whole(directives.get(name, ""))
+        if seconds is not None:
+            return float(seconds)
     if "expires" in values:
         try:
             expires = parsedate_to_datetime(values["expires"])

@@ -5,9 +5,8 @@ Clients tell by the status whether to ask again. MS-SSTR leaves the numbers to t
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
-
 from pypackager.check.finding import Scope
+from pypackager.check.references import resolve_reference
 from pypackager.check.rules import Rule, rule
 from pypackager.check.session import Session
 from pypackager.check.smooth.manifest import Level, Manifest, Stream
@@ -63,4 +62,4 @@ def fragment_url(manifest: Manifest, stream: Stream, level: Level, time: int) ->
     path = stream.url.replace("{bitrate}", str(level.bitrate)).replace("{Bitrate}", str(level.bitrate))
     for mark in ("{start time}", "{start_time}"):
         path = path.replace(mark, str(time))
-    return urljoin(manifest.url, path.replace("{CustomAttributes}", ""))
+    return resolve_reference(manifest.url, path.replace("{CustomAttributes}", ""))

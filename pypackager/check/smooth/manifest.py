@@ -64,7 +64,7 @@ _AUDIO = _LEVEL | {
 }  # fmt: skip
 _LEVELS = {"video": _VIDEO, "audio": _AUDIO}
 _CHUNK = {"n": Attribute("number"), "t": Attribute("number"), "d": Attribute("positive"), "r": Attribute("number")}
-_MOST_CHUNKS = 500_000
+MOST_CHUNKS = 500_000
 """Of one stream: a window of a month."""
 
 
@@ -198,7 +198,7 @@ def _read_chunks(element: etree._Element, scope: Scope, *, repeats: bool) -> lis
         elif out and start != due:
             found = f"t={start} behind t={out[-1].start} d={out[-1].duration}"
             scope.breach(OVERLAP if start < due else GAP, found, f"t={due}", line=values.line)
-        count = min(count, _MOST_CHUNKS - len(out))
+        count = min(count, MOST_CHUNKS - len(out))
         out += [Chunk(start + each * duration, duration, values.line) for each in range(count)]
     return out
 
