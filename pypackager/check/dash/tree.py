@@ -49,7 +49,7 @@ NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 class Node:
     """An element of an MPD. Those of other namespaces are left out."""
 
-    __slots__ = ("children", "line", "name", "text", "values")
+    __slots__ = ("_named", "children", "line", "name", "text", "values")
 
     def __init__(self, name: str, line: int, values: dict[str, str], text: str) -> None:
         self.name = name
@@ -58,14 +58,20 @@ class Node:
         """Attributes of no namespace."""
         self.text = text
         self.children: list[Node] = []
+        self._named: dict[str, list[Node]] = {}
+
+    def add(self, child: Node) -> None:
+        """Puts a child behind the others."""
+        self.children.append(child)
+        self._named.setdefault(child.name, []).append(child)
 
     def all(self, name: str) -> list[Node]:
         """Its children of a name."""
-        return [child for child in self.children if child.name == name]
+        return [*self._named.get(name, ())]
 
     def first(self, name: str) -> Node | None:
         """Its first child of a name."""
-        return next((child for child in self.children if child.name == name), None)
+        return next(iter(self._named.get(name, ())), None)
 
     def valid(self, name: str) -> str | None:
         """An attribute whose value is of its type; None when it is not there or is not."""
@@ -109,7 +115,7 @@ def _read(element: Any, scope: Scope) -> Node:
             continue
         order = _check_child(node, known, label.localname, order, child.sourceline, scope)
         if label.localname in known.children and label.localname in ELEMENTS:
-            node.children.append(_read(child, scope))
+            node.add(_read(child, scope))
     for wanted in known.least:
         if node.first(wanted) is None:
             scope.breach(ELEMENT, f"{name} without {wanted}", "one at least", line=node.line)

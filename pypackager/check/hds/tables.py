@@ -7,8 +7,9 @@ FragmentsPerSegment is written in two ways, and players know both: it counts the
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import msgspec
 
@@ -82,20 +83,20 @@ def lay_out(bootstrap: Bootstrap, scope: Scope) -> Table:
         return Table(bootstrap, ())
     newest = _newest(bootstrap, runs, scope)
     out: list[Fragment] = []
+    bounds = _bounds(bootstrap)
+    following = _following(bootstrap, newest)
     continuity, due = 0, runs[0].time
     for n, run in enumerate(bootstrap.runs):
         if not run.duration:
             continuity += run.indicator in (1, 2, 3)
             continue
-        # The mark of the end has no number worth it.
-        following = next((later.first for later in bootstrap.runs[n + 1 :] if later.duration or later.indicator != _END), newest + 1)
-        count = min(max(following, run.first + 1), newest + 1) - run.first
+        count = min(max(following[n], run.first + 1), newest + 1) - run.first
         joined = not n or bootstrap.runs[n - 1].duration > 0
         if out and joined:
             _check_joint(run, out[-1], due, scope)
         for each in range(min(count, MOST_FRAGMENTS - len(out))):
             number = run.first + each
-            segment = _segment(bootstrap, number - runs[0].first)
+            segment = _segment(bootstrap, bounds, number - runs[0].first)
             out.append(Fragment(number, segment, run.time + each * run.duration, run.duration, continuity))
         due = run.time + count * run.duration
     table = Table(bootstrap, tuple(out))
@@ -148,15 +149,28 @@ def _newest(bootstrap: Bootstrap, runs: list[Run], scope: Scope) -> int:
     return min(fitting, key=lambda number: abs(number - due))
 
 
-def _segment(bootstrap: Bootstrap, index: int) -> int:
+def _following(bootstrap: Bootstrap, newest: int) -> list[int]:
+    """For each run the number with which the next one begins."""
+    out: list[int] = []
+    number = newest + 1
+    for run in reversed(bootstrap.runs):
+        out.append(number)
+        # The mark of the end has no number worth it.
+        number = run.first if run.duration or run.indicator != _END else number
+    return out[::-1]
+
+
+def _bounds(bootstrap: Bootstrap) -> list[int]:
+    """Places in the list at which the entries of asrt begin."""
+    counts = (max(0, following.first - entry.first) * entry.fragments for entry, following in pairwise(bootstrap.segments))
+    return list(accumulate(counts, initial=0))
+
+
+def _segment(bootstrap: Bootstrap, bounds: list[int], index: int) -> int:
     """The segment of a fragment, by its place in the list."""
-    for entry, following in pairwise(bootstrap.segments):
-        count = (following.first - entry.first) * entry.fragments
-        if index < count and entry.fragments:
-            return entry.first + index // entry.fragments
-        index -= count
-    entry = bootstrap.segments[-1]
-    return entry.first if len(bootstrap.segments) == 1 else entry.first + index // max(1, entry.fragments)
+    n = max(0, bisect_right(bounds, index) - 1)
+    entry = bootstrap.segments[n]
+    return entry.first if len(bounds) == 1 else entry.first + (index - bounds[n]) // max(1, entry.fragments)
 
 
 def _check_current(table: Table, scope: Scope) -> None:

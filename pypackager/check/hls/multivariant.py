@@ -69,6 +69,11 @@ class Entry(msgspec.Struct, frozen=True):
         return whole(self.attributes.get(name, ""))
 
     @property
+    def group(self) -> tuple[str | None, str | None]:
+        """TYPE and GROUP-ID of a rendition."""
+        return self.attributes.get("TYPE"), self.attributes.get("GROUP-ID")
+
+    @property
     def codecs(self) -> tuple[str, ...]:
         """CODECS, one by one."""
         return tuple(part.strip() for part in self.attributes.get("CODECS", "").split(",") if part.strip())
@@ -86,7 +91,7 @@ class Multivariant(msgspec.Struct, frozen=True):
 
     def members(self, kind: str, group: str) -> list[Entry]:
         """The renditions of a group."""
-        return [entry for entry in self.renditions if (entry.attributes.get("TYPE"), entry.attributes.get("GROUP-ID")) == (kind, group)]
+        return [entry for entry in self.renditions if entry.group == (kind, group)]
 
 
 def read_multivariant(lines: list[Line], url: str, scope: Scope) -> Multivariant:
@@ -129,11 +134,12 @@ def read_multivariant(lines: list[Line], url: str, scope: Scope) -> Multivariant
 
 
 def _check_variants(master: Multivariant, scope: Scope) -> None:
+    groups = {entry.group for entry in master.renditions}
     for variant in master.variants:
         at = variant.attributes
         for name, kind in _GROUPS.items():
             group = at.get(name)
-            if group is not None and not (name == "CLOSED-CAPTIONS" and group == "NONE") and not master.members(kind, group):
+            if group is not None and not (name == "CLOSED-CAPTIONS" and group == "NONE") and (kind, group) not in groups:
                 scope.breach(GROUP, f"{name}={group} without a rendition", "EXT-X-MEDIA of that group", line=variant.line)
         if not variant.codecs:
             scope.breach(CODECS_MISSING, "no CODECS", "CODECS", line=variant.line)
@@ -161,17 +167,18 @@ def _check_renditions(master: Multivariant, scope: Scope) -> None:
             scope.breach(RENDITION, f"{kind} with FORCED", "no FORCED", line=entry.line)
         if at.get("DEFAULT") == "YES" and at.get("AUTOSELECT") == "NO":
             scope.breach(RENDITION, "DEFAULT=YES,AUTOSELECT=NO", "AUTOSELECT=YES", line=entry.line)
-    for (kind, group), members in groups.items():
+    # The renditions of each type's first group, by name: those of the others are held against them.
+    firsts: dict[str, tuple[str, list[tuple[str, ...]]]] = {}
+    for (kind, group), members in sorted(groups.items()):
         names = [entry.attributes.get("NAME", "") for entry in members]
         if len(set(names)) != len(names):
             scope.breach(RENDITIONS, f"group {group}: {', '.join(names)}", "different names", line=members[0].line)
         if sum(entry.attributes.get("DEFAULT") == "YES" for entry in members) > 1:
             scope.breach(RENDITIONS, f"group {group}: more than one DEFAULT=YES", "at most one", line=members[0].line)
-        for (other_kind, other), fellows in groups.items():
-            if kind == other_kind and group < other:
-                ours, theirs = (sorted(_identity(entry) for entry in each) for each in (members, fellows))
-                if ours != theirs:
-                    scope.breach(SAME_RENDITIONS, f"{group}: {ours}, {other}: {theirs}", "the same renditions", line=fellows[0].line)
+        theirs = sorted(_identity(entry) for entry in members)
+        first, ours = firsts.setdefault(kind, (group, theirs))
+        if ours != theirs:
+            scope.breach(SAME_RENDITIONS, f"{first}: {ours}, {group}: {theirs}", "the same renditions", line=members[0].line)
 
 
 def _identity(entry: Entry) -> tuple[str, ...]:

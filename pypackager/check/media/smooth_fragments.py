@@ -150,7 +150,7 @@ def _read_first_slice(data: bytes, at: int, end: int, width: int, media: SmoothM
                 bits.golomb()
                 bits.golomb()
                 media.picture_parameter_set = bits.golomb()
-            except EOFError:
+            except (EOFError, ValueError):
                 pass
             break
     media.parameter_sets = tuple(sets)

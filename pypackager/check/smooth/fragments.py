@@ -194,7 +194,7 @@ def _picture_parameter_set(unit: bytes) -> int | None:
         return None
     try:
         return Bits(unit[1:8]).golomb()
-    except EOFError:
+    except (EOFError, ValueError):
         return None
 
 

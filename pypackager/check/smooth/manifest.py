@@ -188,7 +188,7 @@ def _read_chunks(element: etree._Element, scope: Scope, *, repeats: bool) -> lis
         start, duration, count = values.number("t"), values.number("d"), _count(values, scope, repeats=repeats)
         if duration is None:
             following = read[n + 1].number("t") if n + 1 < len(read) else None
-            if start is None or following is None or following <= start:
+            if start is None or following is None or following - start < count:
                 scope.breach(CHUNK, "no d, and no later t behind it", "d, or t here and in the next c", line=values.line)
                 continue
             duration = (following - start) // count

@@ -112,6 +112,16 @@ def test_no_sample_is_looked_for_where_there_is_none() -> None:
         assert media.picture_parameter_set is None
 
 
+def test_a_slice_whose_header_is_none() -> None:
+    report = Report()
+    header = Mp4Header(tracks={0: Mp4Track(0, "video", 90_000, "und", None, length_size=4, size=24)})
+    where = 8 + 16 + 8 + 16 + 20 + 8
+    moof = box(b"moof", box(b"mfhd", bytes(8)), box(b"traf", box(b"tfhd", bytes(8)), trun(1, where)))
+    media = read_smooth_fragment(moof + box(b"mdat", struct.pack(">I", 20), b"\x65", bytes(19)), header, report.scope())
+    assert [len(stream) for stream in media.streams] == [1]
+    assert media.picture_parameter_set is None
+
+
 def test_a_smooth_fragment_that_ends_with_an_empty_box() -> None:
     report = Report()
     header = Mp4Header(tracks={0: Mp4Track(0, "audio", 48_000, "und", None)})

@@ -21,6 +21,7 @@ from pypackager.check.hls.walk import tracks_of
 from pypackager.check.numerals import decimal, whole
 from pypackager.check.references import resolve_reference
 from pypackager.check.served.lifetimes import lifetime
+from pypackager.check.smooth.manifest import read_manifest
 from tests.fuzz.targets import TARGETS
 from tests.helpers.made_media import box
 
@@ -165,6 +166,20 @@ def test_dash_texts() -> None:
 def test_an_index_whose_times_no_column_holds() -> None:
     late = struct.pack(">IIIQQHH", 1 << 24, 1, 90_000, 1 << 63, 12, 0, 1)
     TARGETS["dash_indexes"](box(b"sidx", late, struct.pack(">III", 1000, 180_000, 0)))
+
+
+def test_smooth_fragments_of_no_ticks() -> None:
+    """More of them are between two times than there are ticks."""
+    text = (
+        '<SmoothStreamingMedia MajorVersion="2" MinorVersion="2" Duration="0">'
+        '<StreamIndex Type="video" Chunks="0" QualityLevels="0" Url="u">'
+        '<c t="0" r="9"/><c t="8" d="2"/></StreamIndex></SmoothStreamingMedia>'
+    )
+    report = Report()
+    manifest = read_manifest(text.encode(), URL, report.scope())
+    assert manifest is not None
+    assert [(chunk.start, chunk.duration) for chunk in manifest.streams[0].chunks] == [(8, 2)]
+    assert "SMOOTH-CHUNK" in report.broken()
 
 
 def test_hds_manifests() -> None:
