@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
+from lxml import etree
 
 from tests.helpers.browser import chromium, watch
 from tests.helpers.daemon import Daemon, running_daemon
@@ -16,7 +16,7 @@ from tests.helpers.frames import assert_presentation, read_file
 from tests.helpers.hands import Api, Commands, File, Hand, call
 from tests.helpers.judged import assert_clean, judge_urls
 from tests.helpers.media import EVENT, LADDER_SHORT, material
-from tests.helpers.presentation import OUTPUTS
+from tests.helpers.presentation import DASH, OUTPUTS, timeline
 from tests.helpers.service import push_on_air
 
 pytestmark = pytest.mark.e2e
@@ -32,6 +32,12 @@ def manifests(daemon: Daemon, asset: str) -> list[str]:
 def refused(daemon: Daemon, method: str, path: str) -> tuple[int, str]:
     answer = daemon.client.request(method, daemon.control(f"v1/{path}"))
     return answer.status_code, answer.json()["code"]
+
+
+def fragments(daemon: Daemon, asset: str) -> int:
+    """How many of two seconds are listed."""
+    mpd = etree.fromstring(daemon.fetch(daemon.origin(f"{asset}/{asset}.ism/{MPD}")))
+    return min(len(timeline(template)) for template in mpd.iter(f"{DASH}SegmentTemplate"))
 
 
 def see(url: str, *, live: bool) -> None:
@@ -77,12 +83,12 @@ def test_an_event(make: type[Api | Commands | File], tmp_path: Path) -> None:
         daemon.wait_for(daemon.origin(f"match/match.ism/{MPD}"), "<S ")
         if seen:
             see(daemon.origin("play/show?muted=1"), live=True)
-        time.sleep(6)
+        wait_until(lambda: fragments(daemon, "match") >= 3, "it does not go on")
         assert refused(daemon, "POST", "channels/news/stop") == (409, "PROGRAMS_RUNNING")
 
         # One ends and is video on demand, whatever becomes of its program.
         hand.tell_program("match", "stop")
-        daemon.wait_for(daemon.origin(f"match/match.ism/{MPD}"), 'type="static"', seconds=1)
+        daemon.wait_for(daemon.origin(f"match/match.ism/{MPD}"), 'type="static"')
         hand.tell_program("match", "delete")
         hand.publish("match")
         sent = read_file(material(EVENT))

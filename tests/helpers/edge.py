@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.helpers.encoders import program
+from tests.helpers.ports import free_port
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "nginx-edge.conf"
 _FROM_ORIGIN = {"MISS", "EXPIRED", "BYPASS", "STALE", "-"}
@@ -42,9 +42,7 @@ class Edge:
 def running_edge(folder: Path, origin_port: int) -> Iterator[Edge]:
     """Starts nginx on a free port with a cache of its own; ends it at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     edge = CONFIGURATION.read_text()
     for pattern, value in (
         (r"/var/cache/nginx/pypackager", str(folder / "cache")),
@@ -74,7 +72,7 @@ def running_edge(folder: Path, origin_port: int) -> Iterator[Edge]:
 
 def wait_for(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
     """Waits until nginx, whose output is `nginx.out` in a folder, answers."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         assert process.poll() is None, (folder / "nginx.out").read_text()
         try:

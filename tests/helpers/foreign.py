@@ -6,7 +6,6 @@ In: a folder. Out: a server that is ended properly, and an FFmpeg that publishes
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from tests.helpers.edge import wait_for
 from tests.helpers.encoders import Encoder, program
 from tests.helpers.media import LADDER, ffmpeg, material
+from tests.helpers.ports import free_port
 
 _RTMP_MODULES = (Path("/usr/lib/nginx/modules/ngx_rtmp_module.so"), Path("/usr/share/nginx/modules/ngx_rtmp_module.so"))
 _HTTP = """
@@ -57,8 +57,7 @@ def nginx(folder: Path) -> Iterator[tuple[str, str]]:
     """
     module = next((path for path in _RTMP_MODULES if path.exists()), None)
     assert module is not None, "nginx's RTMP module is missing: apt-get install libnginx-mod-rtmp"
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        http, rtmp = one.getsockname()[1], two.getsockname()[1]
+    http, rtmp = free_port(), free_port()
     for name in ("nginx-hls", "nginx-dash"):
         (folder / name).mkdir()
     temporary = "".join(f"{kind}_temp_path {folder}/temp-{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))

@@ -151,11 +151,12 @@ def test_a_format_that_is_named_is_believed(served: PlainServer, capsys: pytest.
 
 def test_it_watches_for_as_long_as_told(served: PlainServer) -> None:
     looks = {}
-    for seconds in ("0", "1.5s"):
+    # The second look is a second after the first, which takes a busy machine some time.
+    for seconds in ("0", "5s"):
         served.paths.clear()
         main(["check", "--depth", "quick", "--for", seconds, f"{served.url}live.mpd"])
         looks[seconds] = served.paths["/live.mpd"]
-    assert looks["1.5s"] > looks["0"]
+    assert looks["5s"] > looks["0"]
 
 
 def test_the_rate_is_kept(served: PlainServer) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.origin.app import Receive, Scope, Send
 from pypackager.origin.serve import serve_origin
 from tests.component.origin.fakes import PLAYLIST, SEGMENT, World, presentation
+from tests.helpers.ports import free_port
 
 CONF = Path(__file__).parents[3] / "deploy" / "nginx-edge.conf"
 SEGMENT_PATH = "/show/show.ism/v/1.ts"
@@ -45,12 +45,6 @@ USER = "user root;" if os.geteuid() == 0 else ""
 """Started by root, workers would change to a user who may not read pytest's folders."""
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def configured(origin: str, port: int, cache: Path) -> str:
     """The file with its three lines changed, as its user would."""
     text = CONF.read_text()
@@ -72,12 +66,16 @@ class Edge:
         self.client = client
         self.asked: Counter[str] = Counter()
         self.delay = 0.0
+        self.open = trio.Event()
+        """The origin answers nobody before it is set."""
+        self.open.set()
         self.origin = trio.CancelScope()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self.asked[scope["raw_path"].decode()] += 1
             await trio.sleep(self.delay)
+            await self.open.wait()
         await self.world.app(scope, receive, send)
 
     async def serve(self, *, task_status: trio.TaskStatus[list[str]]) -> None:
@@ -164,13 +162,13 @@ async def test_ranges_and_conditions_are_answered_at_the_edge(tmp_path: Path) ->
 
 async def test_manifests_stay_fresh(tmp_path: Path) -> None:
     async with edged(tmp_path) as edge:
-        edge.world.catalog.presentation = presentation(1, interval_ns=2_000_000_000)
+        edge.world.catalog.presentation = presentation(1, interval_ns=6_000_000_000)
         first = await edge.get(MANIFEST)
-        assert first.headers["cache-control"] == "public, max-age=1, stale-while-revalidate=1"
+        assert first.headers["cache-control"] == "public, max-age=3, stale-while-revalidate=3"
         assert (await edge.get(MANIFEST)).headers["x-cache"] == "HIT"
-        edge.world.catalog.presentation = presentation(2, interval_ns=2_000_000_000)
+        edge.world.catalog.presentation = presentation(2, interval_ns=6_000_000_000)
         # After its age and its grace nobody gets the old one, not even the first who asks after a quiet time.
-        await trio.sleep(3.1)
+        await trio.sleep(7.1)
         fresh = await edge.get(MANIFEST)
         assert fresh.headers["etag"] != first.headers["etag"]
         assert edge.asked == {MANIFEST: 2}
@@ -182,13 +180,14 @@ async def test_while_a_manifest_is_fetched_anew_viewers_do_not_wait(tmp_path: Pa
         await edge.get(MANIFEST)
         edge.world.catalog.presentation = presentation(2, interval_ns=8_000_000_000)
         await trio.sleep(5.1)
-        edge.delay = 1.0
-        with trio.fail_after(0.9):
-            stale = await edge.get_many(MANIFEST, 10)
+        edge.open = trio.Event()
+        stale = await edge.get_many(MANIFEST, 10)
         assert {answer.headers["x-cache"] for answer in stale} <= {"STALE", "UPDATING"}
-        await trio.sleep(1.3)
-        fresh = await edge.get(MANIFEST)
-        assert fresh.headers["etag"] not in {answer.headers["etag"] for answer in stale}
+        edge.open.set()
+        with trio.fail_after(10):
+            while (await edge.get(MANIFEST)).headers["etag"] == stale[0].headers["etag"]:
+                await trio.sleep(0.05)
+        assert len({answer.headers["etag"] for answer in stale}) == 1
         assert edge.asked == {MANIFEST: 2}
 
 

@@ -6,6 +6,7 @@ import socket
 from typing import Any, Self, cast
 
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from pypackager._core import IngestTls
@@ -17,9 +18,11 @@ class Taker:
 
     def __init__(self) -> None:
         self.taken: list[socket.socket] = []
+        self.given = trio.Event()
 
     def add(self, fd: int, protocol: IngestProtocol, tls: IngestTls | None = None) -> int:
         self.taken.append(socket.socket(fileno=fd))
+        self.given.set()
         return len(self.taken)
 
 
@@ -31,8 +34,19 @@ async def serve(protocol: IngestProtocol, *, allow: bool) -> tuple[list[tuple[in
         nursery.start_soon(serve_listener, listener, protocol, taker, lambda _: allow, lambda *what: admitted.append(what))
         stream = await trio.open_tcp_stream("127.0.0.1", listener.getsockname()[1])
         read: bytes | None = None
-        with trio.move_on_after(0.3):
+
+        async def receive(scope: trio.CancelScope) -> None:
+            nonlocal read
             read = bytes(await stream.receive_some(1))
+            scope.cancel()
+
+        # Until one of the two has come; who was handed over is neither told anything nor closed by the listener.
+        with trio.fail_after(20), trio.CancelScope() as scope:
+            async with trio.open_nursery() as either:
+                either.start_soon(receive, scope)
+                await taker.given.wait()
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                scope.cancel()
         await stream.aclose()
         nursery.cancel_scope.cancel()
     for taken in taker.taken:
