@@ -108,12 +108,17 @@ class Front:
         async with httpx.AsyncClient(transport=transport) as client:
             return await client.get(f"http://h/{path}", headers={"X-Forwarded-For": "127.0.0.1"})
 
-    async def answers(self, path: str) -> bool:
-        """Whether somebody answers such a request with 200."""
-        try:
-            return (await self.get(path)).status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
+    async def until_served(self, served: bool) -> None:
+        """Waits until somebody answers such requests, or nobody."""
+        for _ in range(1500):
+            try:
+                answers = (await self.get("healthz")).status_code == httpx.codes.OK
+            except httpx.TransportError:
+                answers = False
+            if answers == served:
+                return
+            await trio.sleep(0.01)
+        raise AssertionError(f"not in 15 s: {served}")
 
 
 @asynccontextmanager
@@ -240,15 +245,11 @@ async def test_endpoints_are_served_as_long_as_they_are_there(tmp_path: Path) ->
     async with worker_of(tmp_path) as front:
         assert (await front.get("healthz")).status_code == 200
         front.link.say("wanted", replace(WANTED, endpoints=[]))
-        with trio.fail_after(10):
-            while await front.answers("healthz"):
-                await trio.sleep(0.01)
+        await front.until_served(False)
         with pytest.raises(httpx.ConnectError):
             await front.get("healthz")
         front.link.say("wanted", WANTED)
-        with trio.fail_after(10):
-            while not await front.answers("healthz"):
-                await trio.sleep(0.01)
+        await front.until_served(True)
 
 
 async def test_what_the_front_process_finds_is_done_by_who_has_the_channel(tmp_path: Path) -> None:

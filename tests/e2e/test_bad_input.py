@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import raw
-from tests.helpers.daemon import Channel, Daemon, running_daemon
+from tests.helpers.daemon import HANGS_SECONDS, Channel, Daemon, running_daemon
 from tests.helpers.encoders import push_isml, push_rtmp
 from tests.helpers.media import SINGLE, ffmpeg, material
 from tests.helpers.presentation import read_media_playlist
@@ -89,7 +89,7 @@ class Log:
         self._daemon = daemon
         self._start = len(daemon.log())
 
-    def wait_for(self, condition: Callable[[dict[str, object]], bool], what: str, seconds: float = 5.0) -> dict[str, object]:
+    def wait_for(self, condition: Callable[[dict[str, object]], bool], what: str, seconds: float = HANGS_SECONDS) -> dict[str, object]:
         """The first line that meets the condition."""
         deadline = time.monotonic() + seconds
         while True:

@@ -26,10 +26,9 @@ CUT = ("-frag_duration", "2000000")
 
 def wait_for_all(daemon: Daemon) -> None:
     """Until all formats are there: Smooth is the last."""
-    daemon.wait_for(daemon.presentation("news", "manifest"), "<c ", 40)
+    daemon.wait_for(daemon.presentation("news", "manifest"), "<c ")
 
 
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("protocol", ["fmp4", "rtmp"])
 def test_players_play_live(protocol: str, tmp_path: Path) -> None:
     """All at once: together they take less than half a processor."""

@@ -83,7 +83,7 @@ def test_manifests_stay_fresh_and_errors_are_not_kept(tmp_path: Path) -> None:
         assert all(direct[label][: len(digests)] == digests for label, digests in through.items())
         assert read_dash(daemon.fetch, edge.url(DASH))
         # All formats are judged at the end, and Smooth comes last.
-        daemon.wait_for(daemon.presentation("news", "manifest"), seconds=40)
+        daemon.wait_for(daemon.presentation("news", "manifest"))
 
 
 def test_the_window_plays_on_while_the_origin_restarts(tmp_path: Path) -> None:

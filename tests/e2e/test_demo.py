@@ -30,13 +30,13 @@ def test_the_demo_runs_and_ends(tmp_path: Path) -> None:
         page = re.search(r"http://\S+/play/demo", demo.log())
         assert page, demo.log()
         root = page[0].replace("/play/demo", "/demo/demo.ism/")
-        wait_until(lambda: client.get(root + "manifest(format=mpd-time-cmaf)").status_code == 200, "nothing to play", 30)
+        wait_until(lambda: client.get(root + "manifest(format=mpd-time-cmaf)").status_code == 200, "nothing to play")
         assert client.get(page[0]).status_code == 200
         tracks: list[Track] = OUTPUTS["dash"].read(fetcher(client), root + OUTPUTS["dash"].manifest)
         assert [track.kind for track in tracks].count("video") >= 4
         assert len({track.language for track in tracks if track.kind == "audio"}) >= 2
         urls = [root + output.manifest for output in OUTPUTS.values()]
-        wait_until(lambda: all(client.get(url).status_code == 200 for url in urls), "not every format is there", 30)
+        wait_until(lambda: all(client.get(url).status_code == 200 for url in urls), "not every format is there")
         assert_clean(judge_urls(urls, compare=True), warnings=False)
         encoders = children(demo.process.pid)
         assert encoders

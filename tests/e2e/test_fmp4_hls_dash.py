@@ -129,7 +129,7 @@ def test_live_manifests_grow_and_outside_programs_read_them(threads: int, tmp_pa
             counts = sorted(len(track.frames) for track in read_hls(daemon.fetch, hls))
             return counts == [len(track.frames) for track in sorted_by_size(sent)]
 
-        wait_until(listed, "the end of the feed is not listed", seconds=10)
+        wait_until(listed, "the end of the feed is not listed")
         assert "#EXT-X-ENDLIST" not in daemon.client.get(hls).text, "ending a POST ends nothing"
         daemon.end_program("news")
         for url in (hls, dash):

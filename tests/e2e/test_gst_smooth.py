@@ -55,7 +55,7 @@ def test_mssdemux_follows_the_live_edge(tmp_path: Path, protocol: str) -> None:
             else push_rtmp(daemon.rtmp("news"), source, log, {"main": ["0:3", "0:4"]})
         )
         with encoder:
-            daemon.wait_for(url, 'Type="audio"', 30)
+            daemon.wait_for(url, 'Type="audio"')
             time.sleep(6)
             before = listed(daemon, url)
             # A speed that is said is not measured: on a busy machine it would change layers, and the frames with them.

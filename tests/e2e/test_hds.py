@@ -60,7 +60,7 @@ def test_live_bootstrap_grows_and_numbers_stay(tmp_path: Path) -> None:
         assert daemon.fetch(f"{prefix}Seg1-Frag{first}") == body
         assert daemon.client.get(f"{prefix}Seg1-Frag{later.fragments()[-1] + 1000}").status_code in {404, 412, 503}
         # All formats are judged at the end, and Smooth comes last.
-        daemon.wait_for(daemon.presentation("news", "manifest"), seconds=40)
+        daemon.wait_for(daemon.presentation("news", "manifest"))
 
 
 def test_yt_dlp_downloads_it_after_the_end(tmp_path: Path) -> None:

@@ -30,7 +30,6 @@ def fragments() -> tuple[bytes, list[bytes]]:
     return body[: starts[0]], [body[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
-@pytest.mark.timeout(90)
 def test_a_gap_in_one_track_shows_in_the_row_of_that_track_without_a_reload(tmp_path: Path) -> None:
     header, sent = fragments()
     # The second fragment of the second layer.

@@ -41,7 +41,6 @@ def public_key(pair: Tls) -> str:
     return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
-@pytest.mark.timeout(120)
 def test_an_event_is_played_over_https(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     pair, port = authority.issue("server"), free_port()

@@ -16,7 +16,6 @@ from tests.helpers.outputs import assert_outputs
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.timeout(120)
 def test_what_is_pushed_over_tls_comes_out_whole(tmp_path: Path) -> None:
     authority, source = Authority(tmp_path), material(SINGLE)
     trusting = ["-tls_verify", "1", "-ca_file", str(authority.path)]

@@ -62,7 +62,7 @@ def test_a_single_long_gop_raises_the_target_duration_and_nothing_else(tmp_path:
         push_on_air(daemon.ingest("news"), source, tmp_path / "encoder.log", began=began) as encoder,
     ):
         # A player that begins now has more to play than the long GOP lasts, also where a fragment is listed when the next is there (muxed).
-        wait_until(lambda: listed_seconds(daemon) == BEFORE_SECONDS, "the GOPs before the long one are not listed", 40)
+        wait_until(lambda: listed_seconds(daemon) == BEFORE_SECONDS, "the GOPs before the long one are not listed")
         # Smooth is not watched: its chunks are listed when their two successors are there (look-ahead), later than its buffer lasts.
         urls = [daemon.presentation("news", output.manifest) for name, output in OUTPUTS.items() if name != "smooth"]
         # Watched until the long one is surely listed everywhere: where it is not, two seconds are the longest, and players begin with six.

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from tests.helpers.daemon import Channel, Daemon, running_daemon
+from tests.helpers.daemon import HANGS_SECONDS, Channel, Daemon, running_daemon
 from tests.helpers.encoders import push_isml, push_with_recovery
 from tests.helpers.frames import assert_presentation, read_file
 from tests.helpers.media import LADDER, OTHER_SIZE, SINGLE, Recipe, material
@@ -36,7 +36,7 @@ class Recorder:
     def wait(self) -> None:
         """Waits until there is a manifest of each output: those that ask for sound and pictures, or for what comes next, are later."""
         for output in OUTPUTS.values():
-            self.daemon.wait_for(self.daemon.presentation(self.channel, output.manifest), seconds=40)
+            self.daemon.wait_for(self.daemon.presentation(self.channel, output.manifest))
 
     def take(self) -> int:
         """Reads all outputs once and returns how many media URLs are known."""
@@ -78,7 +78,7 @@ def test_the_window_survives_and_the_encoder_goes_on(end: Callable[[Daemon], obj
             time.sleep(0.5)
             daemon.start()
             recorder.check()
-            deadline = time.monotonic() + 25
+            deadline = time.monotonic() + HANGS_SECONDS
             while recorder.take() < before + 20:
                 assert time.monotonic() < deadline, f"nothing new after the restart:\n{daemon.log()[-3000:]}"
                 time.sleep(0.5)

@@ -24,7 +24,6 @@ def call(daemon: Daemon, path: str, body: Any) -> Any:
     return answer.json()
 
 
-@pytest.mark.timeout(120)
 def test_players_play_a_signed_url(tmp_path: Path) -> None:
     with ExitStack() as stack:
         channel = Channel("news", settings="fragments_per_segment = 1")

@@ -35,7 +35,7 @@ def test_a_live_client_can_follow_from_fragment_to_fragment(tmp_path: Path) -> N
     with running_daemon(tmp_path, Channel("news")) as daemon:
         url = daemon.presentation("news", "manifest")
         with push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log", loop=True):
-            daemon.wait_for(url, 'd="', 30)
+            daemon.wait_for(url, 'd="')
             manifest = etree.fromstring(daemon.fetch(url))
             assert manifest.get("IsLive") == "TRUE"
             ahead = int(manifest.get("LookAheadFragmentCount", "0"))

@@ -59,8 +59,8 @@ def test_channels_of_two_workers_come_out_whole(tmp_path: Path) -> None:
         assert len(seen) >= 2, "a playlist that is watched goes on"
         asked = [line for line in daemon.log().splitlines() if '"log":"access"' in line and f'"path":"{urlsplit(media).path}"' in line]
         assert len(asked) >= 20
-        # Twice: before and behind the first answer that was put ahead.
-        assert sum('"worker"' in line for line in asked) <= 2, "the front answers by itself"
+        # As soon as the first answer that was put ahead is there.
+        assert not any('"worker"' in line for line in asked[10:]), "the front answers by itself"
         for name in ("flash", "live"):
             daemon.end_program(name)
         assert_outputs(daemon, "flash", read_file(source), coarser=1000)
@@ -85,13 +85,14 @@ def test_a_killed_worker_comes_back_with_its_channels_and_the_other_sees_nothing
             os.kill(json.loads(line)["pid"], signal.SIGKILL)
             killed = time.monotonic()
             assert all(daemon.probe(playlist) for playlist in playlists.values()), "what is on the shelf is there meanwhile"
-            wait_until(lambda: len(others(daemon, before)) == 1, "the worker is started again", 10)
+            wait_until(lambda: len(others(daemon, before)) == 1, "the worker is started again")
             assert len(workers(daemon)) == 2
             medias = media_urls(daemon, playlists["flash"])
-            wait_until(lambda: all(daemon.probe(url) for url in medias), "its channel is served again", 10)
-            assert time.monotonic() - killed < 12
+            wait_until(lambda: all(daemon.probe(url) for url in medias), "its channel is served again")
+            # As long as a process takes here, and ten seconds.
+            assert time.monotonic() - killed < daemon.start_seconds + 10
             newest = media_end(daemon, playlists["flash"])
-            wait_until(lambda: media_end(daemon, playlists["flash"]) > newest + 4, "the channel goes on after its worker was killed", 30)
+            wait_until(lambda: media_end(daemon, playlists["flash"]) > newest + 4, "the channel goes on after its worker was killed")
         lost = [line for line in daemon.log().splitlines() if '"worker lost"' in line]
         assert len(lost) == 1
         assert "#EXT-X-DISCONTINUITY\n" not in "".join(media_playlists(daemon, playlists["live"])), (
@@ -108,7 +109,7 @@ def test_what_was_acknowledged_is_there_after_the_worker_was_killed(tmp_path: Pa
         [line] = [line for line in daemon.log().splitlines() if '"worker begun"' in line and '"worker":0' in line]
         os.kill(json.loads(line)["pid"], signal.SIGKILL)
         again = {"number": 0, "state": "Running", "channels": 1, "lost": 1}
-        wait_until(lambda: health(daemon)["workers"][0] == again, "another has its place", 40)
+        wait_until(lambda: health(daemon)["workers"][0] == again, "another has its place")
         playlist = daemon.presentation("ch", "manifest(format=m3u8-cmaf)")
         wait_until(
             lambda: daemon.probe(playlist) and {text.count("#EXTINF") for text in media_playlists(daemon, playlist)} == {3},
@@ -131,14 +132,12 @@ def test_a_worker_that_hangs_is_killed_and_another_takes_its_channel(tmp_path: P
                 daemon.wait_for(playlist, "#EXT-X-STREAM-INF")
             [line] = [line for line in daemon.log().splitlines() if '"worker begun"' in line and '"worker":0' in line]
             os.kill(json.loads(line)["pid"], signal.SIGSTOP)
-            wait_until(lambda: len(others(daemon, before)) == 1, "the worker is started again", 60)
+            wait_until(lambda: len(others(daemon, before)) == 1, "the worker is started again")
             assert "did not answer within 15 s" in daemon.log()
             newest = media_end(daemon, playlists["live"])
-            wait_until(
-                lambda: health(daemon)["workers"][0] == {"number": 0, "state": "Running", "channels": 1, "lost": 1}, "it is there", 40
-            )
+            wait_until(lambda: health(daemon)["workers"][0] == {"number": 0, "state": "Running", "channels": 1, "lost": 1}, "it is there")
             assert daemon.probe(playlists["flash"])
-            wait_until(lambda: media_end(daemon, playlists["live"]) > newest + 1, "the other channel goes on", 20)
+            wait_until(lambda: media_end(daemon, playlists["live"]) > newest + 1, "the other channel goes on")
         assert "#EXT-X-DISCONTINUITY\n" not in "".join(media_playlists(daemon, playlists["live"]))
         daemon.wait_for_encoders()
 
@@ -154,7 +153,7 @@ def test_workers_end_with_the_daemon_however_it_ends_and_a_new_one_goes_on(tmp_p
             # The next one is there before the workers of the first have given their locks back.
             daemon.start()
             wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in first), "they end with their link")
-            wait_until(lambda: daemon.probe(playlist) and media_end(daemon, playlist) > listed + 2, "the channel goes on", 40)
+            wait_until(lambda: daemon.probe(playlist) and media_end(daemon, playlist) > listed + 2, "the channel goes on")
             second = workers(daemon)
             daemon.stop(signal.SIGTERM)
             assert not any(Path(f"/proc/{pid}").exists() for pid in second)

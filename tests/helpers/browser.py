@@ -59,11 +59,11 @@ class Player:
         state = self.page.evaluate(_STATE)
         return dict(state) if state else {}
 
-    def wait_until_playing(self, seconds: float = 25.0) -> dict[str, Any]:
+    def wait_until_playing(self, seconds: float = 60.0) -> dict[str, Any]:
         """Waits for the first moving picture."""
         return self._wait_until(lambda state: bool(state.get("playing")) and state["currentTime"] > 0, "no picture", seconds)
 
-    def wait_for_width(self, width: int, seconds: float = 40.0) -> dict[str, Any]:
+    def wait_for_width(self, width: int, seconds: float = 60.0) -> dict[str, Any]:
         """Waits until it plays a picture so wide in its own pixels."""
 
         def shown(state: dict[str, Any]) -> bool:
@@ -71,7 +71,7 @@ class Player:
 
         return self._wait_until(shown, f"no picture {width} wide", seconds)
 
-    def wait_for_time(self, media_time: float, seconds: float = 20.0) -> dict[str, Any]:
+    def wait_for_time(self, media_time: float, seconds: float = 60.0) -> dict[str, Any]:
         """Waits until it has played up to a time of the media."""
         return self._wait_until(lambda state: state["currentTime"] >= media_time, f"it does not reach {media_time:.1f} s", seconds)
 

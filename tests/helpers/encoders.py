@@ -62,7 +62,7 @@ class Encoder:
         """Whether it still sends."""
         return self.process.poll() is None
 
-    def finish(self, seconds: float = 45.0) -> None:
+    def finish(self, seconds: float = 120.0) -> None:
         """Waits until it has sent everything, and demands that it was content."""
         try:
             code = self.process.wait(seconds)
@@ -203,7 +203,7 @@ def _gst(source: Path, *, audio: bool, paced: bool) -> list[str]:
     return command
 
 
-def wait_until(condition: Callable[[], bool], message: str, seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], message: str, seconds: float = 60.0) -> None:
     """Waits until `condition()` is true."""
     deadline = time.monotonic() + seconds
     while not condition():

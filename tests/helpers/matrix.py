@@ -32,8 +32,8 @@ REDUNDANT = replace(LADDER, name="redundant", layers=LADDER.layers[:2], audio=LA
 """Two layers and a language, 64 s, so that rounds have no seam."""
 OPENING_S = 3.0
 """By then the first frame is there: a connection, the next key frame."""
-AWAY_S = 6.0
-"""A daemon that is restarted is back, and its encoders with it."""
+BACK_S = 4.0
+"""Encoders are back behind a daemon that is there again: the longest pause between two attempts, and a second for the connection."""
 LANES = 32
 """Runs of the whole matrix that go on at once."""
 QUICK = "fragments_per_segment = 1\n"
