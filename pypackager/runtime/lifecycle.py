@@ -83,6 +83,9 @@ class Lifecycle:
     @property
     def settled(self) -> bool:
         """Whether it is what the configuration asks for."""
+        # One that is being deleted is asked for nothing more, whatever the disk still has to answer.
+        if self.state == "Deleting":
+            return True
         # One that is stopped is reset when it runs again.
         return self.state == "Stopped" if self._asked == "stopped" else self.begins
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trio
+import trio.testing
 
 from pypackager.model.errors import PackagerError
+from pypackager.model.records import Reset
 from tests.helpers.channel_node import SHOW, ChannelNode
 
 
@@ -124,3 +127,23 @@ def test_a_stop_of_both_that_a_restart_interrupts_is_carried_on(tmp_path: Path) 
     node.settle()
     assert (shown(node), node.ended()) == ("Stopped", True)
     assert node.times("v1") == [100, 102, 104, 106]
+
+
+async def test_what_the_disk_answers_to_a_channel_that_is_being_deleted_changes_nothing(tmp_path: Path) -> None:
+    node = layer(tmp_path)
+    node.ask("stopped", program="stopped")
+    node.settle()
+    node.channel.close_feed(1)
+    node.wait(10)
+    node.channel.advance()
+    assert shown(node) == "Stopped"
+    # The window moves on behind a stop too: its record is on its way to the disk when the channel is deleted.
+    node.channel.store.append(Reset(1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.channel.end)
+        await trio.testing.wait_all_tasks_blocked()
+        node.channel.advance()
+        assert shown(node) == "Deleting"
+        node.settle()
+    assert not node.channel.alarm.alerts
+    assert shown(node) == "Deleting"
