@@ -53,7 +53,7 @@ class Life:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False) as self.client:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False, timeout=20) as self.client:
             # Workers load what they are made of, which takes a loaded machine its time.
             with trio.fail_after(60):
                 await nursery.start(self.daemon.run)

@@ -67,7 +67,7 @@ def of(pair: Tls) -> str:
 @pytest.mark.parametrize("http2", [True, False])
 async def test_https_is_spoken_by_an_endpoint_and_by_control(tmp_path: Path, authority: Authority, threads: int, http2: bool) -> None:
     life = secured(tmp_path, authority.issue("one"), tuning=Tuning(front_threads=threads))
-    async with life.running(), httpx.AsyncClient(http2=http2, verify=authority.trusted(), trust_env=False) as client:
+    async with life.running(), httpx.AsyncClient(http2=http2, verify=authority.trusted(), trust_env=False, timeout=20) as client:
         origin, control = (life.daemon.addresses[kind][0] for kind in ("origin", "control_tls"))
         assert (await life.push()).startswith(b"HTTP/1.1 200")
         for _ in range(2):
@@ -103,7 +103,7 @@ async def test_a_reload_exchanges_certificates_under_open_connections(tmp_path: 
         origin, control = (life.daemon.addresses[kind][0] for kind in ("origin", "control_tls"))
         was = of(old)
         held = [await shake(address, authority.trusted()) for address in (origin, control)]
-        async with httpx.AsyncClient(http2=True, verify=authority.trusted(), trust_env=False) as client:
+        async with httpx.AsyncClient(http2=True, verify=authority.trusted(), trust_env=False, timeout=20) as client:
             await client.get(f"https://{origin}/healthz")
             renewed = authority.issue("one")
             assert await serial(origin, authority) == was, "files are read when we are told"
@@ -165,7 +165,7 @@ async def test_an_endpoint_speaks_tls_when_it_was_told_to_while_stopped(tmp_path
         assert url.rpartition(":")[2] != port
         await life.carried_out("POST", "streaming-endpoints/door/start")
         context = authority.trusted()
-        async with httpx.AsyncClient(verify=context, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=context, trust_env=False, timeout=20) as client:
             assert (await client.get(f"{url}/healthz")).status_code == 200
             (clear,) = (await life.fine("GET", ONE))["urls"]
             assert clear == f"http://{address}"
@@ -211,7 +211,7 @@ async def test_a_handshake_with_control_that_does_not_end_is_ended(
 async def test_from_elsewhere_https_takes_a_token_too(tmp_path: Path, authority: Authority) -> None:
     async with (life := secured(tmp_path, authority.issue("one"))).running():
         url = f"https://{life.daemon.addresses['control_tls'][0]}/v1/channels"
-        async with httpx.AsyncClient(verify=authority.trusted(), trust_env=False) as client:
+        async with httpx.AsyncClient(verify=authority.trusted(), trust_env=False, timeout=20) as client:
             assert (await client.get(url)).status_code == 200
             through = await client.get(url, headers={"x-forwarded-for": "192.0.2.1"})
             assert (through.status_code, through.json()["code"]) == (401, "API_TOKEN_MISSING")

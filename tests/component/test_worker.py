@@ -105,7 +105,7 @@ class Front:
     async def get(self, path: str) -> httpx.Response:
         """A viewer's request, as the front passes it on."""
         transport = httpx.AsyncHTTPTransport(uds=str(self.folder / socket_name(1, "default")))
-        async with httpx.AsyncClient(transport=transport) as client:
+        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             return await client.get(f"http://h/{path}", headers={"X-Forwarded-For": "127.0.0.1"})
 
     async def until_served(self, served: bool) -> None:

@@ -7,11 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from tests.helpers.browser import assert_all_play, chromium, watch
 from tests.helpers.daemon import Channel, Daemon, running_daemon
-from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp
+from tests.helpers.encoders import LADDER_PUBLISHES, push_isml, push_rtmp, wait_until
 from tests.helpers.media import AUDIO_ONLY, EVENT, LADDER, LADDER_LONG, PLAIN, VIDEO_ONLY, Recipe, material
+from tests.helpers.presentation import chunk_times
 from tests.helpers.service import push_on_air
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]
@@ -160,3 +162,33 @@ def test_the_window_plays_on_demand_after_the_end(tmp_path: Path) -> None:
         players = {name: stack.enter_context(watch(browser, page + name)) for name in ("hls", "ts", "dash", "shaka-dash", "smooth")}
         assert_all_play(players, 8)
         assert not any(player.state()["live"] for player in players.values())
+
+
+SEEKS = """window.seeks = [];
+const held = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "currentTime");
+Object.defineProperty(HTMLMediaElement.prototype, "currentTime", {
+  get() { return held.get.call(this); },
+  set(value) { window.seeks.push(value); held.set.call(this, value); },
+});"""
+
+
+def test_smooth_begins_where_there_is_a_picture(tmp_path: Path) -> None:
+    """Where a chunk begins there is none yet, and dash.js, which has to seek once more then, may lose its way."""
+    source = material(EVENT)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, Channel("news", settings=QUICK)))
+        stack.enter_context(push_isml(daemon.ingest("news"), source, tmp_path / "encoder.log"))
+        browser = stack.enter_context(chromium())
+        # At the first instant the window is as short as it can be, and a little later it is long enough for the usual distance.
+        for chunks in (4, 8):
+            daemon.wait_for(daemon.presentation("news", "manifest"), "<c ")
+            wait_until(lambda chunks=chunks: listed_chunks(daemon) >= chunks, "the window does not grow")
+            player = stack.enter_context(watch(browser, daemon.origin("play/news?muted=1&format=smooth"), script=SEEKS))
+            player.wait_until_playing()
+            assert len(player.page.evaluate("window.seeks")) == 1, player.report(player.state())
+
+
+def listed_chunks(daemon: Daemon) -> int:
+    """Of pictures."""
+    manifest = etree.fromstring(daemon.fetch(daemon.presentation("news", "manifest")))
+    return len(chunk_times(next(iter(manifest.iter("StreamIndex")))))

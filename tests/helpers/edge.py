@@ -76,7 +76,7 @@ def wait_for(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
     while True:
         assert process.poll() is None, (folder / "nginx.out").read_text()
         try:
-            httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
+            httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=20)
         except httpx.TransportError:
             assert time.monotonic() < deadline, "nginx does not listen"
             time.sleep(0.05)

@@ -206,7 +206,8 @@ def swapped(name: str, protocol: Protocol) -> Plan:
 def succeeded(name: str, protocol: Protocol) -> Plan:
     """An encoder that dies, and its successor on the same URL."""
     plan = Plan(name, SET_UPS["active"], protocol, 32.0, begins=[0.0, 16.0], ends={0: 14.0})
-    plan.longest_gap = 2.0 + GOP_S + 1.0
+    # Whatever the other had not finished, and until the next key frame: where that one comes just ahead of the connection, all of a GOP.
+    plan.longest_gap = 2.0 + 2 * GOP_S + 0.5
     return plan
 
 

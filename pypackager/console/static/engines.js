@@ -74,6 +74,21 @@ async function hls({ site, url, video, report, clock }) {
   };
 }
 
+// Four fragments, or half of the window, behind the end is where a chunk begins, and its first picture is shown 200 ms later (the shift, in
+// docs/design/publication.md). dash.js then moves to that picture, may be moved back by its own audio, and waits for ever where the window
+// is so short that one chunk is all it wants. Half a chunk before that it begins where picture and sound are.
+function beginInsideAChunk(player, { Period: [{ AdaptationSet: [{ SegmentTemplate: { timescale, SegmentTimeline } }] }] }) {
+  const { delay, buffer } = player.getSettings().streaming;
+  const chunk = SegmentTimeline.S[0].d / timescale;
+  const over = delay.liveDelay % chunk;
+  if (!(Math.min(over, chunk - over) < 0.25 * chunk)) return;
+  const goal = buffer.bufferTimeDefault + chunk / 2;
+  player.updateSettings({ streaming: {
+    delay: { liveDelay: delay.liveDelay + chunk / 2 },
+    buffer: { bufferTimeDefault: goal, bufferTimeAtTopQuality: goal, bufferTimeAtTopQualityLongForm: goal },
+  } });
+}
+
 async function dash({ site, url, video, report, clock, time }) {
   await script(site, "dash.mediaplayer.min.js");
   await script(site, "dash.mss.min.js");
@@ -92,6 +107,7 @@ async function dash({ site, url, video, report, clock, time }) {
     report(`dash.js: ${error?.code ?? ""} ${error?.message ?? error}`, !gone);
   });
   player.on(dashjs.MediaPlayer.events.MANIFEST_LOADED, ({ data }) => {
+    if (data.protocol === "MSS" && data.type === "dynamic") beginInsideAChunk(player, data);
     // MssParser takes its buffer's goal from the first video fragment; without video it is NaN, and nothing is ever asked for.
     if (!Number.isNaN(player.getSettings().streaming.buffer.bufferTimeDefault)) return;
     const { timescale, SegmentTimeline } = data.Period[0].AdaptationSet[0].SegmentTemplate;

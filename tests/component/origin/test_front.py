@@ -59,7 +59,7 @@ class Fronted:
     def __init__(self, world: World, packager: FilePackager, base: str) -> None:
         self.world = world
         self.packager = packager
-        self.client = httpx.AsyncClient(base_url=base, trust_env=False)
+        self.client = httpx.AsyncClient(base_url=base, trust_env=False, timeout=20)
 
     async def get(self, target: str, **headers: str) -> httpx.Response:
         return await self.client.get(target, headers=headers)
