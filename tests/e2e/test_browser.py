@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -182,13 +183,13 @@ def test_smooth_begins_where_there_is_a_picture(tmp_path: Path) -> None:
         # At the first instant the window is as short as it can be, and a little later it is long enough for the usual distance.
         for chunks in (4, 8):
             daemon.wait_for(daemon.presentation("news", "manifest"), "<c ")
-            wait_until(lambda chunks=chunks: listed_chunks(daemon) >= chunks, "the window does not grow")
+            wait_until(partial(lists, daemon, chunks), "the window does not grow")
             player = stack.enter_context(watch(browser, daemon.origin("play/news?muted=1&format=smooth"), script=SEEKS))
             player.wait_until_playing()
             assert len(player.page.evaluate("window.seeks")) == 1, player.report(player.state())
 
 
-def listed_chunks(daemon: Daemon) -> int:
-    """Of pictures."""
+def lists(daemon: Daemon, chunks: int) -> bool:
+    """Whether so many chunks of pictures are listed."""
     manifest = etree.fromstring(daemon.fetch(daemon.presentation("news", "manifest")))
-    return len(chunk_times(next(iter(manifest.iter("StreamIndex")))))
+    return len(chunk_times(next(iter(manifest.iter("StreamIndex"))))) >= chunks

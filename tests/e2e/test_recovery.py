@@ -138,13 +138,15 @@ def test_every_encoder_is_taken_again_and_one_gap_is_as_long_as_the_outage(tmp_p
             daemon.kill()
             time.sleep(0.5)
             daemon.start()
+            back: dict[str, float] = {}
             began = time.monotonic()
             until = began + 12
             while time.monotonic() < until:
                 for each in restarted:
                     each.step()
                 # Programs start slowly on a busy machine: each sends for six seconds at the least.
-                if len(back := back_s(daemon, died)) < len(CASES):
+                back = back_s(daemon, died)
+                if len(back) < len(CASES):
                     assert time.monotonic() < began + HANGS_SECONDS, back
                     until = max(until, time.monotonic() + 6)
                 time.sleep(0.05)
