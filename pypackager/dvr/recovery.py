@@ -139,10 +139,10 @@ def _missing(directory: Path, ledger: Ledger) -> list[tuple[int, int]]:
     lost: list[tuple[int, int]] = []
     for number, track in ledger.tracks.items():
         lost += [(number, f.time) for f in track.pending.values() if f.offset + f.size > sizes.get(f.blob, -1)]
-        time, _, size, _, _, _, _, _, blob, offset = track.columns.table(track.columns.first, track.columns.end)
-        used, place = np.unique(blob, return_inverse=True)
+        time, _, size, _, _, _, _, _, blob, offset = track.columns.window(track.columns.first, track.columns.end)
+        used, place = np.unique(blob[:], return_inverse=True)
         there = np.array([0 if name == GAP_BLOB else sizes.get(name, -1) for name in used.tolist()], dtype=np.int64)
-        lost += [(number, value) for value in time[offset + size > there[place]].tolist()]
+        lost += [(number, value) for value in time[:][offset[:] + size[:] > there[place]].tolist()]
     return lost
 
 

@@ -21,6 +21,7 @@ from pypackager.model.duration import parse_duration
 from pypackager.model.news import Tell, silent
 from pypackager.model.records import Published
 from pypackager.runtime.alarm import Alarm
+from pypackager.runtime.allocator import give_back
 from pypackager.runtime.decisions import Kept, Unwritten
 from pypackager.runtime.lifecycle import Lifecycle
 from pypackager.runtime.meters import Meters
@@ -128,6 +129,7 @@ class LiveChannel:
     ) -> LiveChannel:
         """Takes over the channel's directory and replays its journal; reads much, call it in a thread."""
         store = ChannelStore.open(data_dir / "channels" / config.name, writer, now().utc_ns)
+        give_back()
         if store.report.damage or store.report.lost:
             log.warning("journal repaired", channel=config.name, **msgspec.structs.asdict(store.report))
         return cls(config, tuning, store, data_dir / ASSETS, now, metrics, log, reset_ns, tell)

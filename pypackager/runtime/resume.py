@@ -103,8 +103,8 @@ def _last_flags(track: Track) -> int:
 def _held(track: Track) -> int:
     """How long the last row's configuration was published without another between, in ticks."""
     columns = track.columns
-    _, duration, _, _, flags, config, *_ = columns.table(columns.first, columns.end)
-    others = np.flatnonzero(config != track.config)
+    _, duration, _, _, flags, config, *_ = columns.window(columns.first, columns.end)
+    others = np.flatnonzero(config[:] != track.config)
     since = int(others[-1]) + 1 if len(others) else 0
     return int(duration[since:][(flags[since:] & FLAG_GAP) == 0].sum())
 
