@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from trio.testing import MockClock
 from pypackager.control.ports import AlertView
 from pypackager.model.errors import PackagerError
 from pypackager.runtime.workers.crew import END_S
-from pypackager.runtime.workers.post import BEGIN_S, FRESH_S, LOOK_S, PATIENCE_S, PAUSES_S, SILENT_S, STALE_S
+from pypackager.runtime.workers.post import BEGIN_S, FRESH_S, PATIENCE_S, PAUSES_S, PING_S, SILENT_S, STALE_S
 from pypackager.runtime.workers.shelf import Shelved
 from pypackager.runtime.workers.words import Taken
 from tests.helpers.crew_rig import CrewRig, FakeWorker, channel, crew_of, status
@@ -132,13 +133,13 @@ async def test_one_that_dies_soon_and_again_is_started_more_and_more_seldom(tmp_
 async def test_one_that_hangs_is_killed_and_started_again(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with crew_of(tmp_path, *CHANNELS) as rig:
         [one], [two] = rig.lives(0), rig.lives(1)
-        await trio.sleep(LOOK_S + 1)
-        one.answers["look"] = never
+        await trio.sleep(PING_S + 1)
+        one.answers["ping"] = never
         began = trio.current_time()
         await trio.sleep(SILENT_S - 0.1)
         assert one.poll() is None
         await one.wait()
-        assert SILENT_S <= trio.current_time() - began <= SILENT_S + LOOK_S
+        assert SILENT_S <= trio.current_time() - began <= SILENT_S + PING_S
         assert one.died
         await trio.sleep(1)
         assert sorted(rig.lives(0)[1].channels) == ["a", "c"]
@@ -147,13 +148,13 @@ async def test_one_that_hangs_is_killed_and_started_again(tmp_path: Path, autoju
         assert raised == ["worker 0: the worker did not answer within 15 s"] * 2
 
 
-async def test_how_channels_are_is_asked_for_who_wants_to_know_and_else_seldom(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_how_channels_are_is_asked_for_who_wants_to_know(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with crew_of(tmp_path, *CHANNELS) as rig:
         [one], [two] = rig.lives(0), rig.lives(1)
-        await trio.sleep(LOOK_S / 2)
-        before = len(one.looked)
+        await trio.sleep(PING_S / 2)
+        before = len(one.asked)
         await trio.sleep(60)
-        assert len(one.looked) - before == 60 / LOOK_S, "what a second worker costs while nobody looks"
+        assert one.asked[before:] == [("ping", None)] * round(60 / PING_S), "what a second worker costs while nobody looks"
 
         async def answer(_: Any) -> None:
             one.channels["a"] = status(recording=[f"at {trio.current_time()}"])
@@ -167,13 +168,13 @@ async def test_how_channels_are_is_asked_for_who_wants_to_know_and_else_seldom(t
             found = rig.crew.said("a")
             assert found is not None
             assert found.recording == [f"at {began + said}"], "one who asks a moment later is told the same"
-        assert began in two.looked
+        assert ("look", None) in two.asked
 
 
 async def test_one_that_does_not_answer_keeps_who_asks_waiting_once(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with crew_of(tmp_path, *CHANNELS) as rig:
         [one], _ = rig.lives(0), rig.lives(1)
-        await trio.sleep(LOOK_S / 2)
+        await trio.sleep(PING_S / 2)
         free = trio.Event()
 
         async def when_free(_: Any) -> None:
@@ -188,7 +189,7 @@ async def test_one_that_does_not_answer_keeps_who_asks_waiting_once(tmp_path: Pa
         assert waits == pytest.approx([PATIENCE_S, 0, 0], abs=0.01)
         assert (one.died, rig.crew.states()[0]["a"]) == (False, "Running")
         free.set()
-        await trio.sleep(LOOK_S)
+        await trio.sleep(PING_S)
         one.answers["look"] = never
         began = trio.current_time()
         await rig.crew.look()
@@ -321,13 +322,16 @@ async def test_when_the_disk_is_low_one_channel_of_all_gives_up_its_oldest(
         trimmed.append(told["channel"])
         return bool(told["channel"] != "d")
 
+    async def deep(worker: FakeWorker, _: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        worker.channels = {name: status(depth_ns=NAMES.index(name)) for name in worker.channels}
+        worker.say_is()
+
     async with crew_of(tmp_path, *CHANNELS) as rig:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(rig.crew.watch_disk)
             for worker in rig.started:
-                worker.answers["trim"] = trim
-                worker.channels = {name: status(depth_ns=NAMES.index(name)) for name in worker.channels}
-                worker.say_is()
+                worker.answers |= {"trim": trim, "look": partial(deep, worker)}
             await trio.sleep(5.5)
             assert trimmed == []
             free[0] = 0

@@ -156,6 +156,7 @@ async def test_what_is_handed_over_is_recorded_published_and_said(tmp_path: Path
         await front.until(lambda: front.says.channels["ch"].depth_ns > EDGE_NS)
         assert len(front.says.channels["ch"].tracks) == 3
         assert ("publish", "channels/ch", "begun") in [(kind, subject, data.get("change")) for kind, subject, data in front.told]
+        assert front.shelf == [], "of what nobody watches nothing is put ahead"
         # Its application has what it recorded, and nothing of others.
         playlist = f"tv/show.ism/hls/{front.says.channels['ch'].tracks[0].id}.m3u8"
         # Of the other tracks the last fragment may be listed before.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
+import trio
+from trio.testing import MockClock
 
 from pypackager.model.plan import Published, Stored, Text
 from pypackager.origin.reply import Terms
@@ -74,6 +76,28 @@ class World:
 
     def guard(self) -> None:
         self.far.guard(ROOT, cast(Any, None), cast(Any, None))
+
+
+async def test_who_passes_on_what_was_asked_for_waits_until_there_is_something_to_ask_for(autojump_clock: MockClock) -> None:
+    world = World()
+    waited: list[float] = []
+
+    async def wait() -> None:
+        await world.shelves.filled()
+        waited.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.sleep(5)
+        world.guard()
+        await trio.sleep(1)
+        await wait()
+        world.there.clear()
+        world.shelves.review()
+        nursery.start_soon(wait)
+        await trio.sleep(1)
+        assert waited == [5, 6], "nothing is there any more"
+        nursery.cancel_scope.cancel()
 
 
 def manifest(*parts: bytes) -> tuple[Published, Terms]:

@@ -125,6 +125,7 @@ class Crew(Fleet):
 
     async def _pass_on_what_was_asked(self) -> None:
         while True:
+            await self._shelves.filled()
             await trio.sleep(ASKED_S)
             for (worker, life), asked in self._shelves.asked():
                 post = self.places.posts[worker]
@@ -290,6 +291,7 @@ class Crew(Fleet):
 
     async def _make_room(self, free: int, reserve: int) -> None:
         detail = low_detail(free, reserve)
+        await self.look()
         said = self.places.said()
         for name in sorted(said, key=lambda name: -said[name].depth_ns):
             post = self.places.of(name)

@@ -23,8 +23,8 @@ from pypackager.runtime.workers.words import Begin, Is, Wanted
 
 BEGIN_S = 30.0
 """How long a worker may take to load what it is made of."""
-LOOK_S = 5.0
-"""How often it is asked how its channels are, which says that it is there, too."""
+PING_S = 5.0
+"""How often it is asked whether it is there."""
 SILENT_S = 15.0
 """One that has not answered for so long hangs."""
 FRESH_S = 0.25
@@ -228,8 +228,8 @@ class Post:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._bring, link)
                 while True:
-                    await trio.sleep(LOOK_S)
-                    await link.ask("look", None, None, SILENT_S)
+                    await trio.sleep(PING_S)
+                    await link.ask("ping", None, None, SILENT_S)
                     self._slow = False
         except* PackagerError as errors:
             reason.extend(each.detail for each in errors.exceptions if isinstance(each, PackagerError) and each.code != "WORKER_DOWN")

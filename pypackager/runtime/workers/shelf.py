@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 import msgspec
+import trio
 
 from pypackager._core import FrontAnswer, FrontDoor, Gate, Policy, Room
 from pypackager.model.plan import F4fFragment, Published, SmoothFragment, Stored, Text, TsSegment
@@ -181,6 +182,7 @@ class Shelves:
         self._publication = publication
         self._roots: dict[tuple[str, str], _Root] = {}
         """By endpoint and root."""
+        self._filled = trio.lowlevel.ParkingLot()
         self._parts: dict[Owner, dict[tuple[str, int], bytes]] = {}
         """By endpoint and number."""
 
@@ -196,6 +198,11 @@ class Shelves:
             self._put(door, told, [(target, self._answer(parts, told.endpoint, ready)) for target, ready in told.answers])
         for number in told.gone:
             parts.pop((told.endpoint, number), None)
+
+    async def filled(self) -> None:
+        """Waits until there is a presentation, of which something may be asked for."""
+        while not self._roots:
+            await self._filled.park()
 
     def asked(self) -> list[tuple[Owner, Asked]]:
         """What viewers have asked for since the last call, by who has put it there."""
@@ -233,6 +240,7 @@ class Shelves:
             self._withdraw(where)
         if (publication := self._publication(endpoint, _locator(root))) is not None:
             self._roots[where] = fresh = _Root(owner, publication, None)
+            self._filled.unpark_all()
             self._at(where, fresh)
 
     def _at(self, where: tuple[str, str], known: _Root) -> FrontDoor | None:

@@ -160,6 +160,8 @@ class Worker:
         Raises:
             PackagerError: as what is asked for does.
         """
+        if kind == "ping":
+            return None
         if kind in ("bring", "look"):
             if kind == "bring":
                 await self.works.fleet.bring(msgspec.msgpack.decode(body, type=str))
