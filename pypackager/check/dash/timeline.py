@@ -101,7 +101,8 @@ def read_timeline(node: Node, first_number: int, until: int | None, scope: Scope
             found = f"d={duration}" if not duration else f"r={entry.values['r']} without an end"
             scope.breach(REPEAT, found, "a duration above 0 and a known number of segments", line=entry.line)
             continue
-        if at + duration * count >= LARGEST or total + count > MOST_ROWS:
+        # One that is repeated up to what is past already has no segment, and may be as long as it likes to be.
+        if at + duration * max(count, 1) >= LARGEST or total + count > MOST_ROWS:
             scope.breach(REPEAT, f"{count} segments up to {at + duration * count}", f"at most {MOST_ROWS} before 2^62", line=entry.line)
             break
         times.append(at)

@@ -148,6 +148,19 @@ def test_dash_timelines() -> None:
         assert len(representation.rows) <= 3
 
 
+@pytest.mark.parametrize("element", ['<S t="90" d="18446744073709551615" r="-1"/>', '<S t="18446744073709551615" d="1" r="-1"/>'])
+def test_a_repeat_that_ends_before_it_begins(element: str) -> None:
+    """There are no segments of it, but a column for them."""
+    timeline = f'<SegmentTimeline>{element}<S t="90" d="2"/></SegmentTimeline>'
+    text = MPD.replace('duration="2" ', "").replace('initialization="i"/>', f'initialization="i">{timeline}</SegmentTemplate>')
+    report = Report()
+    root = read_tree(text.encode(), report.scope())
+    assert root is not None
+    (representation,) = resolve(root, URL, NOW, report.scope()).representations
+    assert len(representation.rows) <= 1
+    assert "DASH-TIMELINE-REPEAT" in report.broken()
+
+
 def test_an_mpd_without_a_period_is_read() -> None:
     report = Report()
     root = read_tree(b'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="p" minBufferTime="PT2S"/>', report.scope())
