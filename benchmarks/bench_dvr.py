@@ -12,7 +12,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from pypackager.dvr import journal
-from pypackager.dvr.index import Columns, runs
+from pypackager.dvr.index import Columns
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.past import Past
 from pypackager.dvr.records import Checkpoint
@@ -139,18 +139,6 @@ def test_presentation(benchmark: BenchmarkFixture, deep: ChannelStore) -> None:
 
 def test_presentation_unchanged(benchmark: BenchmarkFixture, deep: ChannelStore) -> None:
     assert benchmark(deep.presentation, "bench", 3600 * SECOND) is deep.presentation("bench", 3600 * SECOND)
-
-
-@pytest.mark.parametrize("shape", ["constant", "alternating"])
-def test_runs(benchmark: BenchmarkFixture, shape: str) -> None:
-    columns = Columns()
-    time = 0
-    for i in range(ROWS):
-        duration = 96_256 if shape == "alternating" and i % 2 else 95_232
-        columns.append(time, duration, 1, i, 1, 1, 0, 0, 1, 0)
-        time += duration
-    times, durations = columns.window(0, ROWS)[:2]
-    assert len(benchmark(runs, times, durations)[0]) == (1 if shape == "constant" else ROWS)
 
 
 def test_append_and_publish(benchmark: BenchmarkFixture, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ class Tuning(_Table, frozen=True):
     what is not there yet, is in docs/design/workers.md."""
     front_threads: Annotated[int, Meta(ge=0, le=64)] = 1
     """Native threads that answer players; 0: the application answers everything by itself."""
-    front_cache: Annotated[int, Meta(ge=1_048_576)] = 16_777_216
+    front_cache: Annotated[int, Meta(ge=1_048_576)] = 12_582_912
     """Bytes of segments that are kept for viewers who ask for the same."""
     front_connections: Annotated[int, Meta(ge=16)] = 32_768
     """Connections of players at once, each streaming endpoint; more wait. Less where the process may not open so many descriptors."""

@@ -105,9 +105,3 @@ class Columns:
 
     def last_flagged(self, number: int, flag: int) -> int:
         """Absolute number of the last row at `number` or earlier with `flag`; `first - 1` when there is none."""
-
-def find(time: Numbers, value: int) -> int:
-    """Position of the row that starts exactly at `value`, or -1."""
-
-def runs(time: Numbers, duration: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """Run lengths of (time, duration): start, duration and number of repeats (DASH S@r; Smooth c@r minus one) of each run."""

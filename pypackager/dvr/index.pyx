@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The published rows of a track as columns: 25 hours of them in few bytes, read as 64-bit numbers.
 
-In: one row at a time, times rising. Out: read-only columns without a copy, positions by time or segment, run lengths.
+In: one row at a time, times rising. Out: read-only columns without a copy, positions by time or segment.
 Never: I/O, a decision.
 
 Rows carry absolute numbers that count over the track's life. They stand in blocks of `ROWS`. Of each column a block keeps the value of its
@@ -516,43 +516,3 @@ cdef class Columns:
         if not self.first <= low <= high <= self.first + self._length:
             raise IndexError(f"rows [{low}, {high}) are not in [{self.first}, {self.first + self._length})")
         return self._start + <Py_ssize_t>(low - self.first)
-
-
-def find(const int64_t[::1] time not None, int64_t value):
-    """Position of the row that starts exactly at `value`, or -1."""
-    cdef Py_ssize_t low = 0
-    cdef Py_ssize_t high = time.shape[0]
-    cdef Py_ssize_t middle
-    while low < high:
-        middle = (low + high) >> 1
-        if time[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    if low < time.shape[0] and time[low] == value:
-        return low
-    return -1
-
-
-def runs(const int64_t[::1] time not None, const int64_t[::1] duration not None):
-    """Run lengths of (time, duration): start, duration and number of repeats (DASH S@r, Smooth c@r minus one) of each run."""
-    cdef Py_ssize_t n = time.shape[0]
-    if duration.shape[0] != n:
-        raise ValueError("time and duration differ in length")
-    starts = np.empty(n, dtype=np.int64)
-    durations = np.empty(n, dtype=np.int64)
-    repeats = np.empty(n, dtype=np.int64)
-    cdef int64_t[::1] t = starts
-    cdef int64_t[::1] d = durations
-    cdef int64_t[::1] r = repeats
-    cdef Py_ssize_t i
-    cdef Py_ssize_t k = -1
-    for i in range(n):
-        if k >= 0 and duration[i] == d[k] and time[i] == time[i - 1] + duration[i - 1]:
-            r[k] += 1
-        else:
-            k += 1
-            t[k] = time[i]
-            d[k] = duration[i]
-            r[k] = 0
-    return starts[:k + 1], durations[:k + 1], repeats[:k + 1]

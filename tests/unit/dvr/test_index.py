@@ -1,4 +1,4 @@
-"""Columns and runs against a list of rows."""
+"""Columns against a list of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypackager.dvr.index import Columns, find, runs
+from pypackager.dvr.index import Columns
 
 Rows = list[tuple[int, int, int, int]]
 
@@ -194,26 +194,6 @@ def test_times_rise() -> None:
     columns = fill([(5, 1, 1, 0)], 0, 0)
     with pytest.raises(ValueError, match="not after"):
         columns.append(5, 1, 1, 0, 0, 0, 0, 0, 0, 0)
-
-
-@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0, 0, 0, 2])), max_size=60))
-def test_runs_say_what_the_rows_say(steps: list[tuple[int, int]]) -> None:
-    rows, time = [], 0
-    for duration, hole in steps:
-        time += hole
-        rows.append((time, duration))
-        time += duration
-    times = np.array([time for time, _ in rows], dtype=np.int64)
-    durations = np.array([duration for _, duration in rows], dtype=np.int64)
-    starts, lengths, repeats = runs(times, durations)
-    said = [(t + k * d, d) for t, d, r in zip(starts.tolist(), lengths.tolist(), repeats.tolist(), strict=True) for k in range(r + 1)]
-    assert said == rows
-    # No two neighbours could be one run.
-    for i in range(len(starts) - 1):
-        follows = starts[i + 1] == starts[i] + (repeats[i] + 1) * lengths[i]
-        assert not (follows and lengths[i] == lengths[i + 1])
-    assert [find(times, time) for time, _ in rows] == list(range(len(rows)))
-    assert find(times, -1) == -1
 
 
 @given(histories(), st.integers(0, 40), st.booleans())
