@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
+from operator import attrgetter
+from typing import NamedTuple
 
 from pypackager.check.finding import Scope
 from pypackager.check.presentation import Look, Presentation, Track
@@ -47,11 +49,21 @@ _YEARS = 100_000_000
 """A date before 1973 is none."""
 _EDGE_SECONDS, _FUTURE_SECONDS = 10, 1
 _SLACK_SECONDS = 0.5
+_ASKED, _ANSWERED = attrgetter("asked"), attrgetter("answered")
+
+
+class _Edge(NamedTuple):
+    """How far behind the clock a track's live edge was at best, in seconds, and its longest segment."""
+
+    at_least: float
+    at_most: float
+    longest: float
+    track: Track
 
 
 def check_liveness(presentation: Presentation, scope: Scope) -> None:
     """Checks a presentation that was watched while it was live."""
-    edges: list[tuple[float, float, Track]] = []
+    edges: list[_Edge] = []
     for track in presentation.tracks:
         looks = [look for look in track.looks if not look.ended]
         longest = float(max((listing.duration for listing in track.listings.values()), default=Fraction(0)))
@@ -66,7 +78,8 @@ def check_liveness(presentation: Presentation, scope: Scope) -> None:
             continue  # it has no dates where others have
         if presentation.absolute:
             _check_edge(looks, longest, here)
-        edges.append((min(look.answered - float(look.end) for look in looks), longest, track))
+        at_least, at_most = (min(when(look) - float(look.end) for look in looks) for when in (_ASKED, _ANSWERED))
+        edges.append(_Edge(at_least, at_most, longest, track))
     # Playlists without dates begin at zero each, wherever they are.
     if len(edges) > 1 and (presentation.absolute or presentation.format != "hls"):
         _check_lag(edges, scope)
@@ -131,9 +144,9 @@ def _check_edge(looks: list[Look], longest: float, scope: Scope) -> None:
         scope.breach(FUTURE, f"{ahead:.1f} s ahead of the clock", f"at most {_FUTURE_SECONDS} s")
 
 
-def _check_lag(edges: list[tuple[float, float, Track]], scope: Scope) -> None:
-    best, _, leader = min(edges, key=lambda edge: edge[0])
-    for distance, longest, track in edges:
-        if distance - best > 1.5 * longest + _SLACK_SECONDS:
-            found = f"{distance - best:.1f} s behind {leader.label}"
-            scope.at(track=track.label, url=track.url).breach(LAG, found, f"within {1.5 * longest:.1f} s")
+def _check_lag(edges: list[_Edge], scope: Scope) -> None:
+    leader = min(edges, key=lambda edge: edge.at_most)
+    for edge in edges:
+        if edge.at_least - leader.at_most > 1.5 * edge.longest + _SLACK_SECONDS:
+            found = f"{edge.at_least - leader.at_most:.1f} s behind {leader.track.label}"
+            scope.at(track=edge.track.label, url=edge.track.url).breach(LAG, found, f"within {1.5 * edge.longest:.1f} s")

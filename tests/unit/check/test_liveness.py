@@ -24,16 +24,22 @@ def steady(passed: float) -> float:
 
 
 def watched(
-    edge: Edge = steady, *, seconds: int = 60, label: str = "video", behind: float = 2.0, window: Callable[[float], float] | None = None
+    edge: Edge = steady,
+    *,
+    seconds: int = 60,
+    label: str = "video",
+    behind: float = 2.0,
+    answer: float = 0.05,
+    window: Callable[[float], float] | None = None,
 ) -> Track:
-    """A track that was looked at for some time."""
+    """A track that was looked at for some time, with answers that took `answer` seconds."""
     track = Track(label, f"http://origin.test/{label}.m3u8", Claims(target_duration=Fraction(SEGMENT)))
     track.listings["0"] = Listing("0", Fraction(0), Fraction(SEGMENT), "0", "0")
     before: Fraction | None = None
     for passed in range(0, seconds + 1, POLL):
         end = Fraction(NOW) + Fraction(edge(passed)) - Fraction(behind)
         depth = Fraction(window(passed) if window else WINDOW)
-        track.looks.append(Look(NOW + passed, NOW + passed + 0.05, end - depth, end, changed=before is None or end > before, ended=False))
+        track.looks.append(Look(NOW + passed, NOW + passed + answer, end - depth, end, changed=before is None or end > before, ended=False))
         before = end
     return track
 
@@ -99,6 +105,12 @@ def test_a_track_that_lags_is_told_with_the_one_that_leads() -> None:
     assert judged(watched(), watched(label="audio", behind=14), form="smooth", absolute=False) == ({"LIVE-LAG"}, 1)
     # Playlists without dates say nothing of each other.
     assert judged(watched(), watched(label="audio", behind=14), absolute=False) == (set(), 0)
+
+
+def test_answers_that_are_long_on_their_way_are_no_lag() -> None:
+    """When what they say was true is not known, only that it was so when they were asked for or later."""
+    assert judged(watched(), watched(label="audio", answer=12)) == (set(), 0)
+    assert judged(watched(answer=3), watched(label="audio", behind=17)) == ({"LIVE-LAG"}, 1)
 
 
 def test_what_has_ended_need_not_advance() -> None:
