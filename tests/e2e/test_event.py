@@ -89,7 +89,8 @@ def test_an_event(make: type[Api | Commands | File], tmp_path: Path) -> None:
 
         # One ends and is video on demand, whatever becomes of its program.
         hand.tell_program("match", "stop")
-        daemon.wait_for(daemon.origin(f"match/match.ism/{MPD}"), 'type="static"')
+        # At once: within a second, and as long as a process takes to start here.
+        daemon.wait_for(daemon.origin(f"match/match.ism/{MPD}"), 'type="static"', seconds=1 + daemon.start_seconds)
         hand.tell_program("match", "delete")
         hand.publish("match")
         sent = read_file(material(EVENT))
