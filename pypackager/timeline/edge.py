@@ -22,7 +22,8 @@ from pypackager.timeline.times import SECOND_NS
 MISALIGNED_NS = SECOND_NS // 10
 """A layer whose fragment starts so far from the leader's does not align."""
 JITTER_NS = SECOND_NS // 2
-"""Sound that fills a hole may be the beginning of another source's next fragment: that comes a fragment later, give or take this."""
+"""Sound that fills a hole may be the beginning of another source's next fragment: that comes a fragment later, give or take this. So much
+has a track that is late and a moment behind the others, too."""
 UNUSUAL = 3
 """A fragment longer than so many intervals of the channel is no measure for the others."""
 
@@ -82,7 +83,7 @@ def next_slot(
     if late_ns:
         # Of the others nobody has missed anything: the slot may be another one.
         return Held(min(late_ns))
-    arrived_ns = min(f.arrived_ns for line in lines for f in line.waiting[:1] if line.ns(f.time) < end_ns)
+    arrived_ns = min(f.arrived_ns for line in lines for f in line.begun_before(end_ns) if line.ns(f.time) + line.ns(f.end) >= 2 * start_ns)
     back_ns = None if at_once else _back_ns(lines)
     deadline = max(arrived_ns + grace_ns, back_ns or 0)
     held: list[int] = []
@@ -105,8 +106,12 @@ def next_slot(
         until = max(deadline, last_ns + 2 * grace_ns) if line.is_steady() else deadline
         if line.awaited_ns is not None:
             until = max(until, line.awaited_ns + RESENT * grace_ns)
+        if line.late:
+            until = head.arrived_ns + min(JITTER_NS, grace_ns // 4)
         if now_ns < until:
             held.append(until)
+        elif line.late:
+            line.follows = False
         elif line.awaited_ns is None or arrived_ns >= line.awaited_ns:
             # What an encoder left when it went away says nothing of the one that came back.
             line.missed()
@@ -125,14 +130,23 @@ def next_slot(
         if inside:
             # Where the clock or the configuration changes inside the slot, the new part is the next slot's: a period may open between them.
             members[line.info.number] = alike(inside)
-            if line.vain and line.lacks_ns(end_ns) is None:
-                line.vain = 0
-            if not all(fragment.partial for fragment in inside):
-                line.was_in_time()
         elif _misses(line, start_ns, end_ns):
-            line.proven = 0
             missing.append(line)
     return Slot(start_ns, end_ns, leader, head, members, missing)
+
+
+def settle(slot: Slot, lines: Iterable[TrackLine]) -> None:
+    """A slot is about to be published: takes note of who was in time, and whose holes were filled."""
+    for line in lines:
+        inside = slot.members.get(line.info.number)
+        if inside is None:
+            continue
+        if line.vain and line.lacks_ns(slot.end_ns) is None:
+            line.vain = 0
+        if not all(fragment.partial for fragment in inside):
+            line.was_in_time()
+    for line in slot.missing:
+        line.proven = 0
 
 
 def _back_ns(lines: list[TrackLine]) -> int | None:
@@ -232,7 +246,7 @@ def _sound_alone(lines: Iterable[TrackLine], start_ns: int) -> tuple[TrackLine, 
 
 def _behind(line: TrackLine, begun: Sequence[Fragment], start_ns: int, end_ns: int, now_ns: int, grace_ns: int) -> bool:
     """Whether the slot has to wait for this track, of which some fragments start before its end."""
-    if line.late or not line.live(now_ns, grace_ns):
+    if (line.late and not line.follows) or not line.live(now_ns, grace_ns):
         return False
     if any(fragment.partial for fragment in begun):
         return True

@@ -144,6 +144,8 @@ class TrackLine(msgspec.Struct):
     """Whether it was cut off a moment before that, and sends again what it sent last."""
     late: bool = False
     """It missed a deadline: nobody waits for it until it delivers again."""
+    follows: bool = False
+    """Late as it is, it comes a moment behind the others: they wait that long, or it would never be in time again."""
     misses: int = 0
     """How many deadlines it missed, until it has been in time for long."""
     proven: int = 0
@@ -308,7 +310,7 @@ class TrackLine(msgspec.Struct):
 
     def missed(self) -> None:
         """A deadline passed, and it was waited for."""
-        self.late, self.proven = True, 0
+        self.late, self.follows, self.proven = True, False, 0
         self.misses += 1
 
     def was_in_time(self) -> None:
@@ -323,7 +325,11 @@ class TrackLine(msgspec.Struct):
             self.late, self.proven = False, 0
 
     def forgive(self) -> None:
-        """It brings what was published last, only a little later than the others: it is waited for again, unless it misses that, too."""
+        """It brings what was published last, only a little later than the others: it is waited for again.
+
+        One that missed several deadlines gets no more than a moment.
+        """
+        self.follows = True
         if self.misses < STUBBORN:
             self.late = False
 

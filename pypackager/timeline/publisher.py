@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from pypackager.model.records import FLAG_GAP, Peak, Row, TargetRaised
-from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot
+from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot, settle
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.outage import slots_of
 from pypackager.timeline.pending import Fragment, TrackLine
@@ -98,6 +98,7 @@ class Publisher:
 
     def _publish(self, slot: Slot, now: Now) -> None:
         lines = list(self._lines.values())
+        settle(slot, lines)
         new_period = self.rhythm is None or opens_period(slot, self.last_end_ns, lines, self.period)
         if new_period and self.rhythm is not None and self.last_end_ns is not None:
             gaps = slots_of(slot, self.last_end_ns, lines, self.rhythm, self.period)

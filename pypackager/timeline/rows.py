@@ -128,7 +128,7 @@ def _hole(line: TrackLine, slot: Slot, fragments: list[Fragment], *, new_period:
     if line.waiting:
         return begin, min(end, line.waiting[0].time)
     pictures_under_sound = line.info.kind == "video" and slot.leader.info.kind == "audio"
-    return begin, _key_frame(line, begin, end) if pictures_under_sound else _own_end(line, begin, end)
+    return begin, _key_frame(line, begin, end) if pictures_under_sound else _own_end(line, slot, begin, end)
 
 
 def _key_frame(line: TrackLine, begin: int, end: int) -> int:
@@ -149,7 +149,10 @@ def _between(line: TrackLine, begin: int, end: int) -> tuple[int, int]:
     return (begin, end) if line.ns(end) - line.ns(begin) >= MISALIGNED_NS else (0, 0)
 
 
-def _own_end(line: TrackLine, begin: int, end: int) -> int:
+def _own_end(line: TrackLine, slot: Slot, begin: int, end: int) -> int:
     """Where a gap of sound up to the end of a slot ends on its own grid: a gap over the start of its next fragment would cost that, too."""
+    if line.info.kind != "audio":
+        return end
     own = begin + from_ns(line.usual_ns or 0, line.info.timescale)
-    return own if line.info.kind == "audio" and line.tolerance < abs(own - end) < (own - begin) // 2 else end
+    elsewhere = line.tolerance < abs(own - end) < (own - begin) // 2
+    return own if elsewhere else frame_border(line, begin, end, slot.start_ns)

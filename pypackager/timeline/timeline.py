@@ -208,6 +208,8 @@ class Timeline:
             return
         if chunk.index is not None and (wrong := contradiction(line, *span, chunk.index)) is not None:
             self._alert("INDEX_MISMATCH", wrong, line.info.id)
+        if line.late and line.edge is not None and span[0] < line.edge - line.tolerance <= span[1]:
+            line.forgive()
         if verdict in TAKEN:
             line.stale = None
             self._take(clock, header, sight, before, continues=kin == "continues")
@@ -219,8 +221,6 @@ class Timeline:
             return
         line.stale = line.stale or (now.mono_ns, clock.out_ns(start_ns))
         self._writing.repeats(feed, line, chunk, time)
-        if verdict == "late" and line.edge is not None and clock.out_ns(end_ns) >= line.ns(line.edge - line.tolerance):
-            line.forgive()
         if verdict in ("differs", "overlaps"):
             self._alert("ENCODERS_OUT_OF_SYNC", f"fragment at {time} does not agree with what another source sent", line.info.id)
 
