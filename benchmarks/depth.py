@@ -16,14 +16,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import cycle
+from statistics import median
 
 import httpx
+import msgspec
 
 from benchmarks.bench_manifests import INTERVAL_S
 from benchmarks.media import FULL_LADDER, fragmented
+from benchmarks.peers.nginx_static import NGINX_STATIC
 from benchmarks.processes import anonymous_mib, cpu_seconds, pin
 from benchmarks.report import finish, table
-from benchmarks.system import CLIENT_CPU, WARM_UP, WORK, answers, daemon, pushing, spread, wait_for
+from benchmarks.system import CLIENT_CPU, SERVER_CPU, WARM_UP, WORK, answers, daemon, pushing, spread, wait_for
 from tests.helpers.media import Audio, Layer
 from tests.helpers.presentation import attributes
 
@@ -72,15 +75,50 @@ def ready(channels: int, hours: float) -> float:
         return time.monotonic() - began
 
 
-def watched(seconds: float, runs: int, hours: float) -> tuple[list[float], list[float], int]:
-    """CPU milliseconds in a fragment interval of a paced push: nobody asks; one viewer on each manifest; the number of these."""
-    with daemon(1, "fmp4", fresh=False, window=f"{hours:g}h") as served, pushing(served.url("fmp4"), 1, material=fragmented(THIN)):
+class Watched(msgspec.Struct):
+    """CPU milliseconds in a fragment interval of a paced push."""
+
+    manifests: int
+    """How many there are."""
+    alone: list[float]
+    """Nobody asks."""
+    asked: list[float]
+    """One viewer on each manifest."""
+    nginx: list[float] | None
+    """Of nginx, which gives them as files that nobody writes; None without it."""
+
+
+def watched(seconds: float, runs: int, hours: float) -> Watched:
+    """What viewers of every manifest cost."""
+    with (
+        daemon(1, "fmp4", fresh=False, window=f"{hours:g}h") as served,
+        pushing(served.url("fmp4"), 1, material=fragmented(THIN)),
+        httpx.Client(trust_env=False, timeout=10, headers={"Accept-Encoding": "gzip"}) as client,
+    ):
         time.sleep(WARM_UP)
         alone = intervals(served.pid, seconds, runs)
-        root = f"http://{served.origin}/bench1/bench1.ism/"
-        with asking(root) as urls:
+        urls = list(listed(client, f"http://{served.origin}/bench1/bench1.ism/"))
+        with asking(client, urls):
             time.sleep(WARM_UP)
-            return alone, intervals(served.pid, seconds, runs), len(urls)
+            asked = intervals(served.pid, seconds, runs)
+        return Watched(len(urls), alone, asked, given_by_nginx(client, urls, seconds, runs))
+
+
+def given_by_nginx(client: httpx.Client, urls: list[str], seconds: float, runs: int) -> list[float] | None:
+    """The same of nginx, which has the same bytes as files, beside a daemon that goes on taking the ladder in."""
+    if missing := NGINX_STATIC.missing():
+        print(f"nginx is not measured: {missing}", flush=True)
+        return None
+    files = WORK / "files"
+    files.mkdir()
+    for number, url in enumerate(urls):
+        with client.stream("GET", url) as answer:
+            (files / f"{number}").write_bytes(b"".join(answer.iter_raw()))
+    with NGINX_STATIC.running(WORK, files, 1024) as (pid, address):
+        pin(pid, SERVER_CPU)
+        with asking(client, [f"http://{address}/{number}" for number in range(len(urls))]):
+            time.sleep(WARM_UP)
+            return intervals(pid, seconds, runs)
 
 
 def intervals(pid: int, seconds: float, runs: int) -> list[float]:
@@ -95,26 +133,24 @@ def intervals(pid: int, seconds: float, runs: int) -> list[float]:
 
 
 @contextmanager
-def asking(root: str) -> Iterator[list[str]]:
-    """Every manifest and playlist is asked for once in each fragment interval, one after the other, evenly."""
+def asking(client: httpx.Client, urls: list[str]) -> Iterator[None]:
+    """Each is asked for once in each fragment interval, one after the other, evenly."""
     stopping, faults = threading.Event(), list[str]()
-    with httpx.Client(trust_env=False, timeout=10, headers={"Accept-Encoding": "gzip"}) as client:
-        urls = list(listed(client, root))
 
-        def ask() -> None:
-            for url in cycle(urls):
-                if stopping.wait(INTERVAL_S / len(urls)):
-                    return
-                if (status := client.get(url).status_code) != httpx.codes.OK:
-                    faults.append(f"{status} for {url}")
+    def ask() -> None:
+        for url in cycle(urls):
+            if stopping.wait(INTERVAL_S / len(urls)):
+                return
+            if (status := client.get(url).status_code) != httpx.codes.OK:
+                faults.append(f"{status} for {url}")
 
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            yield urls
-        finally:
-            stopping.set()
-            thread.join()
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
     assert not faults, faults[:5]
 
 
@@ -146,7 +182,7 @@ def main() -> None:
     window = f"{options.hours:g}h"
     early, late = record(1 / 12, window), record(options.hours, window)
     starts = [ready(1, options.hours) for _ in range(options.runs)]
-    alone, asked, manifests = watched(options.seconds, options.runs, options.hours)
+    seen = watched(options.seconds, options.runs, options.hours)
     copy_channel()
     many = [ready(CHANNELS, options.hours) for _ in range(options.runs)]
     shutil.rmtree(WORK, ignore_errors=True)
@@ -154,10 +190,12 @@ def main() -> None:
         [f"memory of {options.hours:g} h over that of five minutes, anonymous, MiB", f"≤ {INDEX_MIB}", f"{late - early:.1f}"],
         ["from the command until it is ready, 1 channel, s", "-", spread(starts)],
         [f"the same, {CHANNELS} channels, s", f"≤ {READY_S:g}", spread(many)],
-        ["the whole daemon in a fragment interval, nobody asks, ms of CPU", "-", spread(alone)],
-        [f"the same, one viewer on each of {manifests} manifests and playlists, ms of CPU", "-", spread(asked)],
-        ["what the viewers add, ms of CPU", f"≤ {WATCHED_MS}", f"{sorted(asked)[len(asked) // 2] - sorted(alone)[len(alone) // 2]:.2f}"],
+        ["the whole daemon in a fragment interval, nobody asks, ms of CPU", "-", spread(seen.alone)],
+        [f"the same, one viewer on each of {seen.manifests} manifests and playlists, ms of CPU", "-", spread(seen.asked)],
+        ["what the viewers add, ms of CPU", f"≤ {WATCHED_MS}", f"{median(seen.asked) - median(seen.alone):.2f}"],
     ]
+    if seen.nginx is not None:
+        rows.append(["nginx giving the same bytes as files, which nobody renders, ms of CPU", "-", spread(seen.nginx)])
     body = (
         f"{options.hours:g} h of 10 layers and 5 sounds in fragments of {INTERVAL_S} s, few and small frames; "
         f"windows of {options.seconds:g} s; minimum / median. "

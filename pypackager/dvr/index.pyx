@@ -87,6 +87,8 @@ cdef class _Block:
     cdef int64_t base[WIDTH]
     cdef unsigned char width[WIDTH]
     cdef char* cells[WIDTH]  # differences of `ROWS` rows; NULL where the width is 0
+    cdef int64_t ticks  # of a full block: how long the rows last that do not have the flag `without`
+    cdef int64_t without  # 0: nobody has asked
 
     def __dealloc__(self):
         cdef int column
@@ -120,6 +122,18 @@ cdef class _Block:
         else:
             for i in range(count):
                 out[i] = self.base[column]
+
+    cdef int64_t ticks_of(self, Py_ssize_t row, Py_ssize_t count, int64_t flag) noexcept:
+        """How long those of rows [row, row + count) last that do not have `flag`."""
+        cdef int64_t[ROWS] durations
+        cdef int64_t[ROWS] flags
+        cdef int64_t ticks = 0
+        cdef Py_ssize_t i
+        self.read(DURATION, row, count, durations)
+        self.read(FLAGS, row, count, flags)
+        for i in range(count):
+            ticks += 0 if flags[i] & flag else durations[i]
+        return ticks
 
     cdef inline int put(self, int column, Py_ssize_t row, int64_t value) except -1:
         cdef int64_t difference = _minus(value, self.base[column])
@@ -438,16 +452,19 @@ cdef class Columns:
         """How long those of rows [low, high) last that do not have `flag`."""
         cdef Py_ssize_t at = self._span(low, high)
         cdef Py_ssize_t end = at + <Py_ssize_t>(high - low)
-        cdef int64_t[ROWS] durations
-        cdef int64_t[ROWS] flags
         cdef int64_t ticks = 0
-        cdef Py_ssize_t count, i
+        cdef Py_ssize_t count
+        cdef _Block block
         while at < end:
             count = min(ROWS - (at & LAST), end - at)
-            (<_Block>self._blocks[at >> SHIFT]).read(DURATION, at & LAST, count, durations)
-            (<_Block>self._blocks[at >> SHIFT]).read(FLAGS, at & LAST, count, flags)
-            for i in range(count):
-                ticks += 0 if flags[i] & flag else durations[i]
+            block = self._blocks[at >> SHIFT]
+            if count < ROWS:
+                ticks += block.ticks_of(at & LAST, count, flag)
+            else:
+                if block.without != flag:
+                    # A block whose rows are all there never changes, and every version of a window asks for it again.
+                    block.ticks, block.without = block.ticks_of(0, ROWS, flag), flag
+                ticks += block.ticks
             at += count
         return ticks
 

@@ -11,7 +11,7 @@ Manifests are replaced together and after the segments that they list, so that n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -71,6 +71,8 @@ class _Watched(msgspec.Struct):
     """Below the root: of a manifest; of the newest segment that is there."""
     asked_ns: int
     place: int = 0
+    given: tuple[Published, Terms, Any] | None = None
+    """Of a manifest: what was published last, its terms, and both as the front has them."""
 
 
 class _Root(msgspec.Struct):
@@ -179,7 +181,10 @@ class Ahead(Generic[A]):
                 published = self._answers.ask(root, presentation, seen.path, "")
             except PackagerError:
                 continue
-            manifests.append((target, self._wrap(published, terms)))
+            # Playlists change by the segment, and some manifests hardly ever.
+            if seen.given is None or seen.given[0] is not published or seen.given[1] != terms:
+                seen.given = published, terms, self._wrap(published, terms)
+            manifests.append((target, seen.given[2]))
         self._front.turn(root, manifests)
 
     def _put_following(self, root: str, terms: Terms, presentation: Presentation, key: tuple[str, ...], seen: _Watched) -> None:

@@ -23,6 +23,18 @@ _LARGEST_GZIP = 256 * 2**10
 """Larger texts come deflated in blocks from packaging; deflating them here would hold up the event loop."""
 
 
+class _Kept(msgspec.Struct):
+    version: _Version
+    rendered: Published
+    published: Published
+    """The same with a gzip form."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes."""
+        return _weight(self.published)
+
+
 class Answers:
     """Asks packaging and keeps manifests.
 
@@ -34,7 +46,7 @@ class Answers:
     def __init__(self, packager: Packager, *, capacity: int = 8 * 2**20) -> None:
         self._packager = packager
         self._capacity = capacity
-        self._kept: OrderedDict[_Key, tuple[_Version, Published]] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._size = 0
 
     def ask(self, root: str, presentation: Presentation, path: str, query: str) -> Published:
@@ -47,26 +59,29 @@ class Answers:
         version = (presentation.version, presentation.published_ns)
         key = (root, path, query)
         kept = self._kept.get(key)
-        if kept is not None and kept[0] == version:
+        if kept is not None and kept.version == version:
             self._kept.move_to_end(key)
-            return kept[1]
-        published = self._packager.answer(presentation, path, query)
-        if published.lifetime == "manifest" and isinstance(published.body, bytes):
-            published = deflated(published, published.body)
-            self._keep(key, version, published)
+            return kept.published
+        rendered = self._packager.answer(presentation, path, query)
+        if rendered.lifetime != "manifest" or not isinstance(rendered.body, bytes):
+            return rendered
+        # What the new version says as the last one did is the same object.
+        same = kept is not None and kept.rendered is rendered
+        published = kept.published if kept is not None and same else deflated(rendered, rendered.body)
+        self._keep(key, _Kept(version, rendered, published))
         return published
 
-    def _keep(self, key: _Key, version: _Version, published: Published) -> None:
+    def _keep(self, key: _Key, kept: _Kept) -> None:
         # Nobody is given an older version any more.
         if (old := self._kept.pop(key, None)) is not None:
-            self._size -= _weight(old[1])
-        if _weight(published) > self._capacity // 4:
+            self._size -= old.weight
+        if kept.weight > self._capacity // 4:
             return
-        self._kept[key] = (version, published)
-        self._size += _weight(published)
+        self._kept[key] = kept
+        self._size += kept.weight
         while self._size > self._capacity:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._size -= _weight(dropped)
+            _, dropped = self._kept.popitem(last=False)
+            self._size -= dropped.weight
 
 
 def deflated(published: Published, body: bytes) -> Published:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypackager.dvr.index import Columns
+from pypackager.model.records import FLAG_GAP
 
 Rows = list[tuple[int, int, int, int]]
 
@@ -177,6 +178,18 @@ def test_a_frozen_copy_stays() -> None:
     assert (copy.first, copy.end, copy.window(8, 12)[0].tolist()) == (8, 12, [1, 2, 3, 4])
     with pytest.raises(ValueError, match="frozen"):
         copy.append(5, 1, 10, 4, 0, 1, 0, 0, 7, 0)
+
+
+def test_a_row_that_becomes_a_gap_lasts_no_longer() -> None:
+    """Of blocks whose rows are all there the sum is kept."""
+    columns = fill([(10 * i, 10, 5, 0) for i in range(300)], 0, 0)
+    before = columns.frozen()
+    assert columns.ticks_without(0, 300, FLAG_GAP) == 3000
+    columns.mark(70, FLAG_GAP)
+    columns.make_gap(250, FLAG_GAP)
+    assert columns.ticks_without(0, 300, FLAG_GAP) == 2980
+    assert columns.ticks_without(0, 300, 1 << 20) == 3000, "another flag"
+    assert before.ticks_without(0, 300, FLAG_GAP) == 3000
 
 
 @pytest.mark.parametrize("rows", [(-1, 3), (0, 11), (6, 5), (11, 11)])
