@@ -11,7 +11,8 @@ from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Now
 from pypackager.timeline.gops import BLIND_NS
 from pypackager.timeline.identity import identity
-from pypackager.timeline.pending import TAKEN, Fragment, TrackLine
+from pypackager.timeline.merge import TAKEN, insert, judge
+from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.rhythm import UTC_NS, Segmenter
 from pypackager.timeline.timeline import Timeline
 from pypackager.timeline.times import SECOND_NS, from_ns, to_ns
@@ -86,8 +87,8 @@ def _wait(line: TrackLine, track: Track, now: Now) -> None:
         what = (waiting.time, waiting.duration, waiting.config, waiting.flags, waiting.size)
         fragment = Fragment(*what, None, partial, now.mono_ns, waiting.index)
         # A stump that a whole one has replaced was written, too.
-        if line.judge(fragment.time, fragment.duration, partial=partial) in TAKEN:
-            line.insert(fragment)
+        if judge(line, fragment.time, fragment.duration, partial=partial) in TAKEN:
+            insert(line, fragment)
 
 
 def _last_period(track: Track) -> int:

@@ -1,20 +1,14 @@
-"""What one track has written and not yet published, and how a new fragment relates to it: the merge of its sources."""
+"""What one track has taken and not yet published, and whether it is waited for."""
 
 from __future__ import annotations
 
-import bisect
 from collections import deque
-from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
 from pypackager._core import Chunk
 from pypackager.model.track import TrackInfo
 from pypackager.timeline.times import SECOND_NS, from_ns, to_ns
-
-Verdict = Literal["new", "replaces", "duplicate", "differs", "late", "overlaps"]
-TAKEN = ("new", "replaces")
 
 RECONNECT_NS = 10 * SECOND_NS
 """While no connection is left nothing newer is kept from anybody: what the last one broke off in waits so long for it to be sent again."""
@@ -221,70 +215,10 @@ class TrackLine(msgspec.Struct):
         usual_ns = self.usual_ns or (self.ns(self.waiting[-1].duration) if self.waiting else slot_ns)
         return usual_ns // 2 + (usual_ns if self.misaligned else 0)
 
-    def judge(self, time: int, duration: int, *, partial: bool) -> Verdict:
-        """How a fragment [time, time + duration) relates to what is there.
-
-        First complete wins; a fragment that the source broke off, or that may still grow, is replaced by a whole one until it is published.
-        So are stumps of sound: a source that goes, or comes, within a fragment cuts there, and what another one has of it is whole.
-        """
-        slack = self.tolerance
-        if time <= self.last_time or (self.edge is not None and time < self.edge - slack):
-            return "late"
-        if self.info.kind == "audio" and self.edge is not None and self.ns(time + duration - self.edge) <= ROUNDING_NS:
-            return "late"
-        near = self._near(time, duration)
-        if self.info.kind == "audio" and self._covered(near, time, duration):
-            return "duplicate"
-        there = self._there(near, time, duration)
-        over = [f for f in near if self._overlap(f, time, duration)]
-        inside = all(self._inside(f, time, duration) for f in over)
-        if there is not None:
-            if not partial and inside and (there.partial or there.lost or (there.held and there.duration < duration)):
-                return "replaces"
-            if not inside or not self._lacks(over, duration):
-                return "duplicate" if partial or abs(there.duration - duration) <= from_ns(ROUNDING_NS, self.info.timescale) else "differs"
-        if not over:
-            return "new"
-        return "replaces" if inside and self._lacks(over, duration) else "overlaps"
-
-    def insert(self, fragment: Fragment) -> None:
-        """Puts a fragment in its place; one at the same time, and those that it holds, are replaced."""
-        near = self._near(fragment.time, fragment.duration)
-        there = self._there(near, fragment.time, fragment.duration)
-        for other in near:
-            if other is there or self._overlap(other, fragment.time, fragment.duration):
-                self.remove(other)
-        bisect.insort(self.waiting, fragment, key=lambda f: f.time)
-
-    def _near(self, time: int, duration: int) -> list[Fragment]:
+    def reaching(self, time: int, duration: int) -> list[Fragment]:
         """Those that reach [time, time + duration]: only they can stand at its time, overlap or cover it."""
         end = time + duration
         return [f for f in self.waiting if f.time <= end and f.time + f.duration >= time]
-
-    def _lacks(self, over: Sequence[Fragment], duration: int) -> bool:
-        """Whether fragments of sound, all within one of a duration, have fewer frames than that."""
-        return self.info.kind == "audio" and self.ns(duration - sum(f.duration for f in over)) > ROUNDING_NS
-
-    def _covered(self, near: Sequence[Fragment], time: int, duration: int) -> bool:
-        """Whether all of it waits, in however many pieces."""
-        end, waiting = time + duration, (f for f in near if not f.lost)
-        there = sum(max(0, min(end, fragment.end) - max(time, fragment.time)) for fragment in waiting)
-        return self.ns(duration - there) <= ROUNDING_NS
-
-    def _inside(self, fragment: Fragment, time: int, duration: int) -> bool:
-        """Whether nothing is lost of a fragment when one of a duration takes its place: of sound no frame."""
-        slack = from_ns(ROUNDING_NS, self.info.timescale) if self.info.kind == "audio" else self.tolerance
-        return fragment.lost or (time - slack <= fragment.time and fragment.end <= time + duration + slack)
-
-    def _overlap(self, fragment: Fragment, time: int, duration: int) -> bool:
-        # Half of the shorter one at most: one of a few milliseconds within the tolerance would else be inside another.
-        slack = min(self.tolerance, fragment.duration // 2, duration // 2)
-        return fragment.time < time + duration - slack and fragment.end > time + slack
-
-    def _there(self, near: Sequence[Fragment], time: int, duration: int) -> Fragment | None:
-        """The waiting fragment that starts at the same time, within the tolerance: less where one is only a few frames long."""
-        slack = min(self.tolerance, duration // 2)
-        return next((f for f in near if abs(f.time - time) <= min(slack, f.duration // 2)), None)
 
     def remove(self, fragment: Fragment) -> None:
         """Takes a fragment out: it was published, or it could not be written."""

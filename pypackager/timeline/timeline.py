@@ -19,10 +19,11 @@ from pypackager.timeline.feeds import Clocks, Feed, Now
 from pypackager.timeline.fitting import fitted
 from pypackager.timeline.gops import Kinship, kinship, sees_key, stays_blind
 from pypackager.timeline.indexes import contradiction
+from pypackager.timeline.merge import TAKEN, Verdict, judge
 from pypackager.timeline.order import place
 from pypackager.timeline.outage import sound_begins
 from pypackager.timeline.pace import Pace
-from pypackager.timeline.pending import TAKEN, Fragment, TrackLine, Verdict
+from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.publisher import Publisher
 from pypackager.timeline.rivals import Rivals
@@ -255,7 +256,7 @@ class Timeline:
         self._writing.ends(sight.feed, line, but=before)
         if kin == "blind" and stays_blind(line, clock.out_ns(sight.start_ns), clock.out_ns(sight.end_ns)):
             return kin, kin, None
-        return line.judge(time, end - time, partial=chunk.partial), kin, before
+        return judge(line, time, end - time, partial=chunk.partial), kin, before
 
     def _comes_too_late(self, sight: Sight, time: int, before_ns: int, *, taken: bool) -> bool:
         """Whether a chunk that does not start where its connection ended before is out of order by too much."""

@@ -14,6 +14,7 @@ from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Feed, Now
 from pypackager.timeline.gops import is_grown, may_grow, was_continued
 from pypackager.timeline.indexes import index_of
+from pypackager.timeline.merge import insert
 from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
 from pypackager.timeline.ports import Alert, Store
 from pypackager.timeline.times import sequence_of, to_ns
@@ -54,7 +55,7 @@ class Writing:
         flags = (FLAG_SYNC if chunk.sync else 0) | (FLAG_PARTIAL if partial else 0)
         what = time, end - time, config, flags, chunk.size, clock.offset_s, partial, now.mono_ns, index_of(chunk.index), feed.conn, [chunk]
         fragment = Fragment(*what, offset=clock.offset(line.info.timescale))
-        line.insert(fragment)
+        insert(line, fragment)
         if header.kind != "video" or not may_grow(line, fragment, self._interval_ns()):
             self.finish(line, fragment)
 

@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pypackager.model.track import Kind, TrackInfo
-from pypackager.timeline.pending import TAKEN, Fragment, TrackLine
+from pypackager.timeline.merge import TAKEN, insert, judge
+from pypackager.timeline.pending import Fragment, TrackLine
 
 SCALE = 1000
 KINDS: tuple[Kind, ...] = ("video", "audio")
@@ -17,7 +18,7 @@ ARRIVALS = st.tuples(st.integers(0, 12_000), st.integers(1, 4000), st.booleans()
 class Thorough(TrackLine):
     """A line that looks at all that waits."""
 
-    def _near(self, time: int, duration: int) -> list[Fragment]:
+    def reaching(self, time: int, duration: int) -> list[Fragment]:
         return list(self.waiting)
 
 
@@ -38,11 +39,11 @@ def test_only_what_is_near_counts(kind: Kind, published: int | None, arrivals: l
     quick, thorough = lines(kind, published)
     for arrival in arrivals:
         time, duration, partial, _ = arrival
-        verdict = quick.judge(time, duration, partial=partial)
-        assert verdict == thorough.judge(time, duration, partial=partial)
+        verdict = judge(quick, time, duration, partial=partial)
+        assert verdict == judge(thorough, time, duration, partial=partial)
         if verdict in TAKEN:
-            quick.insert(coming(arrival))
-            thorough.insert(coming(arrival))
+            insert(quick, coming(arrival))
+            insert(thorough, coming(arrival))
         assert quick.waiting == thorough.waiting
 
 
@@ -50,5 +51,5 @@ def test_only_what_is_near_counts(kind: Kind, published: int | None, arrivals: l
 def test_what_begins_before_a_time_is_at_the_front(arrivals: list[tuple[int, int, bool, bool]], time: int) -> None:
     line, _ = lines("video", None)
     for arrival in arrivals:
-        line.insert(coming(arrival))
+        insert(line, coming(arrival))
     assert line.begun_before(line.ns(time)) == [fragment for fragment in line.waiting if fragment.time < time]
