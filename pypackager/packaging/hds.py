@@ -166,9 +166,7 @@ def bootstrap(presentation: Presentation, target: HdsBootstrap) -> Published:
         raise PackagerError("NOT_READY", "nothing of this track that HDS can carry is published yet", status=404, where=track.info.id)
 
     def make() -> Published:
-        page = bootstrap_page(presentation, track, audio, rows)
-        etag = entity_tag(crc32(page.join()), page.size())
-        return Published(content_type="video/abst", body=page.body(), lifetime="manifest", etag=etag)
+        return bootstrap_page(presentation, track, audio, rows).publish("video/abst")
 
     return cache.answer(presentation, ("abst", target.audio, track.info.number), cache.version(presentation), make)
 
