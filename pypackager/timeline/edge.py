@@ -83,12 +83,13 @@ def next_slot(
     if late_ns:
         # Of the others nobody has missed anything: the slot may be another one.
         return Held(min(late_ns))
-    arrived_ns = min(f.arrived_ns for line in lines for f in line.begun_before(end_ns) if line.ns(f.time) + line.ns(f.end) >= 2 * start_ns)
+    begun_of = [(line, line.begun_before(end_ns)) for line in lines]
+    # What is left of the slot before says nothing of when this one began to come.
+    arrived_ns = min(f.arrived_ns for line, begun in begun_of for f in begun if line.ns(f.time) + line.ns(f.end) >= 2 * start_ns)
     back_ns = None if at_once else _back_ns(lines)
     deadline = max(arrived_ns + grace_ns, back_ns or 0)
     held: list[int] = []
-    for line in lines:
-        begun = line.begun_before(end_ns)
+    for line, begun in begun_of:
         grows_until = _grows_until(begun, now_ns, grace_ns)
         if grows_until is not None:
             if line is leader or _is_waited_for(line, lines, limit_ns):
