@@ -66,8 +66,7 @@ class Answers:
         if rendered.lifetime != "manifest" or not isinstance(rendered.body, bytes):
             return rendered
         # What the new version says as the last one did is the same object.
-        same = kept is not None and kept.rendered is rendered
-        published = kept.published if kept is not None and same else deflated(rendered, rendered.body)
+        published = kept.published if kept is not None and kept.rendered is rendered else deflated(rendered, rendered.body)
         self._keep(key, _Kept(version, rendered, published))
         return published
 
