@@ -5,6 +5,7 @@ In: calls of the store, the writer's answers, the ledger. Out: whether a call ma
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from pypackager.dvr.ledger import Ledger
@@ -17,7 +18,7 @@ from pypackager.model.track import TrackConfig, TrackInfo
 class Reserved:
     """What calls have reserved for a track ahead of the ledger."""
 
-    __slots__ = ("configs", "halves", "info", "last_time", "next_config", "segment", "times")
+    __slots__ = ("configs", "halves", "info", "last_time", "listed", "next_config", "segment", "times")
 
     def __init__(self, info: TrackInfo) -> None:
         self.info = info
@@ -29,6 +30,8 @@ class Reserved:
         """Durations of whole fragments on their way, by time: each longer than the one before."""
         self.halves: set[int] = set()
         """Times of those on their way that their source left unfinished."""
+        self.listed: deque[int] = deque()
+        """Times of fragments, in order, whose rows are on their way."""
 
     def may_put(self, time: int, duration: int, *, partial: bool) -> bool:
         """Whether a fragment adds to what is on its way at its time: a whole one replaces what is unfinished or shorter."""
@@ -132,6 +135,22 @@ class Reservations:
         for track, (time, segment) in last.items():
             reserved = self._tracks[track]
             reserved.last_time, reserved.segment = time, segment
+        for row in rows:
+            if not row.flags & FLAG_GAP:
+                self._tracks[row.track].listed.append(row.time)
+
+    def were_listed(self, rows: Sequence[Row]) -> None:
+        """The ledger has rows, which come to it in order."""
+        for row in rows:
+            if not row.flags & FLAG_GAP:
+                self._tracks[row.track].listed.popleft()
+
+    def listed(self, track: int, begin: int, end: int) -> FragmentWritten | None:
+        """The fragment of a track from [begin, end] whose row is on its way to the ledger."""
+        reserved, known = self._tracks.get(track), self._ledger.tracks.get(track)
+        if reserved is None or known is None:
+            return None
+        return next((known.pending.get(time) for time in reserved.listed if begin <= time <= end), None)
 
     def answered(self, record: FragmentWritten) -> None:
         """The writer has answered for a fragment."""

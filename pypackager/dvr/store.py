@@ -286,6 +286,9 @@ class ChannelStore:
             return None
         columns = known.columns
         slack = known.info.timescale // 100
+        if (fragment := self._reserved.listed(track, time - slack, time + slack)) is not None:
+            # It is published when `publish` returns; its row may wait for the disk.
+            return fragment.duration, fragment.size
         row = columns.first_from(time - slack)
         if row >= columns.end or columns.time_at(row) > time + slack or columns.flags_at(row) & FLAG_GAP:
             return None
@@ -335,6 +338,8 @@ class ChannelStore:
                 reason = str(refusal)
         if isinstance(record, FragmentWritten):
             self._reserved.answered(record)
+        elif isinstance(record, Published) and not error:
+            self._reserved.were_listed(record.rows)
         if (error or reason) and not isinstance(record, EDGE_RECORDS):
             self._undo(record)
         return Completion(entry.ticket, record, error, reason)

@@ -13,9 +13,7 @@ from pypackager.dvr.rollover import ROLL_NS
 from pypackager.dvr.store import ChannelStore
 from pypackager.dvr.writing import Completion
 from pypackager.model.errors import PackagerError
-from pypackager.model.records import (
-    Measured,
-)
+from pypackager.model.records import FLAG_GAP, Measured
 from tests.helpers.dvr import SECOND, VIDEO, Channel, content, data_of, media
 
 HOUR = 3600 * SECOND
@@ -28,6 +26,32 @@ def test_nothing_is_shown_before_it_is_written(channel: Channel) -> None:
     assert channel.store.ledger.tracks[1].pending == {}
     channel.settle()
     assert [len(track.time) for track in channel.store.presentation("p", HOUR).tracks] == [1, 1]
+
+
+def test_what_is_listed_is_told_before_the_journal_has_it(channel: Channel) -> None:
+    """The timeline compares what comes with what it published, at any instant; writes of the journal are gathered, and disks are slow."""
+    channel.run(0, 1)
+    channel.write(1)
+    channel.settle()
+    channel.list(1)
+    near, far = 180_000 + 900, 180_000 + 901
+    there = [channel.store.stored(1, time) for time in (0, 180_000, near, far)]
+    assert there == [(180_000, 100), (180_000, 100), (180_000, 100), None]
+    channel.writer.room = 0
+    channel.settle()
+    assert channel.store.stored(1, 180_000) == (180_000, 100), "the disk did not take it, and it is listed as soon as that does"
+    channel.writer.room = 1 << 60
+    channel.store.retry()
+    channel.settle()
+    assert [channel.store.stored(1, time) for time in (0, 180_000, near, far)] == there
+
+
+def test_of_what_is_listed_as_a_gap_nothing_is_told(channel: Channel) -> None:
+    channel.run(0, 1)
+    channel.list(1, flags=FLAG_GAP)
+    assert channel.store.stored(1, 180_000) is None
+    channel.settle()
+    assert channel.store.stored(1, 180_000) is None
 
 
 def test_kill_between_payload_and_record_leaves_nothing(channel: Channel) -> None:
