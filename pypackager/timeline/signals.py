@@ -18,10 +18,11 @@ import msgspec
 from pypackager._core import SignalReady, SignalsFound
 from pypackager.model.records import SignalReceived, SignalsAdded
 from pypackager.model.signal import ANY, TIMESCALE, Signal, SignalInfo
+from pypackager.timeline.clocks import COUNTER_NS, Clock
 from pypackager.timeline.feeds import Clocks, Feed
 from pypackager.timeline.naming import clean
 from pypackager.timeline.ports import Alert
-from pypackager.timeline.times import SECOND_NS, rescale
+from pypackager.timeline.times import SECOND_NS, from_ns, rescale
 
 TRACKS = 16
 """Tracks of signals that a channel may see in its life: each stays in its journal."""
@@ -61,14 +62,16 @@ class Signals:
         alert: called with (code, detail) for the operator.
         clocks: say where the times of a side go.
         known: whether a track of pictures or sound has a name or id.
+        wraps: whether the times are RTMP's, whose counter starts again at zero: a connection's own frames may have been counted on since.
     """
 
-    def __init__(self, store: Keeper, alert: Alert, clocks: Clocks, known: Callable[[str], bool]) -> None:
+    def __init__(self, store: Keeper, alert: Alert, clocks: Clocks, known: Callable[[str], bool], *, wraps: bool) -> None:
         self.infos: list[SignalInfo] = []
         self._store = store
         self._alert = alert
         self._clocks = clocks
         self._known = known
+        self._wraps = wraps
         self._announced: dict[tuple[int, int], SignalInfo] = {}
         """By connection and number in it."""
         self._underway: dict[int, tuple[SignalReceived, list[Feed]]] = {}
@@ -96,8 +99,8 @@ class Signals:
             return
         if info.parent not in ("", ANY) and not self._known(info.parent) and self._clocks.all:
             self._alert("SIGNALS_PARENT_UNKNOWN", f"no track is named {info.parent[:64]!r}", info.id)
-        if (offset_s := self._offset_s(feed)) is not None:
-            self._keep(feed, info, event, offset_s, mono_ns)
+        if (clock := self._clock(feed)) is not None:
+            self._keep(feed, info, event, clock, mono_ns)
             return
         if not self._has_room(info, len(event.data), mono_ns):
             return
@@ -112,10 +115,10 @@ class Signals:
         """A clock was placed: what waited for one finds its place."""
         held, self._held = self._held, deque()
         for each in held:
-            if (offset_s := self._offset_s(each.feed)) is None:
+            if (clock := self._clock(each.feed)) is None:
                 self._held.append(each)
                 continue
-            self._keep(each.feed, each.info, each.event, offset_s, None)
+            self._keep(each.feed, each.info, each.event, clock, None)
             each.feed.unwritten.discard(each.token)
 
     def written(self, ticket: int, errno: int) -> bool:
@@ -154,17 +157,25 @@ class Signals:
         self._store.append(SignalsAdded(info))
         return info
 
-    def _offset_s(self, feed: Feed) -> int | None:
-        """Seconds from the encoder's times to the channel's, as its media has them."""
+    def _clock(self, feed: Feed) -> Clock | None:
+        """That of the encoder's media: the connection's own, or one of its side."""
         if feed.clock is not None:
-            return feed.clock.offset_s
+            return feed.clock
         clocks = self._clocks.by_side(feed.side)
-        return next((clock.offset_s for clock in clocks if clock.feeds), clocks[0].offset_s if clocks else None)
+        return next((clock for clock in clocks if clock.feeds), clocks[0] if clocks else None)
 
-    def _keep(self, feed: Feed, info: SignalInfo, event: SignalReady, offset_s: int, mono_ns: int | None) -> None:
+    def _moved(self, clock: Clock, time: int) -> int:
+        """Where a time of an encoder is on the channel's timeline: as its media is, and as often as its counter has wrapped."""
+        shift = clock.offset(TIMESCALE)
+        if self._wraps:
+            counter, newest = from_ns(COUNTER_NS, TIMESCALE), from_ns(clock.last_source_ns, TIMESCALE)
+            shift += (newest - time + counter // 2) // counter * counter
+        return time + shift
+
+    def _keep(self, feed: Feed, info: SignalInfo, event: SignalReady, clock: Clock, mono_ns: int | None) -> None:
         """Journals a signal that is new. `mono_ns`: now, for one that does not count yet against what is taken in a time."""
         begin, end = (rescale(time, event.timescale, TIMESCALE) for time in (event.time, event.time + event.duration))
-        time = begin + offset_s * TIMESCALE
+        time = self._moved(clock, begin)
         if time < 0:
             self._alert("TIME_NEGATIVE", f"one at {event.time} is before the channel's zero: dropped", info.id)
             return

@@ -55,7 +55,7 @@ class Timeline:
         self.publisher = Publisher(options, store, alert, self.tracks.lines, self._writing.finish)
         prefer = options.prefer_primary
         self._rivals = Rivals(self.clocks, self.feeds, self.tracks.lines, alert, store.stored, prefer_primary=prefer)
-        self.signals = Signals(store, alert, self.clocks, self.tracks.has)
+        self.signals = Signals(store, alert, self.clocks, self.tracks.has, wraps=options.protocol == "rtmp")
         self._pace = Pace(alert)
         self.anchor_ns: int | None = None
         self.reach_ns: int | None = None

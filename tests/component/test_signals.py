@@ -20,12 +20,12 @@ from lxml import etree
 from pypackager.dvr.ledger import Ledger
 from pypackager.dvr.signals import KEPT_BYTES, Signals
 from pypackager.model.records import SignalReceived, SignalsAdded
-from pypackager.model.signal import Signal, SignalInfo
+from pypackager.model.signal import TIMESCALE, Signal, SignalInfo
 from pypackager.packaging.publish import answer
 from tests.helpers.channel_node import VIDEO, ChannelNode
 from tests.helpers.presentation import DASH
 from tests.helpers.presentations import ASC, AVCC, body_of
-from tests.helpers.timeline_rig import Header, Stored, audio_header
+from tests.helpers.timeline_rig import Chunk, Header, Rig, Stored, audio_header
 
 SMOOTH = 10_000_000
 """Ticks per second of what the encoder sends."""
@@ -379,3 +379,34 @@ def test_what_each_layer_repeats_takes_no_room(studio: Studio) -> None:
         assert "SIGNALS_TOO_MANY" not in studio.channel.alarm.alerts, layer
     studio.media(START_S + 4, START_S + 6)
     assert len(studio.dash()) == 100
+
+
+@pytest.mark.parametrize("where", ["beside it", "on the other side", "after it"])
+def test_over_rtmp_they_are_where_their_media_is_when_the_counter_has_wrapped(where: str) -> None:
+    """RTMP's milliseconds start again at zero every 24.8 days (rtmp_specification_1.0, 3.1); who connects then has small ones."""
+    rig, wrap_ms = Rig("rtmp", "utc"), 1 << 31
+
+    def fragment(at_ms: int) -> Chunk:
+        return Chunk(1, at_ms * 90, 2 * VIDEO)
+
+    one = rig.connect([Header(1, "video")], stream="v")
+    rig.timeline.place(one, wrap_ms - 9000, 1000, rig.now)
+    for at_ms in range(wrap_ms - 9000, wrap_ms + 1000, 2000):
+        rig.wait(2)
+        rig.send(one, fragment(at_ms))
+    if where == "after it":
+        rig.disconnect(one)
+    two = rig.connect([Header(1, "video")], stream="v", side="secondary" if where == "on the other side" else "primary")
+    rig.timeline.signals_found(two, cast(Any, Found(two, parent="", timescale=1000)))
+    early = Ready(two, 3, 1500, 0, 1000, b"early")
+    rig.timeline.signal(two, cast(Any, early), rig.now)
+    rig.timeline.place(two, 1000, 1000, rig.now)
+    # Where both are cut together the later one's times are counted on.
+    moved_ms = wrap_ms if where == "beside it" else 0
+    for at_ms in range(1000, 7000, 2000):
+        rig.wait(2)
+        rig.send(two, fragment(at_ms + moved_ms))
+    rig.timeline.signal(two, cast(Any, Ready(two, 3, 6000, 0, 1000, b"late")), rig.now)
+    began_s = rig.rows("v")[0].time / VIDEO
+    received = [record.signal for record in rig.store.records if isinstance(record, SignalReceived)]
+    assert [(round(signal.time / TIMESCALE - began_s, 3), signal.data) for signal in received] == [(10.5, b"early"), (15.0, b"late")]
