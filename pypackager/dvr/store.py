@@ -278,14 +278,14 @@ class ChannelStore:
 
     # --- views
 
-    def stored(self, track: int, time: int) -> tuple[int, int] | None:
-        """Duration and bytes of the fragment that was published at this time, to a hundredth of a second, and is still kept."""
+    def stored(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int] | None:
+        """Duration and bytes of the fragment that was published at this time, give or take so much, and is still kept."""
         known = self.ledger.tracks.get(track)
         if known is None:
             # The record of a track that has just joined is still on its way to the disk.
             return None
         columns = known.columns
-        slack = known.info.timescale // 100
+        slack = known.info.timescale * slack_ns // 10**9
         if (fragment := self._reserved.listed(track, time - slack, time + slack)) is not None:
             # It is published when `publish` returns; its row may wait for the disk.
             return fragment.duration, fragment.size

@@ -17,7 +17,7 @@ from typing import Literal
 from pypackager._core import Chunk
 from pypackager.timeline.clocks import Clock
 from pypackager.timeline.feeds import Clocks, Feed
-from pypackager.timeline.pending import ROUNDING_NS, TrackLine
+from pypackager.timeline.pending import ROUNDING_NS, TOLERANCE_NS, TrackLine
 from pypackager.timeline.ports import Alert
 from pypackager.timeline.sessions import FAR_NS, Sight, Stored, falls_behind
 from pypackager.timeline.times import SECOND_NS, from_ns, rescale, to_ns
@@ -157,7 +157,10 @@ class Rivals:
         scale = line.info.timescale
         time = rescale(chunk.time, chunk.timescale, scale) + clock.offset(scale)
         borders = [border for f in line.waiting for border in (f.time, f.end)] + ([line.edge] if line.edge is not None else [])
-        if any(abs(time - border) <= line.tolerance for border in borders) or self._stored(line.info.number, time) is not None:
+        if (
+            any(abs(time - border) <= line.tolerance for border in borders)
+            or self._stored(line.info.number, time, TOLERANCE_NS) is not None
+        ):
             return "border"
         return "inside" if borders and time < max(borders) else "ahead"
 

@@ -11,8 +11,8 @@ else does, is placed anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -70,8 +70,12 @@ class Sight(msgspec.Struct, frozen=True):
         return 0 if newest is None else newest - clock.out_ns(self.start_ns)
 
 
-Stored = Callable[[int, int], tuple[int, int] | None]
-"""Duration and bytes of the fragment of a track that was published at a time and is still kept."""
+class Stored(Protocol):
+    """Of a store: what was published of a track at a time."""
+
+    def __call__(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int] | None:
+        """Its duration and bytes, if it is still kept."""
+        ...
 
 
 def goes_on(clock: Clock, sight: Sight, stored: Stored) -> bool:

@@ -177,8 +177,8 @@ class MemoryStore:
     def roll(self, now_ns: int) -> None:
         self.rolls += 1
 
-    def stored(self, track: int, time: int) -> tuple[int, int] | None:
-        slack = next(info.timescale for info in self.tracks if info.number == track) // 100
+    def stored(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int] | None:
+        slack = next(info.timescale for info in self.tracks if info.number == track) * slack_ns // SECOND_NS
         found = (row for row in self.rows if row.track == track and abs(row.time - time) <= slack and not row.flags & FLAG_GAP)
         return next(((row.duration, self.fragments[track, row.time].size) for row in found), None)
 

@@ -172,15 +172,14 @@ def _rows(mpd: Mpd, representation: Representation, now: Fraction, scope: Scope)
     representation.exact = False
     if addressing.kind == "SegmentList":
         length = duration or (int((period.end - (period.start or 0)) * scale) if period.end is not None else 0)
-        return _moved(
-            constant_rows(max(1, length), first, (Fraction(0), Fraction(max(1, length) * len(urls))), addressing.line), representation
-        )
+        span = Fraction(0), Fraction(max(1, length) * len(urls))
+        return _moved(constant_rows(max(1, length), first, span, addressing.line, scope), representation)
     if "Time" in identifiers(addressing.values.get("media", "")):
         scope.breach(TEMPLATE, "$Time$ without a SegmentTimeline", "$Number$, or a SegmentTimeline", line=addressing.line)
         return Rows()
     if not duration or period.start is None:
         return Rows()
-    return _moved(constant_rows(duration, first, _span(mpd, representation, now), addressing.line), representation)
+    return _moved(constant_rows(duration, first, _span(mpd, representation, now), addressing.line, scope), representation)
 
 
 def _moved(rows: Rows, representation: Representation) -> Rows:

@@ -160,10 +160,13 @@ def read_missing(node: Node, rows: Rows, scope: Scope) -> None:
             told = True
 
 
-def constant_rows(duration: int, first_number: int, span: tuple[Fraction, Fraction], line: int) -> Rows:
+def constant_rows(duration: int, first_number: int, span: tuple[Fraction, Fraction], line: int, scope: Scope) -> Rows:
     """Segments of one duration (`@duration`) whose ends lie in a span of ticks behind the start of the Period."""
     first = max(0, int(span[0] // duration))
     stop = min(max(first, int(span[1] // duration)), first + MOST_ROWS)
+    if stop * duration >= LARGEST:
+        scope.breach(SAFE, stop * duration, "segments that end before 2^53", line=line)
+        return Rows()
     place = np.arange(first, stop, dtype=np.int64)
     size = np.full(len(place), duration, np.int64)
     return Rows(place + first_number, place * duration, size, np.full(len(place), line, np.int64))

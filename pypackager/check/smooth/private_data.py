@@ -67,7 +67,7 @@ def split_annex_b(data: bytes) -> list[bytes]:
     """NAL units between start codes (ISO 14496-10 annex B); empty when it does not start with one."""
     if not _START_CODE.match(data):
         return []
-    return [unit.rstrip(b"\x00") for unit in _START_CODE.split(data) if unit]
+    return [unit for part in _START_CODE.split(data) if (unit := part.rstrip(b"\x00"))]
 
 
 def _read_avc(data: bytes) -> Codec:

@@ -22,6 +22,7 @@ from pypackager.check.numerals import decimal, whole
 from pypackager.check.references import resolve_reference
 from pypackager.check.served.lifetimes import lifetime
 from pypackager.check.smooth.manifest import read_manifest
+from pypackager.check.smooth.private_data import split_annex_b
 from tests.fuzz.targets import TARGETS
 from tests.helpers.made_media import box
 
@@ -161,6 +162,27 @@ def test_a_repeat_that_ends_before_it_begins(element: str) -> None:
     assert "DASH-TIMELINE-REPEAT" in report.broken()
 
 
+def test_segments_of_one_duration_whose_times_no_column_holds() -> None:
+    """A list of one segment is as long as its Period, which ends where the next one begins."""
+    listed = MPD.replace("SegmentTemplate", "SegmentList").replace(
+        ' media="$Number%05d$" initialization="i"/>', "><SegmentURL/></SegmentList>"
+    )
+    later = '<Period start="PT18446744073709551616S"><AdaptationSet mimeType="video/mp4"/></Period></MPD>'
+    alone = listed.replace('duration="2" presentationTimeOffset="7" startNumber="1"', "").replace("</MPD>", later)
+    old = (
+        MPD.replace("2026-01-01", "0001-01-01")
+        .replace('timescale="1"', 'timescale="4294967295"')
+        .replace("minBuffer", 'timeShiftBufferDepth="PT60S" minBuffer')
+    )
+    for text in (alone, old):
+        report = Report()
+        root = read_tree(text.encode(), report.scope())
+        assert root is not None
+        first = resolve(root, URL, NOW, report.scope()).representations[0]
+        assert len(first.rows) == 0
+        assert "DASH-TIME-2-53" in report.broken()
+
+
 def test_an_mpd_without_a_period_is_read() -> None:
     report = Report()
     root = read_tree(b'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="p" minBufferTime="PT2S"/>', report.scope())
@@ -179,6 +201,20 @@ def test_dash_texts() -> None:
 def test_an_index_whose_times_no_column_holds() -> None:
     late = struct.pack(">IIIQQHH", 1 << 24, 1, 90_000, 1 << 63, 12, 0, 1)
     TARGETS["dash_indexes"](box(b"sidx", late, struct.pack(">III", 1000, 180_000, 0)))
+
+
+def test_nothing_but_zeros_behind_a_start_code() -> None:
+    assert split_annex_b(bytes.fromhex("0000000000016742c0" + "00000001" + "000001" + "68ce" + "000001" + "00000000")) == [
+        b"\x67\x42\xc0",
+        b"\x68\xce",
+    ]
+    level = (
+        '<QualityLevel Index="0" Bitrate="1" FourCC="AVC1" MaxWidth="8" MaxHeight="8" CodecPrivateData="000000016742000000000001000000"/>'
+    )
+    TARGETS["smooth_manifests"](
+        f"""<SmoothStreamingMedia MajorVersion="2" MinorVersion="2" Duration="0"><StreamIndex Type="video"
+ Url="QualityLevels({{bitrate}})/Fragments(video={{start time}})">{level}</StreamIndex></SmoothStreamingMedia>""".encode()
+    )
 
 
 def test_smooth_fragments_of_no_ticks() -> None:
