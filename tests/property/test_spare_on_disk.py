@@ -1,6 +1,7 @@
-"""Two synchronised encoders over RTMP, one of which may be away, on a store whose disk is as far as it likes at every instant.
+"""Synchronised encoders whose connections break, on a store whose disk is as far as it likes at every instant.
 
-While one of them is whole no frame is lost: one period, no gap, no alert that they are not synchronised. `PYPACKAGER_SEEDS` runs as many.
+While one of two is whole no frame is lost, nor of one that sends again what it had sent: one period, no gap, no alert that they are not
+synchronised. `PYPACKAGER_SEEDS` runs as many.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class Outage(msgspec.Struct):
     stall: bool
 
 
-class Encoder:
-    """Two layers and a sound, a connection each. RTMP is cut at key frames; pictures begin with one, sound with the connection."""
+class FmleEncoder:
+    """Two layers and a sound over RTMP, a connection each. It is cut at key frames; pictures begin with one, sound with the connection."""
 
     def __init__(self, run: Run, side: str, begin_s: float, outages: list[Outage]) -> None:
         self.run, self.side = run, side
@@ -81,6 +82,36 @@ class Encoder:
         return Stored(2, first * FRAME, (last - first) * FRAME, SOUND, samples=last - first) if last > first else None
 
 
+class FragmentEncoder:
+    """The same over fragmented MP4. What it could not send waits, and goes first behind the last fragments, which are sent again."""
+
+    def __init__(self, run: Run, side: str, begin_s: float, outages: list[Outage], *, resend: int) -> None:
+        late_s, ahead = run.chance.choice((0.0, run.chance.uniform(0, 0.8))), run.chance.choice((0, 0, 1))
+        for track in TRACKS:
+            on = [begin_s, *(outage.end_s + run.chance.uniform(0, 0.5) for outage in outages)]
+            off = [*(outage.begin_s + run.chance.uniform(0, 0.01) for outage in outages), LAST_S + 3.0]
+            seconds = range(int(begin_s) // 2 * 2 + 2, LAST_S, 2)
+            for n, (begin, end) in enumerate(zip(on, off, strict=True)):
+                conn = run.next_conn()
+                run.at(begin, partial(run.connect, conn, side, track))
+                before = [second for second in seconds if second + 2 <= off[n - 1]][-resend:] if n and resend else []
+                missed = [second for second in seconds if n and off[n - 1] < second + 2 <= begin] if resend else []
+                for number, second in enumerate([*before, *missed]):
+                    run.at(begin + late_s + 0.01 * (number + 1), partial(run.take, conn, fragment(track, second, ahead)))
+                for second in (second for second in seconds if begin < second + 2 <= end):
+                    arrives = second + 2 + late_s + run.chance.uniform(0, 0.15)
+                    run.at(arrives, partial(run.take, conn, fragment(track, second, ahead)))
+                run.at(end + late_s + 0.25, partial(run.leave, conn))
+
+
+def fragment(track: str, second: int, ahead: int) -> Stored:
+    """Two seconds; sound begins so many frames ahead of the picture."""
+    if track != "sound":
+        return Stored(1, second * VIDEO, 2 * VIDEO)
+    first, last = (border(at) - ahead for at in (second, second + 2))
+    return Stored(2, first * FRAME, (last - first) * FRAME, SOUND, samples=last - first)
+
+
 def pictures(begin_s: float, end_s: float) -> Stored | None:
     """25 a second, as RTMP's cutter gives them out."""
     samples = round((end_s - begin_s) * 25)
@@ -91,8 +122,8 @@ def pictures(begin_s: float, end_s: float) -> Stored | None:
 class Run:
     """The instants of a run, in order."""
 
-    def __init__(self, directory: Path, chance: random.Random) -> None:
-        self.node = ChannelNode(directory, "rtmp")
+    def __init__(self, directory: Path, protocol: str, chance: random.Random) -> None:
+        self.node = ChannelNode(directory, protocol)
         self.chance = chance
         self._deeds: list[tuple[float, int, Callable[[], object]]] = []
         self._conns = 0
@@ -105,7 +136,7 @@ class Run:
         self._deeds.append((second, len(self._deeds), deed))
 
     def connect(self, conn: int, side: Any, track: str) -> None:
-        header = audio_header(2) if track == "sound" else Header(1, "video")
+        header = audio_header(2, name="sound") if track == "sound" else Header(1, "video", name=track)
         self.node.channel.open_feed(conn, side, track)
         self.node.channel.track_found(conn, cast(Any, header))
         self.node.channel.admit(conn)
@@ -150,6 +181,9 @@ class Run:
             self.node.channel.advance()
 
 
+SEEDS = pytest.mark.parametrize("seed", range(int(os.environ.get("PYPACKAGER_SEEDS", "25"))))
+
+
 def outages(chance: random.Random) -> dict[str, list[Outage]]:
     """One side at a time is away; it is whole again before the other one goes."""
     found: dict[str, list[Outage]] = {"primary": [], "secondary": []}
@@ -162,19 +196,25 @@ def outages(chance: random.Random) -> dict[str, list[Outage]]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("PYPACKAGER_SEEDS", "40"))))
-def test_while_one_encoder_is_whole_nothing_is_lost(seed: int, tmp_path: Path) -> None:
+@SEEDS
+def test_while_one_of_two_over_rtmp_is_whole_nothing_is_lost(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
-    run = Run(tmp_path, chance)
+    run = Run(tmp_path, "rtmp", chance)
     for side, gone in outages(chance).items():
-        Encoder(run, side, FIRST_S - 1 + (0.0 if side == "primary" else chance.uniform(0.2, 2.5)), gone)
+        FmleEncoder(run, side, FIRST_S - 1 + (0.0 if side == "primary" else chance.uniform(0.2, 2.5)), gone)
     run.go()
+    judge(run, seed)
+
+
+def judge(run: Run, seed: int) -> None:
+    """All of it is there."""
     alerts = run.node.channel.alarm.alerts
     assert "ENCODERS_OUT_OF_SYNC" not in alerts, f"seed {seed}: {alerts['ENCODERS_OUT_OF_SYNC'].detail}"
     shown = run.node.channel.programs.present("show")
     assert len(shown.periods) == 1, f"seed {seed}"
     assert {track.info.id for track in shown.tracks} == set(TRACKS)
-    moved_s = UTC0 // SECOND_NS + 1 - FIRST_S
+    # Fragmented MP4 has the encoder's own times.
+    moved_s = UTC0 // SECOND_NS + 1 - FIRST_S if run.node.config.protocol == "rtmp" else 0
     for track in shown.tracks:
         rows = list(zip(track.time.tolist(), track.duration.tolist(), track.flags.tolist(), strict=True))
         where = f"seed {seed}: {track.info.id}: {[(round(time / track.info.timescale, 3), duration) for time, duration, _ in rows]}"
@@ -183,3 +223,24 @@ def test_while_one_encoder_is_whole_nothing_is_lost(seed: int, tmp_path: Path) -
         begin_s, end_s = (at / track.info.timescale - moved_s for at in (rows[0][0], rows[-1][0] + rows[-1][1]))
         assert begin_s <= FIRST_S + 2.03, where
         assert end_s >= LAST_S - 0.1, where
+
+
+@SEEDS
+@pytest.mark.parametrize("resend", [0, 2])
+def test_while_one_of_two_over_fragmented_mp4_is_whole_nothing_is_lost(seed: int, resend: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    run = Run(tmp_path, "fmp4", chance)
+    for side, gone in outages(chance).items():
+        FragmentEncoder(run, side, FIRST_S - 1 + (0.0 if side == "primary" else chance.uniform(0.2, 2.5)), gone, resend=resend)
+    run.go()
+    judge(run, seed)
+
+
+@SEEDS
+def test_of_one_that_sends_again_nothing_is_lost(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    run = Run(tmp_path, "fmp4", chance)
+    gone = sorted([outage for each in outages(chance).values() for outage in each], key=lambda outage: outage.begin_s)
+    FragmentEncoder(run, "primary", FIRST_S - 1, gone, resend=2)
+    run.go()
+    judge(run, seed)
