@@ -66,6 +66,7 @@ def _line(track: Track, now: Now) -> TrackLine:
 def _go_on(line: TrackLine, track: Track, period: int) -> None:
     """The line stands where the track's last row ends."""
     line.config = line.newest_config = track.config or None
+    line.header = track.configs.get(track.config)
     line.edge, line.last_time, line.segment = track.last_end, track.last_time, track.segment
     line.period = _last_period(track)
     line.closed, line.gap = bool(_last_flags(track) & FLAG_CLOSES), bool(_last_flags(track) & FLAG_GAP)

@@ -37,6 +37,16 @@ class Configured(Protocol):
         """Of an access unit of sound."""
         ...
 
+    @property
+    def width(self) -> int:
+        """In pixels; 0 of sound."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """In pixels; 0 of sound."""
+        ...
+
 
 def identity(header: Configured) -> str:
     """The same text for headers that are interchangeable: a decoder that was set up with one decodes what goes with the other."""
@@ -47,6 +57,19 @@ def identity(header: Configured) -> str:
     else:
         what = b" ".join(sorted(sets)) if (sets := _parameter_sets(record)) is not None else record
     return hashlib.sha256(header.codec.encode() + b" " + what).hexdigest()[:16]
+
+
+def difference(old: Configured, new: Configured) -> str:
+    """What of another header makes the difference, for the operator."""
+    said = {
+        "codec": (old.codec, new.codec),
+        "picture": (f"{old.width}x{old.height}", f"{new.width}x{new.height}"),
+        "sample rate": (old.sample_rate, new.sample_rate),
+        "channels": (old.channels, new.channels),
+        "ticks of a frame": (old.frame_ticks, new.frame_ticks),
+    }
+    found = [f"{what} {after} in place of {before}" for what, (before, after) in said.items() if before != after]
+    return ", ".join(found) or f"other {'parameter sets' if new.width else 'settings of the decoder'} of the same codec"
 
 
 def _parameter_sets(record: bytes) -> set[bytes] | None:

@@ -8,6 +8,7 @@ import msgspec
 
 from pypackager._core import Chunk
 from pypackager.model.track import TrackInfo
+from pypackager.timeline.identity import Configured
 from pypackager.timeline.times import SECOND_NS, from_ns, to_ns
 
 RECONNECT_NS = 10 * SECOND_NS
@@ -93,6 +94,10 @@ class TrackLine(msgspec.Struct):
     """Media time that it brought with the candidate."""
     newest_config: int | None = None
     """Configuration of the last fragment that was taken."""
+    header: Configured | None = None
+    """What that says."""
+    changed: str = ""
+    """What the one before it said otherwise, and what to do about it."""
     last_ns: int | None = None
     """Duration of the last published whole fragment."""
     usual_ns: int | None = None

@@ -146,7 +146,8 @@ class Publisher:
             for fragment in slot.members.pop(line.info.number):
                 line.remove(fragment)
             slot.missing.append(line)
-            self._alert("HEADER_MISMATCH", "its new configuration is not listed before the next period", line.info.id)
+            why = line.changed or "another configuration came"
+            self._alert("HEADER_MISMATCH", f"{why}; it is not listed before the next period", line.info.id)
         return bool(slot.members)
 
     def _publish_rows(self, rows: Sequence[Row]) -> None:

@@ -13,7 +13,7 @@ from pypackager.model.errors import PackagerError
 from pypackager.model.records import TrackPlaced
 from pypackager.model.track import TrackConfig, TrackInfo
 from pypackager.timeline.feeds import Feed, Now, others_alive
-from pypackager.timeline.identity import identity
+from pypackager.timeline.identity import difference, identity
 from pypackager.timeline.naming import fmp4_ids, rtmp_id, rule_for
 from pypackager.timeline.numbers import Numbers
 from pypackager.timeline.pending import TrackLine
@@ -47,6 +47,8 @@ class Tracks:
         self.rates = Rates(options.layer_bps, options.channel_bps)
         self.registered: list[Feed] = []
         """Connections that are gone and announced tracks that nobody has brought since, oldest first."""
+        self._sets: dict[tuple[str, str], list[str]] = {}
+        """Track ids of each stream, by side and name, as the newest connection announced them."""
         self._places: dict[Place, str] = {}
         """Track ids: an encoder that comes back with another bit rate sends the same track."""
 
@@ -91,6 +93,7 @@ class Tracks:
             if track_id in self.lines and number not in feed.refused:
                 self.lines[track_id].feeds.add(feed.conn)
         self._judge(feed)
+        self._compare_set(feed)
 
     def left(self, feed: Feed, now: Now) -> None:
         """A connection is gone. What it announced is registered until somebody brings it."""
@@ -173,8 +176,10 @@ class Tracks:
                 line.configs[name] = self._store.add_config(line.info.number, _config_of(header, init))
         number = line.configs[name]
         if line.newest_config not in (None, number):
-            self._alert("HEADER_MISMATCH", "the source changed its configuration", line.info.id)
-        line.newest_config = number
+            what = "another configuration" if line.header is None else difference(line.header, header)
+            line.changed = f"the source came with {what}: give the encoder the settings back that it had, or reset the channel"
+            self._alert("HEADER_MISMATCH", line.changed, line.info.id)
+        line.newest_config, line.header = number, header
         return number
 
     def forget_configs(self, line: TrackLine, *, track: bool) -> None:
@@ -241,7 +246,21 @@ class Tracks:
                 continue
             theirs = next((other.headers[n] for n, name in other.ids.items() if name == track_id and n in other.headers), None)
             if theirs is not None and identity(theirs) != identity(header):
-                raise PackagerError("HEADER_MISMATCH", f"{track_id}: a live source sends another configuration of this track")
+                what = f"{track_id}: {difference(theirs, header)}, which a live source sends"
+                raise PackagerError("HEADER_MISMATCH", f"{what}: set both encoders alike, or stop that one first")
+
+    def _compare_set(self, feed: Feed) -> None:
+        """Tells of a stream that has other tracks than it had. RTMP says one after the other what is in a stream."""
+        stream, now = (feed.side, feed.stream.lower()), sorted(feed.ids.values())
+        before = self._sets.get(stream, now)
+        if self._options.protocol != "fmp4" or (stream not in self._sets and len(self._sets) >= PLACES):
+            return
+        self._sets[stream] = now
+        gone, new = ([name for name in some if name not in others] for some, others in ((before, now), (now, before)))
+        if gone or new:
+            said = [f"{word} {', '.join(names)}" for word, names in (("without", gone), ("with", new)) if names]
+            detail = f"stream {feed.stream} came {' and '.join(said)}: let the encoder send the tracks that it sent, or reset the channel"
+            self._alert("HEADER_MISMATCH", detail, (gone or new)[0])
 
     def _coming(self, feed: Feed, number: int, feeds: Collection[Feed]) -> set[str]:
         """Ids of the same kind that connections announced and that are no tracks yet."""

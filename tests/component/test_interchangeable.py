@@ -148,7 +148,9 @@ def without(number: int) -> Edit:
 
     def edit(kind: bytes, body: bytes) -> bytes:
         if kind in (b"trak", b"trex"):
-            place = body[8 + 12 : 8 + 16] if kind == b"trak" else body[4:8]
+            # In `trak` it follows two times of the `tkhd` that comes first: of 64 bits in its version 1.
+            at = (28 if body[8] else 20) if kind == b"trak" else 4
+            place = body[at : at + 4]
             return b"" if int.from_bytes(place, "big") == number else box(kind, body)
         return box(kind, body)
 
@@ -186,6 +188,17 @@ CHANGES: dict[str, tuple[Edit, Edit]] = {
     "channels": (asc(bytes.fromhex("1188")), asc(bytes.fromhex("1190"))),
     "frame length": (asc(bytes.fromhex("1188")), asc(bytes.fromhex("118C"))),
 }
+
+
+SAID = {
+    "picture size": "codec avc1.42C01E in place of avc1.42C00B, picture 640x360 in place of 160x90",
+    "a parameter set": "other parameter sets of the same codec",
+    "one parameter set more": "other parameter sets of the same codec",
+    "profile": "codec avc1.4D401F in place of avc1.42C01E",
+    "channels": "channels 2 in place of 1",
+    "frame length": "ticks of a frame 960 in place of 1024",
+}
+"""How the operator is told of them."""
 
 
 @cache
@@ -275,7 +288,9 @@ def test_it_may_be_sent_beside_the_other(what: str) -> None:
 def test_what_is_not_opens_a_period_and_is_refused_beside_the_other(what: str) -> None:
     one, other = CHANGES[what]
     rig = successor(one, other)
-    assert "HEADER_MISMATCH" in rig.codes()
+    mismatches = [detail for code, detail in rig.alerts if code == "HEADER_MISMATCH"]
+    (told,) = {detail.split(" the source came with ")[1] for detail in mismatches if "period" not in detail}
+    assert told == f"{SAID[what]}: give the encoder the settings back that it had, or reset the channel"
     assert len(rig.store.configs) > 3
     sound = what in ("channels", "frame length")
     # Of the sound alone it waits for the next period.
@@ -284,8 +299,9 @@ def test_what_is_not_opens_a_period_and_is_refused_beside_the_other(what: str) -
     first = rig.connect([])
     announce(rig, first, one)
     go_on(rig, first, 100, one)
-    with pytest.raises(PackagerError, match="HEADER_MISMATCH"):
+    with pytest.raises(PackagerError, match="HEADER_MISMATCH") as refused:
         announce(rig, rig.connect([], side="secondary"), other)
+    assert f": {SAID[what]}, which a live source sends: set both encoders alike" in str(refused.value)
 
 
 def test_sound_at_another_rate_is_another_track() -> None:
@@ -294,12 +310,15 @@ def test_sound_at_another_rate_is_another_track() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_track_less_or_more_opens_no_period(number: int) -> None:
+def test_a_track_less_or_more_opens_no_period_and_is_told_of(number: int) -> None:
     """It leaves, or joins: a part of the period (publication.md 13)."""
     for one, other in ((unchanged, without(number)), (without(number), unchanged)):
         rig = successor(one, other)
         assert len(rig.store.periods) == 1
-        assert "HEADER_MISMATCH" not in rig.codes()
+        name = next(header for header in parsed(unchanged) if header.number == number).kind
+        (told,) = [detail for code, detail in rig.alerts if code == "HEADER_MISMATCH"]
+        assert f"came {'with' if one is not unchanged else 'without'} {name}_" in told
+        assert "let the encoder send the tracks that it sent, or reset the channel" in told
 
 
 def test_what_is_no_record_is_compared_as_it_is() -> None:
