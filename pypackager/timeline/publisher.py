@@ -9,6 +9,7 @@ import msgspec
 from pypackager.model.records import FLAG_GAP, Peak, Row, TargetRaised
 from pypackager.timeline.edge import MISALIGNED_NS, Held, Slot, next_slot, settle
 from pypackager.timeline.feeds import Feed, Now
+from pypackager.timeline.gops import may_grow
 from pypackager.timeline.outage import slots_of
 from pypackager.timeline.pending import Fragment, TrackLine
 from pypackager.timeline.periods import differ, held_back, hole_ns, opens_period
@@ -96,6 +97,15 @@ class Publisher:
             self._finish(line, fragment)
         return bool(held)
 
+    def _finish_usual(self, interval_ns: int) -> None:
+        """The rhythm is known: what was held for want of it, and is as long, does not wait for what might continue it.
+
+        A layer whose first key frame is the second one of the others' joins them with it, in its own slot.
+        """
+        for line in self._lines.values():
+            for fragment in [f for f in line.waiting if f.held and not may_grow(line, f, interval_ns)]:
+                self._finish(line, fragment)
+
     def _publish(self, slot: Slot, now: Now) -> None:
         lines = list(self._lines.values())
         settle(slot, lines)
@@ -109,6 +119,7 @@ class Publisher:
             return
         if self.rhythm is None:
             self.rhythm = self._measure(slot)
+            self._finish_usual(self.rhythm.rhythm.interval_ns)
         self._habits(slot, self.rhythm.rhythm.interval_ns)
         if new_period:
             if self.last_end_ns is not None and self.period >= 0:

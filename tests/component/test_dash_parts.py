@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pypackager.packaging import answer
-from tests.helpers.channel_node import ChannelNode
+from tests.helpers.channel_node import VIDEO, ChannelNode
 from tests.helpers.presentations import body_of
 
 
@@ -45,3 +45,20 @@ def test_a_late_layer_opens_a_part_that_lasts_over_a_restart_and_ends_when_it_ha
     assert "#EXT-X-DISCONTINUITY\n" not in text, "no format but DASH knows of parts"
     node.restart()
     assert periods(node) == [("0", [one]), ("0.1", [one, two]), ("0.2", [one])]
+
+
+def test_a_layer_that_begins_a_fragment_after_the_first_has_all_of_it(tmp_path: Path) -> None:
+    """An encoder that connects at a key frame: one of its streams has that one, the other begins with the next."""
+    node = ChannelNode(tmp_path)
+    node.connect(1, "one")
+    node.connect(2, "two")
+    node.wait(2)
+    send(node, 100, 1)
+    for start_s in range(102, 120, 2):
+        send(node, start_s, 1, 2)
+    tracks = node.channel.programs.present("show").tracks
+    assert [track.time.tolist()[0] // VIDEO for track in tracks] == [100, 102]
+    assert [len(names) for _, names in periods(node)] == [1, 2]
+    text = body_of(answer(node.channel.programs.present("show"), "manifest.mpd", "")).decode()
+    starts = re.findall(r'<Period id="[^"]+" start="PT([0-9.]+)S"', text)
+    assert [round(float(start)) for start in starts] == [100, 102]
