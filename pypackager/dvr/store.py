@@ -278,8 +278,8 @@ class ChannelStore:
 
     # --- views
 
-    def stored(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int] | None:
-        """Duration and bytes of the fragment that was published at this time, give or take so much, and is still kept."""
+    def stored(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int, bool] | None:
+        """Of the fragment that was published at this time, give or take so much, and is kept: duration, bytes, whether it is whole."""
         known = self.ledger.tracks.get(track)
         if known is None:
             # The record of a track that has just joined is still on its way to the disk.
@@ -288,11 +288,11 @@ class ChannelStore:
         slack = known.info.timescale * slack_ns // 10**9
         if (fragment := self._reserved.listed(track, time - slack, time + slack)) is not None:
             # It is published when `publish` returns; its row may wait for the disk.
-            return fragment.duration, fragment.size
+            return fragment.duration, fragment.size, not fragment.flags & FLAG_PARTIAL
         row = columns.first_from(time - slack)
         if row >= columns.end or columns.time_at(row) > time + slack or columns.flags_at(row) & FLAG_GAP:
             return None
-        return columns.end_at(row) - columns.time_at(row), columns.size_between(row, row + 1)
+        return columns.end_at(row) - columns.time_at(row), columns.size_between(row, row + 1), not columns.flags_at(row) & FLAG_PARTIAL
 
     def signal_at(self, track: int, time: int) -> Signal | None:
         """The signal of a track of signals at exactly this time that is still kept."""

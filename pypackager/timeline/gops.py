@@ -78,6 +78,7 @@ def was_continued(line: TrackLine, fragment: Fragment | None, interval_ns: int |
 
     A short one was cut by another layer's key frame; who cuts otherwise does it again.
     """
+    line.joined = True
     if fragment is None or layers == 1 or interval_ns is None or not _is_short(line, fragment, interval_ns):
         line.cut = WATCHED
 

@@ -104,6 +104,8 @@ class TrackLine(msgspec.Struct):
     """The shorter one of the last two: a single long GOP says nothing of the next. Of sound the longer one: two sources leave pieces."""
     cut: int = 1
     """How many fragments are still watched for a chunk that continues them: 1 until the sender is known, many when it cut a GOP."""
+    joined: bool = False
+    """A chunk has continued a fragment: another may be a part of one, too."""
     blind: tuple[int, int] | None = None
     """From when to when, behind a hole, it has gone on without a key frame (output time in nanoseconds)."""
     keyless: bool = False

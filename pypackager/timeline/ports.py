@@ -85,8 +85,8 @@ class Store(Protocol):
         """Rolls the files over."""
         ...
 
-    def stored(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int] | None:
-        """Duration and bytes of the fragment that was published at this time, give or take so much, and is still kept."""
+    def stored(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int, bool] | None:
+        """Of the fragment that was published at this time, give or take so much, and is kept: duration, bytes, whether it is whole."""
         ...
 
     def signal_at(self, track: int, time: int) -> Signal | None:

@@ -73,8 +73,8 @@ class Sight(msgspec.Struct, frozen=True):
 class Stored(Protocol):
     """Of a store: what was published of a track at a time."""
 
-    def __call__(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int] | None:
-        """Its duration and bytes, if it is still kept."""
+    def __call__(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int, bool] | None:
+        """Its duration and bytes, if it is still kept, and whether its source left it whole."""
         ...
 
 

@@ -23,13 +23,13 @@ from pypackager.timeline.merge import TAKEN, Verdict, judge
 from pypackager.timeline.order import place
 from pypackager.timeline.outage import sound_begins
 from pypackager.timeline.pace import Pace
-from pypackager.timeline.pending import Fragment, TrackLine
+from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
 from pypackager.timeline.ports import Alert, Options, Store
 from pypackager.timeline.publisher import Publisher
 from pypackager.timeline.rivals import Rivals
 from pypackager.timeline.sessions import Sight, check_times, goes_on, jumped, leaps, leaps_alone, stuck
 from pypackager.timeline.signals import Signals
-from pypackager.timeline.times import SECOND_NS, rescale, to_ns
+from pypackager.timeline.times import SECOND_NS, from_ns, rescale, to_ns
 from pypackager.timeline.tracks import Tracks
 from pypackager.timeline.writing import Writing
 
@@ -222,7 +222,7 @@ class Timeline:
             return
         line.stale = line.stale or (now.mono_ns, clock.out_ns(start_ns))
         self._writing.repeats(feed, line, chunk, time)
-        if verdict in ("differs", "overlaps"):
+        if verdict in ("differs", "overlaps") or (verdict == "late" and self._differs(line, chunk, time, end)):
             self._alert("ENCODERS_OUT_OF_SYNC", f"fragment at {time} does not agree with what another source sent", line.info.id)
 
     def written(self, ticket: int, errno: int) -> bool:
@@ -257,6 +257,16 @@ class Timeline:
         if kin == "blind" and stays_blind(line, clock.out_ns(sight.start_ns), clock.out_ns(sight.end_ns)):
             return kin, kin, None
         return judge(line, time, end - time, partial=chunk.partial), kin, before
+
+    def _differs(self, line: TrackLine, chunk: Chunk, time: int, end: int) -> bool:
+        """Whether pictures are longer or shorter than those that were published at their time.
+
+        What one source broke off says nothing, nor a part of a GOP. Sound is compared by frames: where it is cut makes no difference.
+        """
+        if line.info.kind != "video" or chunk.partial or not chunk.sync or line.joined:
+            return False
+        there = self._store.stored(line.info.number, time)
+        return there is not None and there[2] and abs(there[0] - (end - time)) > from_ns(ROUNDING_NS, line.info.timescale)
 
     def _comes_too_late(self, sight: Sight, time: int, before_ns: int, *, taken: bool) -> bool:
         """Whether a chunk that does not start where its connection ended before is out of order by too much."""

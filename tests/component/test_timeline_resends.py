@@ -150,7 +150,7 @@ def test_the_store_knows_what_it_has_published(tmp_path: Path) -> None:
     (track,) = node.channel.store.ledger.tracks.values()
     number, stored = track.info.number, node.channel.store.stored
     sizes = track.columns.window(track.columns.first, track.columns.end)[2].tolist()
-    assert [stored(number, start_s * VIDEO) for start_s in (100, 102)] == [(GOP, sizes[0]), (GOP, sizes[1])]
+    assert [stored(number, start_s * VIDEO) for start_s in (100, 102)] == [(GOP, sizes[0], True), (GOP, sizes[1], True)]
     assert [stored(number, time) for time in (99 * VIDEO, 101 * VIDEO, 200 * VIDEO)] == [None] * 3
     track.lose(100 * VIDEO)
     assert stored(number, 100 * VIDEO) is None

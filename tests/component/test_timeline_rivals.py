@@ -275,5 +275,7 @@ def test_one_fragment_that_does_not_agree_makes_no_rival(wrong_s: float) -> None
             rig.send(conns[1], Chunk(track, (100 + 2 * slot) * scale, 2 * scale, scale, size=2000))
     rig.wait(10)
     assert_true(rig, 0)
-    assert "ENCODERS_OUT_OF_SYNC" not in rig.codes()
     assert all(len(rig.rows(track)) == 24 for track in names(rig))
+    told = [detail for code, detail in rig.alerts if code == "ENCODERS_OUT_OF_SYNC"]
+    assert len(told) == 4 * sum(info.kind == "video" for info in rig.store.tracks), "each of them, and nothing else"
+    assert all("does not agree with what another source sent" in detail for detail in told)

@@ -177,10 +177,10 @@ class MemoryStore:
     def roll(self, now_ns: int) -> None:
         self.rolls += 1
 
-    def stored(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int] | None:
+    def stored(self, track: int, time: int, slack_ns: int = 10_000_000) -> tuple[int, int, bool] | None:
         slack = next(info.timescale for info in self.tracks if info.number == track) * slack_ns // SECOND_NS
         found = (row for row in self.rows if row.track == track and abs(row.time - time) <= slack and not row.flags & FLAG_GAP)
-        return next(((row.duration, self.fragments[track, row.time].size) for row in found), None)
+        return next(((row.duration, self.fragments[track, row.time].size, not row.flags & FLAG_PARTIAL) for row in found), None)
 
     def signal_at(self, track: int, time: int) -> Signal | None:
         received = [record for record in self.records if isinstance(record, SignalReceived) and record.track == track]

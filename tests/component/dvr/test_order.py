@@ -36,10 +36,10 @@ def test_what_is_listed_is_told_before_the_journal_has_it(channel: Channel) -> N
     channel.list(1)
     near, far = 180_000 + 900, 180_000 + 901
     there = [channel.store.stored(1, time) for time in (0, 180_000, near, far)]
-    assert there == [(180_000, 100), (180_000, 100), (180_000, 100), None]
+    assert there == [(180_000, 100, True), (180_000, 100, True), (180_000, 100, True), None]
     channel.writer.room = 0
     channel.settle()
-    assert channel.store.stored(1, 180_000) == (180_000, 100), "the disk did not take it, and it is listed as soon as that does"
+    assert channel.store.stored(1, 180_000) == (180_000, 100, True), "the disk did not take it, and it is listed as soon as that does"
     channel.writer.room = 1 << 60
     channel.store.retry()
     channel.settle()
