@@ -27,7 +27,9 @@ from pypackager.runtime.channel import LiveChannel
 from pypackager.runtime.fleet import Fleet
 from pypackager.runtime.instant import MachineClock
 from pypackager.runtime.metrics import Metrics
+from pypackager.runtime.overload import Overload
 from pypackager.runtime.pressure import Pressure
+from pypackager.timeline.times import SECOND_NS
 
 SYNC_S = 2.0
 DRAIN_S = 1.0
@@ -194,8 +196,11 @@ class Works:
             self._review()
 
     async def _sync_and_trim(self) -> None:
+        overload = Overload()
         while True:
+            began_ns = self._clock.now().mono_ns
             await trio.sleep(SYNC_S)
+            overload.turn(self._clock.now().mono_ns - began_ns - round(SYNC_S * SECOND_NS), self.fleet.channels.values())
             for channel in self.fleet.channels.values():
                 channel.keep_house()
 

@@ -24,6 +24,7 @@ from pypackager.ingest.credentials import Gate
 from pypackager.ingest.router import Router
 from pypackager.runtime.alerts import QUIET_NS, STATES
 from pypackager.runtime.disk import make_room
+from pypackager.runtime.overload import IN_A_ROW, LATE_NS, Overload
 from pypackager.runtime.pressure import HIGH_BYTES, LOW_BYTES, Pressure
 from pypackager.timeline.times import SECOND_NS
 from tests.component.test_alerts import RAISES, Told, gops, layer
@@ -308,6 +309,13 @@ def slow(node: Node) -> Callable[[], object]:
     return lambda: pressure.check(LOW_BYTES - 1, [], [node.channel])
 
 
+def overloaded(node: Node) -> None:
+    overload = Overload()
+    for _ in range(IN_A_ROW):
+        assert "CAPACITY" not in node.active_codes(), "one late turn is none of ours"
+        overload.turn(LATE_NS, [node.channel])
+
+
 PASSING: dict[str, Callable[[Node], object]] = {
     **cast(dict[str, Callable[[Node], object]], RAISES),
     "CONNECTION_LOST": lost,
@@ -331,6 +339,7 @@ PASSING: dict[str, Callable[[Node], object]] = {
     "DISK_WRITE_FAILED": write_failed,
     "EDGE_STUCK": stuck,
     "DISK_LOW": low,
+    "CAPACITY": overloaded,
 }
 """What is over when nobody has noticed it for half a minute."""
 ENDS_S = {"AHEAD_OF_TIME": 12}

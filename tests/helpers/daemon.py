@@ -127,6 +127,15 @@ class Daemon:
         process.wait()
         self._process = None
 
+    def pause(self, seconds: float) -> None:
+        """Gives it no processor for so long."""
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            process.send_signal(signal.SIGCONT)
+
     def wait_for_encoders(self, seconds: float = HANGS_SECONDS) -> None:
         """Waits until the daemon has seen the end of every ingest connection: what an ended process sent may still be on its way."""
         deadline = time.monotonic() + seconds
