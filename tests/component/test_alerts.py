@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from pypackager.runtime.alerts import QUIET_NS, STATES
 from pypackager.timeline.times import SECOND_NS
 from tests.helpers.channel_node import VIDEO, ChannelNode
-from tests.helpers.timeline_rig import Chunk, Header, Rig, audio_header
+from tests.helpers.timeline_rig import Chunk, Header, Rig, Stored, audio_header
 
 
 class Told(ChannelNode):
@@ -216,6 +216,43 @@ def test_each_is_raised_by_what_it_tells_of(code: str) -> None:
     rig = Rig()
     RAISES[code](rig)
     assert code in rig.codes()
+
+
+@pytest.mark.parametrize(("lengths_s", "told"), [((6, 6, 6, 6), False), ((2, 2, 8, 2, 2), False), ((2, 2, 8, 8), True), ((7, 7), True)])
+def test_fragments_beyond_what_caches_want_are_told_of_when_one_follows_another(lengths_s: tuple[int, ...], *, told: bool) -> None:
+    rig = Rig()
+    gops(rig, layer(rig), *lengths_s)
+    rig.wait(10)
+    assert ("FRAGMENT_DURATION" in rig.codes()) == told, rig.alerts
+
+
+@pytest.mark.parametrize("length_s", [1, 8])
+def test_a_key_frame_interval_that_is_mended(length_s: int, tmp_path: Path) -> None:
+    node = Told(tmp_path)
+    node.connect(1, "v")
+
+    def send(length_s: int, at_s: int) -> None:
+        node.wait(length_s)
+        node.channel.chunk(1, cast(Any, Stored(1, at_s * VIDEO, length_s * VIDEO)))
+        node.channel.advance()
+        node.settle()
+        node.channel.keep_house()
+
+    at_s = 1000
+    for _ in range(4):
+        send(length_s, at_s)
+        at_s += length_s
+    assert ("raised", "FRAGMENT_DURATION") in node.news
+    detail = node.channel.alarm.alerts["FRAGMENT_DURATION"].detail
+    assert detail == f"track v: fragments of {length_s}.000 s; players and caches want 2 to 6 s"
+    # It is over when the last long one was listed long enough ago, and not sooner.
+    quiet_s = QUIET_NS // SECOND_NS
+    for sent_s in range(2, quiet_s + length_s + 4, 2):
+        send(2, at_s)
+        at_s += 2
+        assert sent_s >= quiet_s - 2 or ("cleared", "FRAGMENT_DURATION") not in node.news, sent_s
+    assert [change for change, code in node.news if code == "FRAGMENT_DURATION"][-1] == "cleared"
+    assert node.active()["FRAGMENT_DURATION"] == 0
 
 
 def test_an_encoder_that_is_gone_for_ten_seconds(tmp_path: Path) -> None:

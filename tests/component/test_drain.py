@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 
 from pypackager.config.schema import Channel, Tuning
@@ -54,31 +55,40 @@ def path(stream: str, side: str = "", channel: str = "ch") -> str:
     return f"{channel}/{side and side + '/'}ingest.isml/Streams({stream})"
 
 
-async def test_the_other_side_is_drained_when_the_first_delivers_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", [("primary", "secondary"), ("secondary", "primary")])
+async def test_the_other_side_is_drained_when_the_first_delivers_again(order: tuple[str, str], tmp_path: Path) -> None:
+    first, second = order
     life = Encoders(tmp_path)
     async with life.running(), AsyncExitStack() as stack:
         one, two, other = [
             await stack.enter_async_context(await life.begin(where))
-            for where in (path("v"), path("v", "secondary"), path("v", channel="other"))
+            for where in (path("v", first), path("v", second), path("v", channel="other"))
         ]
-        silent = await stack.enter_async_context(await life.begin(path("cues"), b""))
-        await life.until(lambda: life.feeds() == {("primary", "v"): True, ("secondary", "v"): True, ("primary", "cues"): False})
-        told = await life.fine("POST", "drain", {"channel": "ch"}, 202)
+        silent = await stack.enter_async_context(await life.begin(path("cues", first), b""))
+        await life.until(lambda: life.feeds() == {(first, "v"): True, (second, "v"): True, (first, "cues"): False})
+        # The primary comes first where nobody says otherwise.
+        asked = {"channel": "ch"} if first == "primary" else {"channel": "ch", "sides": list(order)}
+        told = await life.fine("POST", "drain", asked, 202)
         assert await answer(one) == (503, "DRAINED")
         assert await answer(silent) == (503, "DRAINED"), "who says nothing is closed at once, and not waited for"
         assert (await life.operation(told["id"]))["status"] == "running"
         assert await life.refused("POST", "drain", {"channel": "ch"}) == (409, "OPERATION_PENDING")
         assert await life.refused("POST", "drain", {}) == (409, "OPERATION_PENDING")
-        # The other side is left until the first is back.
-        await life.until(lambda: life.feeds() == {("secondary", "v"): True})
-        back = await stack.enter_async_context(await life.begin(path("v")))
+        # The other side is left until the first is back, which it is not before it delivers.
+        await life.until(lambda: life.feeds() == {(second, "v"): True})
+        back = await stack.enter_async_context(await life.begin(path("v", first), b""))
+        await life.until(lambda: life.feeds() == {(second, "v"): True, (first, "v"): False})
+        await trio.sleep(0.1)
+        assert life.feeds() == {(second, "v"): True, (first, "v"): False}
+        assert (await life.operation(told["id"]))["status"] == "running"
+        await back.send_all(BODY.removesuffix(b"0\r\n\r\n"))
         assert await answer(two) == (503, "DRAINED")
-        await stack.enter_async_context(await life.begin(path("v", "secondary")))
-        await life.until(lambda: life.daemon.fleet.channels["ch"].feeds != {} and len(life.feeds()) == 2)
+        await stack.enter_async_context(await life.begin(path("v", second)))
+        await life.until(lambda: life.feeds() == {(first, "v"): True, (second, "v"): True})
         await wait_for(life, told["id"])
         ended = await life.operation(told["id"])
         sides = [(each["side"], each["closed"], each["missing"]) for each in ended["result"]["sides"]]
-        assert sides == [("primary", 2, []), ("secondary", 1, [])]
+        assert sides == [(first, 2, []), (second, 1, [])]
         assert life.feeds("other") == {("primary", "v"): True}, "it was asked for one channel"
         assert "DRAINED" not in life.daemon.fleet.channels["ch"].alarm.alerts
         await back.send_all(b"0\r\n\r\n")

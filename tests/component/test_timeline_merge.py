@@ -80,20 +80,37 @@ def test_a_hole_in_all_that_one_source_sent_is_filled_by_the_slower_one() -> Non
     assert_whole(pair, 110)
 
 
-@pytest.mark.parametrize(("merge_s", "whole_periods"), [(0, 2), (6, 1)])
-def test_merge_delay_is_how_far_behind_a_source_may_be(merge_s: int, whole_periods: int) -> None:
+@pytest.mark.parametrize(("merge_s", "listed"), [(0, [(100, 108), (110, 116)]), (6, [(100, 116)])])
+def test_merge_delay_is_how_far_behind_a_source_may_be(merge_s: int, listed: list[tuple[int, int]]) -> None:
     pair = Pair(merge_ns=merge_s * 1_000_000_000)
     for second in range(100, 116, 2):
         for kind, chunk in (("video", picture(second)), ("audio", whole(second))):
             if second not in (106, 108):
                 pair.send("primary", kind, chunk)
         if second >= 106:
-            # Six seconds behind.
+            # Six seconds behind: its first one comes within a fragment's duration of the hole, the second one does not.
             for kind, chunk in (("video", picture(second - 6)), ("audio", whole(second - 6))):
                 pair.send("secondary", kind, chunk)
         pair.rig.wait(2)
     pair.rig.wait(20)
-    assert len(pair.rig.store.periods) == whole_periods
+    # A period for each stretch; within it every fragment of either, once.
+    assert len(pair.rig.store.periods) == len(listed)
+    assert stretches(pair.sound()) == [(border(begin), border(end)) for begin, end in listed]
+    pictures = [(row.time // VIDEO, (row.time + row.duration) // VIDEO) for row in pair.rig.rows("video")]
+    assert stretches(pictures) == listed
+    assert not any(row.flags & FLAG_GAP for row in pair.rig.store.rows), "a hole of all is a period, and no gap within one"
+    assert ("DISCONTINUITY" in pair.rig.codes()) == (len(listed) > 1)
+
+
+def stretches(rows: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Rows that follow one another without a hole, as one."""
+    found: list[tuple[int, int]] = []
+    for begin, end in rows:
+        if found and found[-1][1] == begin:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((begin, end))
+    return found
 
 
 def test_a_hole_that_nobody_fills_holds_the_edge_no_longer_than_a_fragment_and_not_for_ever() -> None:

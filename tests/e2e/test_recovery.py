@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import pytest
 
@@ -41,6 +41,8 @@ HOLE_S = 0.5
 LEAST_S = 14.0
 """Of the twenty seconds and more that each encoder sends."""
 
+Kind = Literal["video", "audio"]
+KINDS: tuple[Kind, Kind] = ("video", "audio")
 Start = Callable[[Path], Encoder]
 
 
@@ -164,7 +166,7 @@ def test_every_encoder_is_taken_again_and_one_gap_is_as_long_as_the_outage(tmp_p
                 time.sleep(0.05)
         for case in CASES:
             daemon.end_program(case.name)
-        sent = {track.kind: track for track in read_file(material(ENDLESS))}
+        sent: dict[Kind, Track] = {track.kind: track for track in read_file(material(ENDLESS))}
         faults = [fault for case in CASES for fault in faults_of(daemon, case, sent, back[case.name])]
         assert not faults, "\n".join(faults)
 
@@ -177,13 +179,13 @@ def back_s(daemon: Daemon, died: datetime) -> dict[str, float]:
     return {name: seconds for name, seconds in reversed(pushes) if seconds > 0}
 
 
-def faults_of(daemon: Daemon, case: Case, sent: Mapping[str, Track], away_s: float) -> list[str]:
+def faults_of(daemon: Daemon, case: Case, sent: Mapping[Kind, Track], away_s: float) -> list[str]:
     """What is wrong with a channel: pictures and sound are what was sent, in its order and at its times, but for one outage of all."""
     parts = read_dash(daemon.fetch, daemon.presentation(case.name, "manifest(format=mpd-time-cmaf)"))
     found = {kind: stretches(track, [part for part in parts if part.kind == kind]) for kind, track in sent.items()}
     wrong = [f"{kind}: {fault}" for kind, track in sent.items() for fault in faults_in(case, track, found[kind])]
     if not wrong:
-        pictures, sound = (found[kind][1].begin - found[kind][0].end for kind in ("video", "audio"))
+        pictures, sound = (found[kind][1].begin - found[kind][0].end for kind in KINDS)
         if not 0 < pictures <= away_s + GOP_S + SLACK_S:
             wrong.append(f"pictures are away for {pictures:.2f} s")
         # Of a GOP that was broken off, RTMP's sound is there up to where it was cut.

@@ -6,7 +6,9 @@ Each layout with real encoders, two languages, and the encoder that carries the 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from lxml import etree
 from tests.helpers.daemon import Channel, Daemon, running_daemon
 from tests.helpers.encoders import Encoder
 from tests.helpers.frames import assert_same, counterpart, read_file
-from tests.helpers.media import LADDER_SHORT, material
+from tests.helpers.media import LADDER_SHORT, SINGLE, material
 from tests.helpers.presentation import DASH, OUTPUTS, attributes
 from tests.helpers.service import push_in_step
 
@@ -38,6 +40,8 @@ LAYOUTS: dict[str, tuple[dict[str, tuple[str, ...]], tuple[str, ...]]] = {
         ("eng", "deu"),
     ),
 }  # fmt: skip
+TWO_RATES = replace(SINGLE, name="two-rates", audio=(SINGLE.audio[0], replace(SINGLE.audio[0], kbps=32)))
+"""One language twice."""
 CUT = ("-frag_duration", "2000000")
 """Sound alone has no key frames at which it would be cut."""
 
@@ -91,18 +95,43 @@ def assert_listed_once(daemon: Daemon) -> None:
     assert (sorted(renditions), sorted(sets), sorted(indexes)) == (["de", "en"],) * 3
 
 
-def test_unequal_entries_are_separate_tracks(tmp_path: Path) -> None:
-    """One language at another bit rate in the live manifest: not the same sound."""
-    source = material(LADDER_SHORT)
-    with running_daemon(tmp_path, Channel("news")) as daemon, ExitStack() as stack:
+def separate_sounds(daemon: Daemon, folder: Path, source: Path, streams: Mapping[str, tuple[str, ...]]) -> list[tuple[str | None, int]]:
+    """Languages and rates of the sounds that DASH lists of streams; every frame of theirs has to be there."""
+    with ExitStack() as stack:
         began = int(time.time()) // 6 * 6
-        streams = {"v0": ("0:0", ENG), "deu": (DEU,)}
-        encoders = [stack.enter_context(start(daemon, source, tmp_path, name, tracks, began)) for name, tracks in streams.items()]
-        renamed = ("-map", ENG, "-metadata:s:a:0", "language=fra", *CUT)
-        encoders.append(push_in_step(daemon.ingest("news", "deu-spare"), source, tmp_path / "spare.log", began, maps=(), extra=renamed))
+        encoders = []
+        for name, options in streams.items():
+            log = folder / f"{name}.log"
+            encoders.append(stack.enter_context(push_in_step(daemon.ingest("news", name), source, log, began, maps=(), extra=options)))
         for encoder in encoders:
             encoder.finish()
-        daemon.end_program("news")
-        mpd = etree.fromstring(daemon.fetch(daemon.presentation("news", OUTPUTS["dash"].manifest)))
-        sets = [each.get("lang") for each in mpd.iter(f"{DASH}AdaptationSet") if each.get("contentType") == "audio"]
-        assert sorted(sets) == ["de", "en", "fr"]
+    daemon.end_program("news")
+    dash = daemon.presentation("news", OUTPUTS["dash"].manifest)
+    sent = read_file(source)
+    for track in OUTPUTS["dash"].read(daemon.fetch, dash):
+        assert_same(counterpart(sent, track), track)
+    sets = [each for each in etree.fromstring(daemon.fetch(dash)).iter(f"{DASH}AdaptationSet") if each.get("contentType") == "audio"]
+    return sorted((each.get("lang"), int(one.get("bandwidth", 0))) for each in sets for one in each.iter(f"{DASH}Representation"))
+
+
+def test_one_sound_in_two_languages_is_two_tracks(tmp_path: Path) -> None:
+    streams = {
+        "v0": ("-map", "0:0", "-map", ENG),
+        "deu": ("-map", DEU, *CUT),
+        "fra": ("-map", ENG, "-metadata:s:a:0", "language=fra", *CUT),
+    }
+    source = material(LADDER_SHORT)
+    with running_daemon(tmp_path, Channel("news")) as daemon:
+        found = separate_sounds(daemon, tmp_path, source, streams)
+    assert [language for language, _ in found] == ["de", "en", "fr"]
+
+
+def test_one_language_at_two_bit_rates_is_two_tracks(tmp_path: Path) -> None:
+    """Unequal entries in the live manifest (ingest specification, "Redundant audio")."""
+    source = material(TWO_RATES)
+    streams = {"v0": ("-map", "0:0"), "high": ("-map", "0:1", *CUT), "low": ("-map", "0:2", *CUT)}
+    with running_daemon(tmp_path, Channel("news")) as daemon:
+        found = separate_sounds(daemon, tmp_path, source, streams)
+    (low_language, low_rate), (language, rate) = found
+    assert (low_language, language) == ("en", "en")
+    assert low_rate < rate
