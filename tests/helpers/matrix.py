@@ -144,7 +144,7 @@ def run(daemon: Daemon, plans: Sequence[Plan], seed: int, *, during: Sequence[tu
         outcome.reconnects = sum(stats.reconnects for one in encoders[plan.name] for stats in one.stats())
         ended = [stats for one in encoders[plan.name] for stats in one.stats()]
         outcome.faults += [f"{one.url}: {one.code} {one.detail}" for one in ended if one.phase == "failed" and not plan.ends]
-        _judge(daemon, outcome, loops, [one.begun for one in encoders[plan.name]])
+        judge(daemon, outcome, loops, [one.begun for one in encoders[plan.name]])
     return list(outcomes.values())
 
 
@@ -188,7 +188,15 @@ def _listed_ends(text: str) -> list[float]:
     return found
 
 
-def _judge(daemon: Daemon, outcome: Outcome, loops: Sequence[Loop], begun: Sequence[float]) -> None:
+def judge(daemon: Daemon, outcome: Outcome, loops: Sequence[Loop], begun: Sequence[float] = ()) -> None:
+    """Says in an outcome what became of the run.
+
+    Args:
+        daemon: whose program is stopped.
+        outcome: of the run.
+        loops: the recording.
+        begun: when each encoder did, in UTC; none: all with the recording's beginning, which they play once.
+    """
     plan, faults = outcome.plan, outcome.faults
     dash = daemon.presentation(plan.name, OUTPUTS["dash"].manifest)
     try:
@@ -205,6 +213,7 @@ def _judge(daemon: Daemon, outcome: Outcome, loops: Sequence[Loop], begun: Seque
         assert_clean(judge_urls([hls, dash], compare=True), warnings=False)
     except AssertionError as error:
         faults.append(str(error)[:2000])
+    begun = begun or [loops[0].length * round(min(story.begin for story in outcome.stories) / loops[0].length)]
     first, last = min(begun) + OPENING_S + GOP_S, begun[0] + plan.seconds
     for story in outcome.stories:
         faults += story.faults
@@ -251,9 +260,9 @@ def _assert_transport_streams(tracks: Sequence[Track], others: Sequence[Track]) 
     assert not missing, f"not the same in transport streams: {missing}"
 
 
-def channels(plans: Sequence[Plan]) -> list[Channel]:
-    """A channel for each run."""
-    return [Runs(plan.name, protocol=plan.protocol, settings=QUICK) for plan in plans]
+def channels(plans: Sequence[Plan], settings: str = "") -> list[Channel]:
+    """A channel for each run, with more lines of its table."""
+    return [Runs(plan.name, protocol=plan.protocol, settings=QUICK + settings) for plan in plans]
 
 
 def report(outcomes: Sequence[Outcome], seed: int) -> str:

@@ -87,8 +87,9 @@ KINDS = {
     "kill": Kind(0.5, 4.0, lasts=True, whole=True),
     "restart": Kind(0.5, 4.0, lasts=True, whole=True),
     "down": Kind(0.5, 5.0, lasts=True, whole=True),
+    "freeze": Kind(0.5, 4.0, lasts=True, whole=True),
 }
-"""The faults of `pypackager push`, and `down`: the cable of the encoder's network is pulled."""
+"""The faults of `pypackager push`, `down`: the cable of the encoder's network is pulled, and `freeze`: its process hangs and goes on."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,13 @@ class Plan:
 
 OF_FRAGMENTS = ("drop", "dup", "reorder")
 """What a path may do to fragments. RTMP is a stream of frames: there it would be what an encoder does, and what it sent."""
+OF_PROCESSES = ("kill", "restart", "freeze")
+"""What befalls a real encoder; all else comes to its paths."""
 
 
 def faults_of(set_up: SetUp, protocol: Protocol, *, networks: bool) -> list[str]:
-    """The kinds that a set-up survives: where one encoder feeds all paths, its network has to be there."""
-    out: set[str] = set(OF_FRAGMENTS) if protocol == "rtmp" else set()
+    """The kinds that a set-up of our own encoders survives: where one feeds all paths, its network has to be there."""
+    out: set[str] = {"freeze", *(OF_FRAGMENTS if protocol == "rtmp" else ())}
     if not networks or set_up.encoders == 1:
         out.add("down")
     return [name for name in KINDS if name not in out]

@@ -35,9 +35,9 @@ _HELD = re.compile(r"^Reconnects held over (\w+): .*?(?=\n\n|\Z)", re.MULTILINE 
 
 
 def line(name: str, protocol: str, outcomes: Sequence[matrix.Outcome], seed: int) -> str:
-    """A set-up's outcome."""
+    """A set-up's outcome, as far as it was measured."""
     cells = list(_row(name, protocol, outcomes, seed).items())[2:]
-    return f"{name} over {protocol}: " + ", ".join(f"{head} {text}" for head, text in cells)
+    return f"{name} over {protocol}: " + ", ".join(f"{head} {text}" for head, text in cells if text != UNMEASURED)
 
 
 def write_row(name: str, protocol: Protocol, outcomes: Sequence[matrix.Outcome], seed: int) -> None:
