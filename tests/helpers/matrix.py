@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urljoin
 
 from pypackager._core import Replay, StreamStats
 from pypackager.cli.push import make_replay, plan_streams
 from pypackager.cli.push_faults import parse_faults
 from pypackager.cli.recordings import Part, load_ladder
+from pypackager.model.side import Side
+from tests.helpers.breaks import read_signs, untruthful
 from tests.helpers.daemon import Channel, Daemon
 from tests.helpers.frames import Track, read_file
 from tests.helpers.judged import assert_clean, judge_urls
@@ -26,7 +27,7 @@ from tests.helpers.looped import Loop, Story, follow
 from tests.helpers.matrix_plan import GOP_S, Plan
 from tests.helpers.media import LADDER, material
 from tests.helpers.netns import NETWORKS, Network, network
-from tests.helpers.presentation import OUTPUTS
+from tests.helpers.presentation import OUTPUTS, media_playlists
 
 REDUNDANT = replace(LADDER, name="redundant", layers=LADDER.layers[:2], audio=LADDER.audio[:1])
 """Two layers and a language, 64 s, so that rounds have no seam."""
@@ -34,6 +35,8 @@ OPENING_S = 3.0
 """By then the first frame is there: a connection, the next key frame."""
 BACK_S = 4.0
 """Encoders are back behind a daemon that is there again: the longest pause between two attempts, and a second for the connection."""
+STALLED_S = GOP_S
+"""The daemon keeps no healthy sender waiting for so long: a fragment's duration."""
 LANES = 32
 """Runs of the whole matrix that go on at once."""
 QUICK = "fragments_per_segment = 1\n"
@@ -76,6 +79,7 @@ class _Encoder:
         if number in plan.ends:
             texts.append(f"kill@{plan.ends[number] - begin:.3f}s:600s")
         length = plan.seconds - begin
+        self._paths = [(number, side) for side in sides for _ in ladder]
         self.replay: Replay = make_replay(
             plan_streams(ladder, urls), parse_faults(texts, length), seed,
             speed=1.0, seconds=length, repeat=True, synchronised=True, resend=plan.resend,
@@ -101,6 +105,14 @@ class _Encoder:
 
     def stats(self) -> list[StreamStats]:
         return self.replay.stats()
+
+    def held_up(self, unhurt: Collection[tuple[int, Side]]) -> list[str]:
+        """What the daemon did to streams that nothing befell: none is kept waiting for a fragment's duration, or has to connect again."""
+        return [
+            f"{one.url} is well and was {one.late_ms / 1000:.2f} s late, with {one.reconnects} reconnects ({one.answers})"
+            for path, one in zip(self._paths, self.stats(), strict=True)
+            if path in unhurt and (one.late_ms >= STALLED_S * 1000 or one.reconnects)
+        ]
 
 
 def run(daemon: Daemon, plans: Sequence[Plan], seed: int, *, during: Sequence[tuple[float, Callable[[], None]]] = ()) -> list[Outcome]:
@@ -144,6 +156,8 @@ def run(daemon: Daemon, plans: Sequence[Plan], seed: int, *, during: Sequence[tu
         outcome.reconnects = sum(stats.reconnects for one in encoders[plan.name] for stats in one.stats())
         ended = [stats for one in encoders[plan.name] for stats in one.stats()]
         outcome.faults += [f"{one.url}: {one.code} {one.detail}" for one in ended if one.phase == "failed" and not plan.ends]
+        if not during:
+            outcome.faults += [told for one in encoders[plan.name] for told in one.held_up(plan.unhurt())]
         judge(daemon, outcome, loops, [one.begun for one in encoders[plan.name]])
     return list(outcomes.values())
 
@@ -205,7 +219,7 @@ def judge(daemon: Daemon, outcome: Outcome, loops: Sequence[Loop], begun: Sequen
         tracks = OUTPUTS["hls"].read(daemon.fetch, hls)
         outcome.stories = follow(loops, tracks)
         _assert_transport_streams(tracks, OUTPUTS["ts"].read(daemon.fetch, streams))
-        playlists = _media_playlists(daemon, hls)
+        signs = {f"hls {label}": read_signs(daemon.fetch(url).decode()) for url, label in media_playlists(daemon.fetch, hls).items()}
     except AssertionError as error:
         faults.append(str(error)[:2000])
         return
@@ -225,32 +239,8 @@ def judge(daemon: Daemon, outcome: Outcome, loops: Sequence[Loop], begun: Sequen
             f"{hole.label}: {hole.frames} frames ({hole.seconds:.2f} s) are missing at {hole.begin - min(begun):.2f} s of the run"
             for hole in story.holes if hole.seconds > plan.longest_gap
         ]  # fmt: skip
-    holes = max(len(story.holes) for story in outcome.stories)
-    told = [marks(text) for text in playlists]
-    # A hole of less than 100 ms is no gap: dates tell of it.
-    agrees = any(gaps or dates for gaps, dates in told) if holes else not any(gaps for gaps, _ in told)
-    if not agrees:
-        faults.append(f"{holes} holes, and {told} (discontinuities and gaps, dates) in the playlists")
-
-
-def marks(playlist: str) -> tuple[int, int]:
-    """How many discontinuities and gaps a media playlist has, and how many dates that neither its head nor a discontinuity asks for.
-
-    Gaps behind the last segment that is there do not count: an encoder may stop between a key frame and the sound that goes with it, and
-    where one track ends before the others there is no hole.
-    """
-    segments = re.findall(r"(?:#.*\n)+[^#\n].*\n", playlist)
-    while segments and "#EXT-X-GAP\n" in segments[-1]:
-        segments.pop()
-    breaks = sum(segment.count(f"#EXT-X-{mark}\n") for segment in segments for mark in ("DISCONTINUITY", "GAP"))
-    dates = sum("#EXT-X-PROGRAM-DATE-TIME:" in segment and "#EXT-X-DISCONTINUITY\n" not in segment for segment in segments[1:])
-    return breaks, dates
-
-
-def _media_playlists(daemon: Daemon, master: str) -> list[str]:
-    text = daemon.fetch(master).decode()
-    names = [line for line in text.splitlines() if line and not line.startswith("#")] + re.findall(r'URI="([^"]+)"', text)
-    return [daemon.fetch(urljoin(master, name)).decode() for name in names]
+    faults += [f"{one.label}: {len(one.holes)} holes, {plan.holes} are allowed" for one in outcome.stories if len(one.holes) > plan.holes]
+    faults += untruthful(outcome.stories, [signs[story.label] for story in outcome.stories])
 
 
 def _assert_transport_streams(tracks: Sequence[Track], others: Sequence[Track]) -> None:

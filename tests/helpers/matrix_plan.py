@@ -144,6 +144,13 @@ class Plan:
     """When an encoder leaves for good, without a word."""
     longest_gap: float = 0.0
     """Seconds that may be missing at a time, if they are signalled."""
+    holes: int = 0
+    """How often, in each track: as many times as something costs one."""
+
+    def unhurt(self) -> set[tuple[int, Side]]:
+        """The paths that nothing befalls."""
+        hurt = {path for hit in self.hits for path in hit.paths(self.set_up)}
+        return {path for path in self.set_up.paths if path not in hurt and path[0] not in self.ends}
 
     def told(self) -> str:
         """For a failure's message."""
@@ -210,7 +217,7 @@ def succeeded(name: str, protocol: Protocol) -> Plan:
     """An encoder that dies, and its successor on the same URL."""
     plan = Plan(name, SET_UPS["active"], protocol, 32.0, begins=[0.0, 16.0], ends={0: 14.0})
     # Whatever the other had not finished, and until the next key frame: where that one comes just ahead of the connection, all of a GOP.
-    plan.longest_gap = 2.0 + 2 * GOP_S + 0.5
+    plan.longest_gap, plan.holes = 2.0 + 2 * GOP_S + 0.5, 1
     return plan
 
 
@@ -218,7 +225,7 @@ def alone(name: str, protocol: Protocol, cases: Iterable[Sequence[str]], chance:
     """One encoder, one path. Fragments that are sent again lose nothing; a break of RTMP, or an encoder that was away, is one gap."""
     plan = drawn(name, SINGLE, protocol, cases, chance)
     outages = [hit.value if KINDS[hit.kind].lasts else 0.0 for hit in plan.hits if protocol == "rtmp" or KINDS[hit.kind].whole]
-    plan.longest_gap = max(outages) + GOP_S + AGAIN_S if outages else 0.0
+    plan.longest_gap, plan.holes = max(outages) + GOP_S + AGAIN_S if outages else 0.0, len(outages)
     return plan
 
 

@@ -42,6 +42,14 @@ def fetcher(client: httpx.Client) -> Fetch:
 
 def read_hls(fetch: Fetch, url: str) -> list[Track]:
     """Tracks of every variant and every audio rendition."""
+    tracks: list[Track] = []
+    for playlist, label in media_playlists(fetch, url).items():
+        tracks += read_media_playlist(fetch, playlist, label)
+    return tracks
+
+
+def media_playlists(fetch: Fetch, url: str) -> dict[str, str]:
+    """The URLs of all media playlists that a multivariant playlist names, and what is in each."""
     lines = _playlist_lines(fetch(url))
     media: dict[str, str] = {}
     for n, line in enumerate(lines):
@@ -50,10 +58,7 @@ def read_hls(fetch: Fetch, url: str) -> list[Track]:
         elif line.startswith("#EXT-X-MEDIA:") and "URI" in attributes(line):
             media[urljoin(url, attributes(line)["URI"])] = f"rendition {attributes(line)['NAME']}"
     assert media, f"{url} lists no playlists"
-    tracks: list[Track] = []
-    for playlist, label in media.items():
-        tracks += read_media_playlist(fetch, playlist, label)
-    return tracks
+    return media
 
 
 def read_media_playlist(fetch: Fetch, url: str, label: str) -> list[Track]:

@@ -31,6 +31,10 @@ def outcome(
     return Outcome(plan, [Story("video", "video", 0.0, 0.0, 30.0, holes)], faults or [], len(plan.hits), lags)
 
 
+def held(rate: float) -> matrix_report.Held:
+    return matrix_report.Held(rate, 16, 0.25, "a frame was lost")
+
+
 def rows() -> list[dict[str, str]]:
     return read_table(read_section("matrix"))
 
@@ -72,21 +76,21 @@ def test_each_set_up_has_its_row(page: Path) -> None:
 
 def test_reconnects_held_stay_where_rows_change() -> None:
     matrix_report.write_row("a", "fmp4", [outcome(SET_UPS["a"], [1.0], hits=FOUR), outcome(SINGLE, [1.0])], 1)
-    matrix_report.write_held("fmp4", 48.4, 5)
+    matrix_report.write_held("fmp4", held(48.4), 5)
     matrix_report.write_row("a", "fmp4", [outcome(SET_UPS["a"], [2.0], hits=FOUR), outcome(SINGLE, [1.0])], 2)
     text = read_section("matrix")
     assert text.count("Reconnects held over fmp4: **48 a second**") == 1
     assert "seed 5" in text
     assert [row["added, median"] for row in rows()] == ["1.00 s"]
-    matrix_report.write_held("fmp4", 52.0, 6)
+    matrix_report.write_held("fmp4", held(52.0), 6)
     assert "**48" not in read_section("matrix")
     assert [row["seed"] for row in rows()] == ["2"]
 
 
 def test_reconnects_held_are_told_of_each_protocol() -> None:
     told_of: list[tuple[Protocol, float, int]] = [("rtmp", 40.0, 1), ("fmp4", 48.0, 2), ("rtmp", 44.0, 3)]
-    for protocol, held, seed in told_of:
-        matrix_report.write_held(protocol, held, seed)
+    for protocol, rate, seed in told_of:
+        matrix_report.write_held(protocol, held(rate), seed)
     matrix_report.write_row("a", "rtmp", [outcome(SET_UPS["a"], [1.0], hits=FOUR)], 4)
     told = [text for text in read_section("matrix").split("\n\n") if text.startswith("Reconnects held")]
     assert [text.split("**")[:2] for text in told] == [
@@ -108,3 +112,25 @@ def test_one_path_is_measured_for_as_long_as_the_others() -> None:
     lone = matrix_report.beside("a-rtmp", "rtmp", plans)
     assert len({plan.name for plan in lone}) == matrix_report.LONE
     assert {(plan.set_up.name, plan.protocol, plan.seconds, len(plan.hits)) for plan in lone} == {("single", "rtmp", 44.0, 0)}
+
+
+def test_a_storm_is_raised_until_something_is_lost() -> None:
+    """Encoders come back ten times a second, three to a channel, and the daemon holds 700 of them."""
+    asked = []
+
+    def attempt(channels: int, every_s: float) -> tuple[float, str]:
+        asked.append((channels, every_s))
+        rate = 3 * channels * min(10.0, 1 / every_s)
+        return rate, "a frame" if rate > 700 else ""
+
+    assert matrix_report.storm(attempt) == matrix_report.Held(480.0, 16, 0.0625, "a frame")
+    assert asked == [(8, 0.5), (8, 0.25), (8, 0.125), (8, 0.0625), (8, 0.03125), (16, 0.0625), (32, 0.0625)]
+
+
+def test_a_storm_is_raised_until_there_are_no_more_reconnects() -> None:
+    reached = matrix_report.storm(lambda channels, every_s: (min(100.0, channels / every_s), ""))
+    assert reached == matrix_report.Held(100.0, 8, 0.0625, "16 channels made 100 reconnects a second")
+
+
+def test_a_storm_that_is_too_much_from_the_start_holds_nothing() -> None:
+    assert matrix_report.storm(lambda channels, every_s: (48.0, "a frame")).rate == 0
