@@ -9,7 +9,7 @@ import bisect
 from collections.abc import Sequence
 from typing import Literal
 
-from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
+from pypackager.timeline.pending import ROUNDING_NS, STUMP_NS, Fragment, TrackLine
 from pypackager.timeline.times import from_ns
 
 Verdict = Literal["new", "replaces", "duplicate", "differs", "late", "overlaps"]
@@ -34,7 +34,11 @@ def judge(line: TrackLine, time: int, duration: int, *, partial: bool) -> Verdic
     over = [f for f in near if _overlap(line, f, time, duration)]
     inside = all(_inside(line, f, time, duration) for f in over)
     if there is not None:
-        if not partial and inside and (there.partial or there.lost or (there.held and there.duration < duration)):
+        if (
+            not partial
+            and inside
+            and (there.partial or there.lost or (there.held and there.duration < duration) or _is_left(line, there, duration))
+        ):
             return "replaces"
         if not inside or not _lacks(line, over, duration):
             return "duplicate" if partial or abs(there.duration - duration) <= from_ns(ROUNDING_NS, line.info.timescale) else "differs"
@@ -51,6 +55,13 @@ def insert(line: TrackLine, fragment: Fragment) -> None:
         if other is there or _overlap(line, other, fragment.time, fragment.duration):
             line.remove(other)
     bisect.insort(line.waiting, fragment, key=lambda f: f.time)
+
+
+def _is_left(line: TrackLine, fragment: Fragment, duration: int) -> bool:
+    """Whether a fragment is what its source left of one of a duration: one that is stopped in order ends its last GOP where it is."""
+    if line.usual_ns is None or line.ns(fragment.duration) >= line.usual_ns - STUMP_NS or fragment.duration >= duration:
+        return False
+    return line.feeds.isdisjoint({fragment.conn, *fragment.peers})
 
 
 def _lacks(line: TrackLine, over: Sequence[Fragment], duration: int) -> bool:

@@ -82,6 +82,8 @@ class TrackLine(msgspec.Struct):
     """Its bytes, none of a gap."""
     begun: int | None = None
     """Start of the last published fragment."""
+    clock: int = -1
+    """Number of the clock that its newest fragment came by; -1 when that was before a restart of the daemon."""
     config: int | None = None
     """Configuration of the last published fragment."""
     offset_s: int | None = None

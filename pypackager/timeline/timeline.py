@@ -304,7 +304,7 @@ class Timeline:
     def _fit(self, sight: Sight, time: int, end: int) -> Sight:
         """The part of a chunk of sound that is not there yet, in its place."""
         # Sound of encoders that are not synchronised would bridge the hole that tells of the turn.
-        if any(clock.passive for clock in self.clocks.all):
+        if any(clock.passive and clock.number == sight.line.clock for clock in self.clocks.all):
             return sight
         try:
             rhythm = self.publisher.rhythm
@@ -344,6 +344,7 @@ class Timeline:
         feed, line, chunk, now = sight.feed, sight.line, sight.chunk, sight.now
         if self.anchor_ns is None:
             self._anchor(anchor_ns(self.options.mode, clock.out_ns(sight.start_ns), clock.out_ns(sight.end_ns), now.utc_ns))
+        line.clock = clock.number
         span, end_ns = self._span(clock, sight), clock.out_ns(sight.end_ns)
         self.reach_ns = end_ns if self.reach_ns is None else max(self.reach_ns, end_ns)
         # Who sends frames cuts GOPs here, where they get too long.

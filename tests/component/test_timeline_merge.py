@@ -8,7 +8,7 @@ import pytest
 
 from pypackager.model.records import FLAG_GAP, Measured
 from tests.helpers.merge_rig import SOUND, VIDEO, Pair, border, frames, picture, whole
-from tests.helpers.timeline_rig import Chunk
+from tests.helpers.timeline_rig import Chunk, Header, audio_header
 
 
 def begun() -> Pair:
@@ -261,3 +261,54 @@ def test_sound_that_comes_two_seconds_before_the_first_key_frame_does_not_open_t
     measured = next(record for record in pair.rig.store.records if isinstance(record, Measured))
     assert measured.interval_ns == 2_000_000_000
     assert "KEY_FRAME_INTERVAL_TOO_LONG" not in pair.rig.codes()
+
+
+@pytest.mark.parametrize("partial", [True, False])
+@pytest.mark.parametrize("at", [0.3, 0.56, 1.5])
+def test_pictures_of_an_encoder_that_ends_well_within_a_gop_come_whole_from_the_other(at: float, *, partial: bool) -> None:
+    """One that an operator stops sends what it has as a last fragment, whole in itself, and ends its body in order."""
+    pair = begun()
+    pair.send("secondary", "video", Chunk(1, 104 * VIDEO, int(at * VIDEO), partial=partial))
+    pair.send("secondary", "audio", frames(border(104), border(104) + int(at * SOUND / 1024)))
+    for kind in ("video", "audio"):
+        pair.rig.disconnect(pair.conns["secondary", kind])
+    pair.rig.wait(2 - at)
+    pair.send("primary", "video", picture(104))
+    pair.send("primary", "audio", whole(104))
+    pair.rig.wait(2)
+    for kind, chunk in (("video", picture(106)), ("audio", whole(106))):
+        pair.send("primary", kind, chunk)
+    pair.rig.wait(4)
+    assert [(row.time / VIDEO, row.duration / VIDEO) for row in pair.rig.rows("video")] == [(second, 2) for second in (100, 102, 104, 106)]
+    assert_whole(pair, 108)
+    assert "ENCODERS_OUT_OF_SYNC" not in pair.rig.codes()
+
+
+@pytest.mark.parametrize("rival", [False, True])
+def test_sound_is_fitted_also_while_a_third_source_is_not_synchronised(rival: bool) -> None:
+    """A source that is back begins a frame before the border."""
+    pair = begun()
+    rig = pair.rig
+    if rival:
+        # A second connection of the secondary side with a clock of its own: 5 s off.
+        for kind, header in (("video", Header(1, "video")), ("audio", audio_header(2))):
+            pair.conns["rival", kind] = rig.connect([header], stream=kind, side="secondary")
+            rig.timeline.place(pair.conns["rival", kind], 98_500, 1000, rig.now)
+        pair.send("rival", "video", Chunk(1, int(98.5 * VIDEO), 2 * VIDEO))
+        assert [clock.passive for clock in rig.timeline.clocks.all] == [False, False, True]
+    for kind in ("video", "audio"):
+        rig.disconnect(pair.conns["secondary", kind])
+    pair.send("primary", "video", picture(104))
+    pair.send("primary", "audio", whole(104))
+    for kind in ("video", "audio"):
+        pair.conns["secondary", kind] = pair.connect("secondary", kind, 106.0)
+    rig.wait(2)
+    pair.send("secondary", "video", picture(106))
+    pair.send("secondary", "audio", frames(border(106) - 1, border(108)))
+    rig.wait(0.05)
+    pair.send("primary", "video", picture(106))
+    pair.send("primary", "audio", whole(106))
+    rig.wait(2)
+    pair.both(108)
+    rig.wait(4)
+    assert_whole(pair, 110)
