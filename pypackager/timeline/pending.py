@@ -167,7 +167,8 @@ class TrackLine(msgspec.Struct):
     def lacks_ns(self, end_ns: int) -> int | None:
         """Since when it shows that frames are missing before the end of a slot that another source than the one without them may bring.
 
-        That is so before a fragment that does not join what was published or waits, and behind a stump at whose end its source left.
+        That is so before a fragment that does not join what was published or waits, and behind a stump: its source may have left there, in
+        order and within a GOP, which shows only a moment later. Who brings the same, or more of it, says that it is none.
         """
         edge = self.edge if self.segment is not None and not self.gap else None
         last: Fragment | None = None
@@ -180,8 +181,8 @@ class TrackLine(msgspec.Struct):
             edge, last = fragment.end, fragment
         if last is None or last is not self.waiting[-1] or self.usual_ns is None:
             return None
-        stump = bool(self.feeds) and last.conn not in self.feeds and self.ns(last.duration) < self.usual_ns - STUMP_NS
-        return last.arrived_ns if stump else None
+        others = self.feeds - {last.conn} - last.peers
+        return last.arrived_ns if others and self.ns(last.duration) < self.usual_ns - STUMP_NS else None
 
     def waited_in_vain(self, since_ns: int) -> None:
         """Nobody filled the hole that showed then."""

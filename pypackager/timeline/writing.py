@@ -88,11 +88,14 @@ class Writing:
         What may still grow may grow by either, if it is the same so far.
         """
         what, start_ns = (chunk.samples, chunk.size), to_ns(chunk.time, chunk.timescale)
+        length_ns = to_ns(chunk.duration, chunk.timescale)
         for fragment in line.waiting:
             if fragment.held and fragment.covers(time, line.tolerance):
                 alike = (c for c in fragment.held if (c.samples, c.size) == what)
                 same = any(abs(to_ns(c.time, c.timescale) - start_ns) <= ROUNDING_NS for c in alike)
                 (fragment.peers if same else fragment.owed).add(feed.conn)
+            elif abs(fragment.time - time) <= line.tolerance and abs(line.ns(fragment.duration) - length_ns) <= ROUNDING_NS:
+                fragment.peers.add(feed.conn)
         feed.unwritten.update(t for t, (other, f) in self._tickets.items() if other is line and f.covers(time, line.tolerance))
 
     def complete(self, feed: Feed, line: TrackLine) -> None:

@@ -279,3 +279,51 @@ def test_one_fragment_that_does_not_agree_makes_no_rival(wrong_s: float) -> None
     told = [detail for code, detail in rig.alerts if code == "ENCODERS_OUT_OF_SYNC"]
     assert len(told) == 4 * sum(info.kind == "video" for info in rig.store.tracks), "each of them, and nothing else"
     assert all("does not agree with what another source sent" in detail for detail in told)
+
+
+@pytest.mark.parametrize("seen_s", [0.0, 0.2])
+@pytest.mark.parametrize("at_s", [0.3, 1.04, 1.7])
+def test_what_an_encoder_left_when_it_was_stopped_in_order_comes_whole_from_the_other(at_s: float, seen_s: float) -> None:
+    """Its last fragment ends within the GOP, whole in itself; that its body has ended shows with it or a moment later."""
+    rig = Rig()
+    first, other = (rig.connect(HEADERS, side=side) for side in SIZES)
+    for start_s in range(100, 110, 2):
+        rig.wait(2)
+        for conn in (first, other):
+            send_all(rig, conn, start_s, 2)
+    rig.wait(at_s)
+    send_all(rig, first, 110, at_s)
+    rig.wait(seen_s)
+    rig.timeline.complete(first, rig.now)
+    rig.disconnect(first)
+    for start_s in (110, 112):
+        rig.wait(2 - (at_s + seen_s if start_s == 110 else 0))
+        send_all(rig, other, start_s, 2)
+    rig.wait(6)
+    assert_true(rig, 0)
+    assert rig.codes() == []
+    for track in names(rig):
+        rows = [row for row in rig.rows(track) if not row.flags & FLAG_GAP]
+        assert all(before.time + before.duration == after.time for before, after in pairwise(rows)), track
+        assert len({row.flags & FLAG_GAP for row in rig.rows(track)}) == 1, track
+
+
+def test_short_gops_of_two_that_agree_are_listed_with_the_next() -> None:
+    """Scene cuts: nobody waits longer than for what might continue them, since another source has said the same."""
+    rig = Rig()
+    conns = [rig.connect(HEADERS, side=side) for side in SIZES]
+    at_s = 100.0
+    for length_s in (2, 2, 2, 1, 2, 0.5, 2, 2):
+        rig.wait(length_s)
+        for conn in conns:
+            send_all(rig, conn, at_s, length_s)
+        at_s += length_s
+        rig.wait(0)
+        if length_s == 2:
+            assert max(row.time + row.duration for row in rig.rows(names(rig)[0])) == at_s * 90_000
+
+
+def send_all(rig: Rig, conn: int, start_s: float, length_s: float) -> None:
+    """A fragment of each track."""
+    for track, scale in SCALES.items():
+        rig.send(conn, Chunk(track, int(start_s * scale), int(length_s * scale), scale, size=1000))
