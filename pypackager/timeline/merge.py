@@ -9,7 +9,7 @@ import bisect
 from collections.abc import Sequence
 from typing import Literal
 
-from pypackager.timeline.pending import ROUNDING_NS, STUMP_NS, Fragment, TrackLine
+from pypackager.timeline.pending import ROUNDING_NS, Fragment, TrackLine
 from pypackager.timeline.times import from_ns
 
 Verdict = Literal["new", "replaces", "duplicate", "differs", "late", "overlaps"]
@@ -59,9 +59,7 @@ def insert(line: TrackLine, fragment: Fragment) -> None:
 
 def _is_left(line: TrackLine, fragment: Fragment, duration: int) -> bool:
     """Whether a fragment is what its source left of one of a duration: one that is stopped in order ends its last GOP where it is."""
-    if line.usual_ns is None or line.ns(fragment.duration) >= line.usual_ns - STUMP_NS or fragment.duration >= duration:
-        return False
-    return line.feeds.isdisjoint({fragment.conn, *fragment.peers})
+    return line.is_short(fragment) and fragment.duration < duration and line.feeds.isdisjoint({fragment.conn, *fragment.peers})
 
 
 def _lacks(line: TrackLine, over: Sequence[Fragment], duration: int) -> bool:

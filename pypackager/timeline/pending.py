@@ -179,10 +179,13 @@ class TrackLine(msgspec.Struct):
                 # What lies before it may have come later, and said only then that it ends there.
                 return max(fragment.arrived_ns, last.arrived_ns if last is not None else 0)
             edge, last = fragment.end, fragment
-        if last is None or last is not self.waiting[-1] or self.usual_ns is None:
+        if last is None or last is not self.waiting[-1]:
             return None
-        others = self.feeds - {last.conn} - last.peers
-        return last.arrived_ns if others and self.ns(last.duration) < self.usual_ns - STUMP_NS else None
+        return last.arrived_ns if self.is_short(last) and self.feeds - {last.conn} - last.peers else None
+
+    def is_short(self, fragment: Fragment) -> bool:
+        """Whether a fragment is so much shorter than usual that it may be what a source left of one."""
+        return self.usual_ns is not None and self.ns(fragment.duration) < self.usual_ns - STUMP_NS
 
     def waited_in_vain(self, since_ns: int) -> None:
         """Nobody filled the hole that showed then."""
