@@ -34,7 +34,7 @@ CALM_S = 5.0
 AGAIN_S = 0.5
 """After so long a supervisor starts what ended, and ffmpeg's fifo tries again."""
 STUMPS = ("restart",)
-"""Not drawn over fragmented MP4, where it is survived: with it the draw has a source over RTMP that is back with a backlog, which is not."""
+"""Not drawn over fragmented MP4, though survived: with it the draw has a source over RTMP that is back with a backlog, which is not."""
 BREAKS = ("cut", "hangup", "truncate", "vanish", "garbage", "kill", "restart")
 """What costs a path its connection."""
 BEHIND_S = 4.0
